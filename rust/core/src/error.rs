@@ -1,0 +1,83 @@
+//! What can go wrong, as data that a caller can act on.
+
+use std::path::PathBuf;
+
+/// Result of every fallible call of this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// An error of loading a tokenizer or of encoding with one.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The text is not JSON, or ends early.
+    #[error("invalid JSON at line {line}, column {column}: {message}")]
+    Json {
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// The parser's reason.
+        message: String,
+    },
+    /// The JSON is well formed, but a value has the wrong type, range or shape.
+    #[error("{path}: {message}")]
+    Schema {
+        /// Keys that lead to the value, joined by dots (`model.merges[3]`).
+        path: String,
+        /// What was expected and what was found.
+        message: String,
+    },
+    /// A component that this version does not run.
+    #[error("unsupported {stage}: {name}")]
+    UnsupportedComponent {
+        /// Key of tokenizer.json (`normalizer`, `pre_tokenizer`, ...).
+        stage: &'static str,
+        /// The component's `type`, or the option that is not supported.
+        name: String,
+    },
+    /// A merge names a token that the vocabulary lacks.
+    #[error("model.merges[{index}] names token {token:?}, which the vocabulary lacks")]
+    UnknownMergeToken {
+        /// Position of the merge.
+        index: usize,
+        /// The token.
+        token: String,
+    },
+    /// An input is larger than a documented limit.
+    #[error("{what} is {found}, the limit is {limit}")]
+    Limit {
+        /// What was measured.
+        what: &'static str,
+        /// Its size.
+        found: usize,
+        /// The largest size accepted.
+        limit: usize,
+    },
+    /// A pattern does not compile.
+    #[error("regex {pattern:?} does not compile: {message}")]
+    Regex {
+        /// The pattern.
+        pattern: String,
+        /// The engine's reason.
+        message: String,
+    },
+    /// A pattern gave up on a text (stack or retry limit of the engine).
+    #[error("regex {pattern:?} failed on the text: {message}")]
+    RegexSearch {
+        /// The pattern.
+        pattern: String,
+        /// The engine's reason.
+        message: String,
+    },
+    /// The caller asked to stop.
+    #[error("interrupted")]
+    Interrupted,
+}
