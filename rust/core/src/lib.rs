@@ -2,12 +2,15 @@
 //!
 //! # The way to the hot loop
 //!
-//! `Tokenizer::encode_ragged` (`tokenizer/batch.rs`) → `Tokenizer::encode_segment` (`tokenizer/encode.rs`)
+//! `Tokenizer::encode_ragged` (`tokenizer/batch.rs`) → `Tokenizer::encode_text` (`tokenizer/encode.rs`)
 //! → `kernels::scan` harvests piece boundaries → `Bpe::encode_pieces` (`models/bpe/mod.rs`) probes the word cache
 //! (`models/bpe/cache.rs`) → on a miss, `models/bpe/merge.rs`.
 
 pub mod error;
 pub mod ids;
+pub mod kernels;
+pub mod models;
+pub mod unicode;
 pub mod vocab;
 
 pub use error::{Error, Result};
