@@ -6,6 +6,7 @@
 //! → `kernels::scan` harvests piece boundaries → `Bpe::encode_pieces` (`models/bpe/mod.rs`) probes the word cache
 //! (`models/bpe/cache.rs`) → on a miss, `models/bpe/merge.rs`.
 
+pub mod encoding;
 pub mod error;
 pub mod ids;
 pub mod kernels;

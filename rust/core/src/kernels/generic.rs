@@ -91,15 +91,24 @@ pub trait Block {
     }
 }
 
+/// What the algebra found in a block.
+#[derive(Clone, Copy)]
+pub struct Starts {
+    /// Characters that start a piece.
+    pub bits: u64,
+    /// Whether these are all. If not, those from some point on were left out: characters behind the block could change
+    /// them, or the algebra does not cover what it saw there.
+    pub settled: bool,
+}
+
 /// A split pattern as bit algebra over a block, with its scalar equal.
 pub trait Grammar {
     /// Class flags of the ASCII bytes.
     const ASCII: &'static [u8; 128];
     /// Class flags of a code point.
     fn class_of(code_point: u32) -> u8;
-    /// Starts of pieces, given that character 0 is one. A start may be left out when characters behind the block
-    /// could change it, together with all later ones.
-    fn starts<B: Block>(block: &B) -> u64;
+    /// Starts of pieces, given that character 0 is one.
+    fn starts<B: Block>(block: &B) -> Starts;
     /// End of the piece that starts at byte `start`.
     fn piece_end(text: &str, start: usize) -> usize;
 }
@@ -221,18 +230,20 @@ pub(super) unsafe fn scan<L: Lanes, G: Grammar>(text: &str, from: usize, out: &m
         };
         let last = rest.len() <= 64;
         // SAFETY: the caller's duty is that of every function of `L`.
-        let starts = unsafe {
+        let (starts, settled) = unsafe {
             let lanes = L::load(window);
             let classes = lanes.classes(table);
             if lanes.non_ascii() == 0 {
-                G::starts(&AsciiBlock { bytes: lanes, classes, len: rest.len().min(64) as u32, last, text: rest })
+                let len = rest.len().min(64) as u32;
+                let starts = G::starts(&AsciiBlock { bytes: lanes, classes, len, last, text: rest });
+                (starts.bits & !1, starts.settled)
             } else {
                 let block = wide_block::<L, G>(lanes, &classes, rest, last);
-                L::deposit(G::starts(&block), block.lead)
+                let starts = G::starts(&block);
+                (L::deposit(starts.bits & !1, block.lead), starts.settled)
             }
         };
-        let starts = starts & !1;
-        if last {
+        if settled {
             out.push_bits(at, starts);
             out.push(bytes.len());
             at = bytes.len();

@@ -12,7 +12,7 @@ mod x86_64;
 
 use std::sync::OnceLock;
 
-pub use generic::{Block, Boundaries, Grammar};
+pub use generic::{Block, Boundaries, Grammar, Starts};
 
 /// An instruction set this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,8 +1,8 @@
 //! Shells for x86-64: AVX2 and AVX-512.
 
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_add_epi8, _mm256_and_si256, _mm256_andnot_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
-    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+    __m256i, __m512i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
+    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
     _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_loadu_si512,
     _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_storeu_si512, _mm512_test_epi8_mask,
     _pdep_u64, _pext_u64,
@@ -11,8 +11,11 @@ use std::arch::x86_64::{
 use super::generic::{self, Boundaries, Grammar, Lanes};
 
 pub(super) fn avx2_available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("bmi2")
-        && is_x86_feature_detected!("popcnt") && is_x86_feature_detected!("lzcnt")
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("lzcnt")
 }
 
 pub(super) fn avx512_available() -> bool {
@@ -113,6 +116,27 @@ impl Lanes for Avx512 {
     }
 }
 
+/// The class of 32 bytes. Row `r` of the table serves the bytes `16 r` to `16 r + 15`.
+///
+/// # Safety
+/// [`avx2_available`] must hold.
+#[inline(always)]
+unsafe fn look_up(bytes: __m256i, rows: &[__m256i; 8]) -> __m256i {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut out = _mm256_setzero_si256();
+        let mut r = 0i32;
+        while r < 8 {
+            let shifted = _mm256_add_epi8(bytes, _mm256_set1_epi8((-16 * r) as i8));
+            // In the row exactly when what is left lies in 0..16.
+            let inside = _mm256_cmpeq_epi8(_mm256_min_epu8(shifted, _mm256_set1_epi8(15)), shifted);
+            out = _mm256_or_si256(out, _mm256_and_si256(inside, _mm256_shuffle_epi8(rows[r as usize], shifted)));
+            r += 1;
+        }
+        out
+    }
+}
+
 /// Two registers of 32 bytes.
 #[derive(Clone, Copy)]
 struct Avx2(__m256i, __m256i);
@@ -121,14 +145,7 @@ impl Avx2 {
     #[inline(always)]
     unsafe fn bits(&self) -> u64 {
         // SAFETY: callers promise AVX2.
-        unsafe {
-            u64::from(_mm256_movemask_epi8(self.0) as u32) | u64::from(_mm256_movemask_epi8(self.1) as u32) << 32
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn map(&self, f: impl Fn(__m256i) -> __m256i) -> Self {
-        Self(f(self.0), f(self.1))
+        unsafe { u64::from(_mm256_movemask_epi8(self.0) as u32) | u64::from(_mm256_movemask_epi8(self.1) as u32) << 32 }
     }
 }
 
@@ -145,7 +162,15 @@ impl Lanes for Avx2 {
             out[16..].copy_from_slice(row);
         }
         // SAFETY: each load reads the 32 bytes of a row.
-        rows.map(|row| unsafe { _mm256_loadu_si256(row.as_ptr().cast()) })
+        unsafe {
+            let mut table = [_mm256_setzero_si256(); 8];
+            let mut r = 0;
+            while r < 8 {
+                table[r] = _mm256_loadu_si256(rows[r].as_ptr().cast());
+                r += 1;
+            }
+            table
+        }
     }
     #[inline(always)]
     unsafe fn load(bytes: &[u8; 64]) -> Self {
@@ -160,24 +185,15 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn continuation(&self) -> u64 {
         // SAFETY: see the impl.
-        unsafe { self.map(|v| _mm256_cmpgt_epi8(_mm256_set1_epi8(-64), v)).bits() }
+        unsafe {
+            let least = _mm256_set1_epi8(-64);
+            Self(_mm256_cmpgt_epi8(least, self.0), _mm256_cmpgt_epi8(least, self.1)).bits()
+        }
     }
     #[inline(always)]
     unsafe fn classes(&self, table: Self::Table) -> Self {
-        // SAFETY: see the impl. Row r serves the bytes 16r..16r+16: a shuffle index with its top bit set gives zero, so
-        // each byte is moved to 0x70.. for its own row only: add 0x70 - 16r with saturation away from other rows.
-        unsafe {
-            self.map(|v| {
-                let mut out = _mm256_setzero_si256();
-                for (r, &row) in table.iter().enumerate() {
-                    let shifted = _mm256_add_epi8(v, _mm256_set1_epi8(-(16 * r as i8)));
-                    // In the row exactly when the shifted byte is 0..16.
-                    let inside = _mm256_cmpeq_epi8(_mm256_min_epu8(shifted, _mm256_set1_epi8(15)), shifted);
-                    out = _mm256_or_si256(out, _mm256_and_si256(inside, _mm256_shuffle_epi8(row, shifted)));
-                }
-                out
-            })
-        }
+        // SAFETY: see the impl.
+        unsafe { Self(look_up(self.0, &table), look_up(self.1, &table)) }
     }
     #[inline(always)]
     unsafe fn store(&self, to: &mut [u8; 64]) {
@@ -193,14 +209,17 @@ impl Lanes for Avx2 {
         unsafe {
             let flags = _mm256_set1_epi8(flags as i8);
             let zero = _mm256_setzero_si256();
-            let all = _mm256_set1_epi8(-1);
-            self.map(|v| _mm256_andnot_si256(_mm256_cmpeq_epi8(_mm256_and_si256(v, flags), zero), all)).bits()
+            let (a, b) = (_mm256_and_si256(self.0, flags), _mm256_and_si256(self.1, flags));
+            !Self(_mm256_cmpeq_epi8(a, zero), _mm256_cmpeq_epi8(b, zero)).bits()
         }
     }
     #[inline(always)]
     unsafe fn equal(&self, byte: u8) -> u64 {
         // SAFETY: see the impl.
-        unsafe { self.map(|v| _mm256_cmpeq_epi8(v, _mm256_set1_epi8(byte as i8))).bits() }
+        unsafe {
+            let byte = _mm256_set1_epi8(byte as i8);
+            Self(_mm256_cmpeq_epi8(self.0, byte), _mm256_cmpeq_epi8(self.1, byte)).bits()
+        }
     }
     #[inline(always)]
     unsafe fn extract(mask: u64, select: u64) -> u64 {

@@ -4,6 +4,7 @@
 //! engine that runs the other patterns (Oniguruma, as the `onig` crate bundles it) and not those of `std`, whose Unicode
 //! version differs. `examples/generate_unicode_tables.rs` writes [`tables`]; `tests/unicode.rs` compares every code point.
 
+pub mod byte_chars;
 mod tables;
 
 pub use tables::UNICODE_VERSION;
