@@ -8,6 +8,8 @@
 
 pub mod error;
 pub mod ids;
+pub mod vocab;
 
 pub use error::{Error, Result};
 pub use ids::{Span, TokenId};
+pub use vocab::Vocab;
