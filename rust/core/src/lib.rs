@@ -6,14 +6,21 @@
 //! → `kernels::scan` harvests piece boundaries → `Bpe::encode_pieces` (`models/bpe/mod.rs`) probes the word cache
 //! (`models/bpe/cache.rs`) → on a miss, `models/bpe/merge.rs`.
 
+pub mod decoders;
 pub mod encoding;
 pub mod error;
 pub mod ids;
 pub mod kernels;
 pub mod models;
+pub mod post_processors;
+pub mod pre_tokenizers;
 pub mod unicode;
 pub mod vocab;
 
+pub use decoders::Decoder;
+pub use encoding::Encoding;
 pub use error::{Error, Result};
 pub use ids::{Span, TokenId};
+pub use post_processors::PostProcessor;
+pub use pre_tokenizers::PreTokenizer;
 pub use vocab::Vocab;

@@ -9,9 +9,6 @@ pub const SPANS: u8 = 1;
 /// Collect the piece of each token too.
 pub const WORDS: u8 = 2;
 
-/// No piece: special tokens.
-pub const NO_WORD: u32 = u32::MAX;
-
 /// Tokens in order. Room is zeroed memory that nothing touches before a token is written, so reserving for one token a
 /// byte costs address space only.
 #[derive(Default)]
