@@ -8,6 +8,7 @@
 
 pub mod error;
 pub mod ids;
+pub mod pre_tokenizers;
 pub mod unicode;
 
 pub use error::{Error, Result};
