@@ -101,3 +101,9 @@ pub fn prefetch<T>(value: &T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
 }
+
+/// Bit `i` is set when byte `i` starts a character; at most 64 bytes.
+pub fn character_starts(bytes: &[u8]) -> u64 {
+    debug_assert!(bytes.len() <= 64);
+    bytes.iter().enumerate().fold(0, |mask, (i, &byte)| mask | u64::from(byte & 0xC0 != 0x80) << i)
+}
