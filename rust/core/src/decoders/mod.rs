@@ -85,6 +85,15 @@ impl Decoder {
         }
     }
 
+    /// Whether this is `ByteLevel` and nothing else, so that bytes may be put one behind the other.
+    pub fn is_byte_level(&self) -> bool {
+        match self {
+            Self::ByteLevel => true,
+            Self::Sequence(decoders) => matches!(decoders.as_slice(), [decoder] if decoder.is_byte_level()),
+            _ => false,
+        }
+    }
+
     /// The text of a sequence of token strings.
     pub fn decode(&self, tokens: Vec<Cow<'_, str>>) -> String {
         self.decode_chain(tokens).concat()

@@ -20,6 +20,8 @@ pub struct Tokens {
     pub spans: Vec<[u32; 2]>,
     /// Index of the piece of each token, when collected.
     pub words: Vec<u32>,
+    /// With spans: what added tokens matched, where it is not the token's string or has blanks at its ends; by index.
+    pub texts: Vec<(u32, Box<str>)>,
     /// Index of the next piece.
     pub next_word: u32,
 }
@@ -74,6 +76,11 @@ impl Tokens {
         self.ids[i]
     }
 
+    /// Ids and spans from a token on.
+    pub fn ids_and_spans(&mut self, start: usize) -> (&[TokenId], &mut [[u32; 2]]) {
+        (&self.ids[start..self.len], &mut self.spans[start..])
+    }
+
     /// Stores four ids and keeps `count` of them; room must be reserved.
     #[inline(always)]
     pub fn push_lanes(&mut self, lanes: [TokenId; 4], count: usize) {
@@ -104,6 +111,15 @@ impl Tokens {
         self.ids[self.len..self.len + ids.len()].copy_from_slice(&ids);
         self.len += ids.len();
         self.scratch = ids;
+    }
+
+    /// Appends all of another's tokens; piece indices do not move.
+    pub fn append(&mut self, other: &Self) {
+        self.reserve(other.len);
+        self.ids[self.len..self.len + other.len].copy_from_slice(other.ids());
+        self.spans.extend_from_slice(&other.spans);
+        self.texts.extend(other.texts.iter().map(|(index, text)| (index + self.len as u32, text.clone())));
+        self.len += other.len;
     }
 
     /// Appends the span of one token.

@@ -107,3 +107,9 @@ pub fn character_starts(bytes: &[u8]) -> u64 {
     debug_assert!(bytes.len() <= 64);
     bytes.iter().enumerate().fold(0, |mask, (i, &byte)| mask | u64::from(byte & 0xC0 != 0x80) << i)
 }
+
+/// What a pointer that is only ever set to leaked values points to.
+pub(crate) fn shared<T>(pointer: &'static std::sync::atomic::AtomicPtr<T>) -> Option<&'static T> {
+    // SAFETY: the callers store nothing but null and `Box::leak`ed values, which live for ever and are never mutated.
+    unsafe { pointer.load(std::sync::atomic::Ordering::Acquire).as_ref() }
+}

@@ -3,6 +3,7 @@
 use super::{
     Tokenizer,
     encode::{Input, Scratch, to_characters},
+    finish::Finish,
 };
 use crate::{
     Encoding, Error, Result, TokenId,
@@ -29,13 +30,11 @@ const WAVE: usize = 64;
 /// A text is cut into tasks from this length on.
 const LONG_TEXT: usize = 2 * TASK_BYTES;
 
-/// One of a run of texts, or a part of a long one.
-enum Task<'a, 't> {
-    Texts(&'a [&'t str]),
-    /// A part of a segment of a long text, from byte `.1` on.
-    Part(&'a Segment<'t>, usize, &'a str),
-    /// An added token of a long text.
-    Added(&'a Segment<'t>, TokenId),
+/// A part of a long text: of a segment, from a byte of it on.
+struct Part<'a, 't> {
+    segment: &'a Segment<'t>,
+    start: usize,
+    text: &'a str,
 }
 
 /// What a task gives: tokens, and where each of its texts ends in them.
@@ -56,13 +55,10 @@ impl Tokenizer {
         offsets: bool,
         interrupt: &dyn Fn() -> bool,
     ) -> Result<Ragged> {
-        if self.affixes[usize::from(add_special_tokens)].is_none() {
-            return self.ragged_from_encodings(texts, add_special_tokens, offsets, interrupt);
-        }
-        if offsets {
-            self.ragged::<SPANS>(texts, add_special_tokens, interrupt)
-        } else {
-            self.ragged::<IDS>(texts, add_special_tokens, interrupt)
+        match self.finish(add_special_tokens) {
+            Some(finish) if offsets => self.ragged::<SPANS>(texts, finish, interrupt),
+            Some(finish) => self.ragged::<IDS>(texts, finish, interrupt),
+            None => self.ragged_from_encodings(texts, add_special_tokens, offsets, interrupt),
         }
     }
 
@@ -95,7 +91,8 @@ impl Tokenizer {
         let tasks = group(inputs, size);
         for wave in tasks.chunks(WAVE) {
             let done = threads::map(wave, |inputs| {
-                let encode = |(input, pair): &(Input<'_>, _)| self.encode(input, Option::as_ref(pair), add_special_tokens);
+                let encode =
+                    |(input, pair): &(Input<'_>, _)| self.encode(input, Option::as_ref(pair), add_special_tokens);
                 inputs.iter().map(encode).collect::<Result<Vec<_>>>()
             });
             for done in done {
@@ -136,15 +133,10 @@ impl Tokenizer {
         Ok(ragged)
     }
 
-    fn ragged<const LEVEL: u8>(
-        &self,
-        texts: &[&str],
-        add_special_tokens: bool,
-        interrupt: &dyn Fn() -> bool,
-    ) -> Result<Ragged> {
+    fn ragged<const LEVEL: u8>(&self, texts: &[&str], finish: &Finish, interrupt: &dyn Fn() -> bool) -> Result<Ragged> {
         let total: usize = texts.iter().map(|text| text.len()).sum();
         if threads::count() == 1 || total < LONG_TEXT {
-            let done = self.encode_texts::<LEVEL>(texts, add_special_tokens, interrupt)?;
+            let done = self.encode_texts::<LEVEL>(texts, finish, interrupt)?;
             let mut row_offsets = Vec::with_capacity(texts.len() + 1);
             row_offsets.push(0);
             row_offsets.extend(done.ends.iter().map(|&end| end as i64));
@@ -155,11 +147,11 @@ impl Tokenizer {
         let mut ragged = Ragged { row_offsets: vec![0], offsets: (LEVEL >= SPANS).then(Vec::new), ..Ragged::default() };
         let mut rest = texts;
         while let Some(position) = rest.iter().position(|text| text.len() >= LONG_TEXT) {
-            self.ragged_texts::<LEVEL>(&rest[..position], add_special_tokens, interrupt, &mut ragged)?;
-            self.ragged_long::<LEVEL>(rest[position], add_special_tokens, interrupt, &mut ragged)?;
+            self.ragged_texts::<LEVEL>(&rest[..position], finish, interrupt, &mut ragged)?;
+            self.ragged_long::<LEVEL>(rest[position], finish, interrupt, &mut ragged)?;
             rest = &rest[position + 1..];
         }
-        self.ragged_texts::<LEVEL>(rest, add_special_tokens, interrupt, &mut ragged)?;
+        self.ragged_texts::<LEVEL>(rest, finish, interrupt, &mut ragged)?;
         Ok(ragged)
     }
 
@@ -167,20 +159,25 @@ impl Tokenizer {
     fn encode_texts<const LEVEL: u8>(
         &self,
         texts: &[&str],
-        add_special_tokens: bool,
+        finish: &Finish,
         interrupt: &dyn Fn() -> bool,
     ) -> Result<Done> {
-        let (before, after) = self.affixes(add_special_tokens);
+        let Finish { before, after, .. } = finish;
         let room = |text: &&str| text.len() + before.len() + after.len();
         let mut tokens = Tokens::with_capacity(texts.iter().map(room).sum());
         let mut ends = Vec::with_capacity(texts.len());
         let mut unasked = 0;
         Scratch::with(|scratch| {
             for text in texts {
-                self.push_affix::<LEVEL>(before, &mut tokens);
-                self.encode_text::<LEVEL>(text, scratch, &mut tokens, &mut Vec::new())?;
-                self.trim::<LEVEL>(&mut tokens, ends.last().copied().unwrap_or(0) + before.len());
-                self.push_affix::<LEVEL>(after, &mut tokens);
+                push_specials::<LEVEL>(before, &mut tokens);
+                let first = tokens.len();
+                self.encode_text::<LEVEL>(text, scratch, &mut tokens)?;
+                if LEVEL >= SPANS {
+                    let texts = rebased(&mut tokens.texts, first);
+                    let (ids, spans) = tokens.ids_and_spans(first);
+                    finish.trim(ids, spans, &texts);
+                }
+                push_specials::<LEVEL>(after, &mut tokens);
                 ends.push(tokens.len());
                 unasked += text.len();
                 if unasked > TASK_BYTES * WAVE {
@@ -195,35 +192,16 @@ impl Tokenizer {
         Ok(Done { tokens, ends })
     }
 
-    fn push_affix<const LEVEL: u8>(&self, ids: &[TokenId], tokens: &mut Tokens) {
-        for &id in ids {
-            tokens.push(id);
-            if LEVEL >= SPANS {
-                tokens.push_span(0, 0);
-            }
-        }
-    }
-
-    /// What the post-processor does to offsets, from a token on.
-    fn trim<const LEVEL: u8>(&self, tokens: &mut Tokens, first: usize) {
-        if LEVEL >= SPANS {
-            if let Some(processor) = &self.inner.post_processor {
-                let (ids, spans) = tokens.ids_and_spans(first);
-                processor.trim_offsets(ids, spans, &|id| self.inner.model.id_to_token(id));
-            }
-        }
-    }
-
     fn ragged_texts<const LEVEL: u8>(
         &self,
         texts: &[&str],
-        add_special_tokens: bool,
+        finish: &Finish,
         interrupt: &dyn Fn() -> bool,
         ragged: &mut Ragged,
     ) -> Result<()> {
         let tasks = group(texts, |text| text.len());
         for wave in tasks.chunks(WAVE) {
-            let done = threads::map(wave, |texts| self.encode_texts::<LEVEL>(texts, add_special_tokens, &|| false));
+            let done = threads::map(wave, |texts| self.encode_texts::<LEVEL>(texts, finish, &|| false));
             for done in done {
                 let done = done?;
                 let base = ragged.values.len();
@@ -241,70 +219,60 @@ impl Tokenizer {
     fn ragged_long<const LEVEL: u8>(
         &self,
         text: &str,
-        add_special_tokens: bool,
+        finish: &Finish,
         interrupt: &dyn Fn() -> bool,
         ragged: &mut Ragged,
     ) -> Result<()> {
-        let (before, after) = self.affixes(add_special_tokens);
+        let Finish { before, after, .. } = finish;
         let mut segments = Vec::new();
         self.segments::<LEVEL>(text, &mut segments)?;
-        let mut tasks = Vec::new();
+        let mut parts = Vec::new();
         for segment in &segments {
-            match segment.token {
-                Some(id) => tasks.push(Task::Added(segment, id)),
-                None if self.scanner.is_none() => tasks.push(Task::Part(segment, 0, &segment.text)),
-                None => {
+            match () {
+                _ if segment.token.is_some() || self.inner.scanner.is_none() => {
+                    parts.push(Part { segment, start: 0, text: &segment.text });
+                }
+                _ => {
                     let mut start = 0;
                     while start < segment.text.len() {
                         let end = safe_cut(segment.text.as_bytes(), start + TASK_BYTES);
-                        tasks.push(Task::Part(segment, start, &segment.text[start..end]));
+                        parts.push(Part { segment, start, text: &segment.text[start..end] });
                         start = end;
                     }
                 }
             }
         }
-        let base = ragged.values.len();
-        push_specials::<LEVEL>(before, ragged);
-        for wave in tasks.chunks(WAVE) {
-            for done in threads::map(wave, |task| self.run_part::<LEVEL>(task)) {
-                append::<LEVEL>(&done?, ragged);
+        let mut tokens = Tokens::with_capacity(text.len() + before.len() + after.len());
+        push_specials::<LEVEL>(before, &mut tokens);
+        for wave in parts.chunks(WAVE) {
+            for done in threads::map(wave, |part| self.encode_part::<LEVEL>(part)) {
+                tokens.append(&done?);
             }
             if interrupt() {
                 return Err(Error::Interrupted);
             }
         }
-        if let Some(offsets) = &mut ragged.offsets {
-            let spans = &mut offsets[base + before.len()..];
+        if LEVEL >= SPANS {
+            let texts = rebased(&mut tokens.texts, before.len());
+            let (ids, spans) = tokens.ids_and_spans(before.len());
             to_characters(text, spans);
-            if let Some(processor) = &self.inner.post_processor {
-                let ids = &ragged.values[base + before.len()..];
-                processor.trim_offsets(ids, spans, &|id| self.inner.model.id_to_token(id));
-            }
+            finish.trim(ids, spans, &texts);
         }
-        push_specials::<LEVEL>(after, ragged);
+        push_specials::<LEVEL>(after, &mut tokens);
+        append::<LEVEL>(&tokens, ragged);
         ragged.row_offsets.push(ragged.values.len() as i64);
         Ok(())
     }
 
-    fn run_part<const LEVEL: u8>(&self, task: &Task<'_, '_>) -> Result<Tokens> {
-        match task {
-            Task::Part(segment, start, text) => {
-                let mut tokens = Tokens::with_capacity(text.len());
-                Scratch::with(|scratch| {
-                    self.encode_segment::<LEVEL>(segment, text, *start, scratch, &mut tokens)
-                })?;
-                Ok(tokens)
-            }
-            Task::Added(segment, id) => {
-                let mut tokens = Tokens::with_capacity(1);
-                tokens.push(*id);
-                if LEVEL >= SPANS {
-                    tokens.push_span(segment.original.start, segment.original.end);
-                }
-                Ok(tokens)
-            }
-            Task::Texts(_) => unreachable!("only parts are run here"),
+    fn encode_part<const LEVEL: u8>(&self, part: &Part<'_, '_>) -> Result<Tokens> {
+        let mut tokens = Tokens::with_capacity(part.text.len());
+        match part.segment.token {
+            Some(id) => self.push_added::<LEVEL>(id, part.segment, &mut tokens),
+            None => Scratch::with(|scratch| {
+                self.encode_segment::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens)
+            })?,
         }
+        Ok(tokens)
     }
 }
 
@@ -315,11 +283,20 @@ fn append<const LEVEL: u8>(tokens: &Tokens, ragged: &mut Ragged) {
     }
 }
 
-fn push_specials<const LEVEL: u8>(ids: &[TokenId], ragged: &mut Ragged) {
-    ragged.values.extend_from_slice(ids);
-    if let Some(offsets) = &mut ragged.offsets {
-        offsets.extend(ids.iter().map(|_| [0, 0]));
+fn push_specials<const LEVEL: u8>(ids: &[TokenId], tokens: &mut Tokens) {
+    for &id in ids {
+        tokens.push(id);
+        if LEVEL >= SPANS {
+            tokens.push_span(0, 0);
+        }
     }
+}
+
+/// Takes the texts of added tokens out, with indices that count from the token `first`.
+fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u32, Box<str>)> {
+    let mut texts = std::mem::take(texts);
+    texts.iter_mut().for_each(|(index, _)| *index -= first as u32);
+    texts
 }
 
 /// The first position from `from` on where every scanner ends a piece: before a space between two ASCII letters.

@@ -1,11 +1,14 @@
 //! Ids back to text.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 use super::Tokenizer;
 use crate::{
-    Decoder, TokenId,
-    models::{Model, bpe::{TokenBytes, append_token_bytes}},
+    AddedVocabulary, TokenId, Vocab,
+    models::{
+        Model,
+        bpe::{TokenBytes, append_token_bytes},
+    },
 };
 
 /// How an id is decoded, one byte each.
@@ -14,19 +17,19 @@ const ADDED: u8 = 1;
 const SPECIAL: u8 = 2;
 
 /// What decoding asks about ids, answered by a table.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct DecodeTable {
-    kinds: Box<[u8]>,
+    kinds: Arc<[u8]>,
 }
 
 impl DecodeTable {
-    pub(super) fn new(tokenizer: &Tokenizer) -> Self {
-        let added = &tokenizer.added_vocabulary;
+    pub(super) fn new(added: &AddedVocabulary, model: &Vocab) -> Self {
         let bound = added.iter().map(|(id, _)| id as usize + 1).max().unwrap_or(0);
-        let mut kinds = vec![MODEL; bound.max(tokenizer.inner.model.vocab().id_bound())].into_boxed_slice();
+        let mut kinds = vec![MODEL; bound.max(model.id_bound())];
         for (id, _) in added.iter() {
             kinds[id as usize] = if added.is_special(id) { SPECIAL } else { ADDED };
         }
+        let kinds = kinds.into();
         Self { kinds }
     }
 }

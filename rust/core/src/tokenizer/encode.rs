@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 
-use super::{Tokenizer, chars::CharIndex};
+use super::{Tokenizer, chars::CharIndex, finish::Finish};
 use crate::{
     Encoding, Error, Result, Span, TokenId,
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens, WORDS},
     kernels::{self, Boundaries},
     models::{Model, bpe::CacheHandle},
-    post_processors::without_processor,
+    post_processors::{blanks, without_processor},
 };
 
 /// What is encoded: a text, or words that the caller has already cut.
@@ -54,9 +54,6 @@ impl Scratch {
     }
 }
 
-/// Texts of added tokens that took blanks along, by token index.
-type TokenTexts = Vec<(u32, Box<str>)>;
-
 impl Tokenizer {
     /// Encodes a text or a pair, with everything the reference's `Encoding` has.
     ///
@@ -80,26 +77,30 @@ impl Tokenizer {
     /// # Errors
     /// As [`Tokenizer::encode`].
     pub fn encode_ids(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>> {
-        let Some((before, after)) = &self.affixes[usize::from(add_special_tokens)] else {
+        let Some(Finish { before, after, .. }) = self.finish(add_special_tokens) else {
             return Ok(self.encode(&Input::Text(text), None, add_special_tokens)?.ids);
         };
         let mut out = Tokens::with_capacity(text.len() + before.len() + after.len());
         out.extend(before.iter().copied());
-        Scratch::with(|scratch| self.encode_text::<IDS>(text, scratch, &mut out, &mut Vec::new()))?;
+        Scratch::with(|scratch| self.encode_text::<IDS>(text, scratch, &mut out))?;
         out.extend(after.iter().copied());
         Ok(out.into_ids())
+    }
+
+    /// What the post-processor does to one text, where that is simple.
+    pub(super) fn finish(&self, add_special_tokens: bool) -> Option<&Finish> {
+        self.inner.finish[usize::from(add_special_tokens)].as_ref()
     }
 
     /// A text before post-processing.
     fn encode_input(&self, input: &Input<'_>, scratch: &mut Scratch) -> Result<Encoding> {
         let mut out = Tokens::with_capacity(input.len());
-        let mut token_texts = Vec::new();
         match input {
-            Input::Text(text) => self.encode_text::<WORDS>(text, scratch, &mut out, &mut token_texts)?,
+            Input::Text(text) => self.encode_text::<WORDS>(text, scratch, &mut out)?,
             Input::Words(words) => {
                 for (i, word) in words.iter().enumerate() {
                     let first = out.len();
-                    self.encode_text::<WORDS>(word, scratch, &mut out, &mut token_texts)?;
+                    self.encode_text::<WORDS>(word, scratch, &mut out)?;
                     out.words[first..].fill(i as u32);
                 }
             }
@@ -111,7 +112,7 @@ impl Tokenizer {
             words: std::mem::take(&mut out.words),
             special_tokens_mask: vec![0; len],
             attention_mask: vec![1; len],
-            token_texts,
+            token_texts: std::mem::take(&mut out.texts),
             ids: out.into_ids(),
             ..Encoding::default()
         })
@@ -125,7 +126,6 @@ impl Tokenizer {
         text: &str,
         scratch: &mut Scratch,
         out: &mut Tokens,
-        token_texts: &mut TokenTexts,
     ) -> Result<()> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::Limit { what: "length of a text in bytes", found: text.len(), limit: MAX_TEXT_BYTES });
@@ -135,7 +135,7 @@ impl Tokenizer {
         self.segments::<LEVEL>(text, &mut segments)?;
         for segment in &segments {
             match segment.token {
-                Some(id) => self.push_added::<LEVEL>(id, segment, out, token_texts),
+                Some(id) => self.push_added::<LEVEL>(id, segment, out),
                 None => self.encode_segment::<LEVEL>(segment, segment.text.as_ref(), 0, scratch, out)?,
             }
         }
@@ -151,15 +151,12 @@ impl Tokenizer {
         self.added_vocabulary.split(text, normalizer, self.encode_special_tokens, LEVEL >= SPANS, out)
     }
 
-    fn push_added<const LEVEL: u8>(
-        &self,
-        id: TokenId,
-        segment: &Segment<'_>,
-        out: &mut Tokens,
-        token_texts: &mut TokenTexts,
-    ) {
-        if LEVEL >= WORDS && self.id_to_token(id) != Some(&segment.text) {
-            token_texts.push((out.len() as u32, segment.text.as_ref().into()));
+    pub(super) fn push_added<const LEVEL: u8>(&self, id: TokenId, segment: &Segment<'_>, out: &mut Tokens) {
+        if LEVEL >= SPANS {
+            let blank_ends = blanks(&segment.text) != (0, 0);
+            if blank_ends || self.inner.model.id_to_token(id) != Some(&segment.text) {
+                out.texts.push((out.len() as u32, segment.text.as_ref().into()));
+            }
         }
         out.push(id);
         if LEVEL >= SPANS {
@@ -207,7 +204,7 @@ impl Tokenizer {
         out: &mut Tokens,
     ) -> Result<()> {
         let Model::Bpe(bpe) = &self.inner.model;
-        if let Some(scanner) = self.scanner {
+        if let Some(scanner) = self.inner.scanner {
             let isa = kernels::isa();
             let mut at = 0;
             while at < text.len() {
@@ -254,4 +251,3 @@ pub(super) fn to_characters(text: &str, spans: &mut [[u32; 2]]) {
         }
     }
 }
-

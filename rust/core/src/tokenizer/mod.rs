@@ -4,6 +4,7 @@ mod batch;
 mod chars;
 mod decode;
 mod encode;
+mod finish;
 mod stream;
 
 use std::{borrow::Cow, sync::Arc};
@@ -12,12 +13,15 @@ pub use batch::Ragged;
 pub use encode::{Input, Scratch};
 pub use stream::DecodeStream;
 
+use decode::DecodeTable;
+use finish::Finish;
+
 use crate::{
     Decoder, Error, PostProcessor, PreTokenizer, Result, TokenId,
     added_vocabulary::{AddedToken, AddedVocabulary},
     models::Model,
     normalizers::Normalizer,
-    pre_tokenizers::Splitter,
+    pre_tokenizers::{Scanner, Splitter},
 };
 
 /// The components of a tokenizer, as loaded.
@@ -32,8 +36,9 @@ pub struct TokenizerParts {
     pub post_processor: Option<PostProcessor>,
     /// `decoder`
     pub decoder: Option<Decoder>,
-    /// `added_tokens`, with the ids the file gives them.
-    pub added_tokens: Vec<(TokenId, AddedToken)>,
+    /// `added_tokens`, in order. One without an id is numbered as the reference does when it loads a file: by the model
+    /// where it has the token, else behind the last.
+    pub added_tokens: Vec<(Option<TokenId>, AddedToken)>,
 }
 
 /// A tokenizer: immutable, shared between threads without a lock.
@@ -41,6 +46,7 @@ pub struct TokenizerParts {
 pub struct Tokenizer {
     inner: Arc<Inner>,
     added_vocabulary: AddedVocabulary,
+    decode_table: DecodeTable,
     /// Special tokens in a text are encoded as any other text.
     encode_special_tokens: bool,
 }
@@ -50,9 +56,14 @@ struct Inner {
     normalizer: Option<Normalizer>,
     pre_tokenizer: Option<PreTokenizer>,
     splitter: Splitter,
+    /// The scanner, where it is all that the splitter does.
+    scanner: Option<Scanner>,
     model: Model,
     post_processor: Option<PostProcessor>,
     decoder: Option<Decoder>,
+    /// What the post-processor does to one text, without and with special tokens, where that is simple enough to be done
+    /// to plain arrays.
+    finish: [Option<Finish>; 2],
 }
 
 impl Tokenizer {
@@ -66,9 +77,15 @@ impl Tokenizer {
         if !splitter.byte_level {
             return Err(Error::UnsupportedComponent { stage: "pre_tokenizer", name: "BPE without ByteLevel".into() });
         }
-        let added_vocabulary =
-            AddedVocabulary::from_file(&parts.added_tokens, parts.model.vocab(), parts.normalizer.as_ref())?;
+        let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
+            &parts.added_tokens,
+            parts.model.vocab(),
+            parts.normalizer.as_ref(),
+        )?;
+        let finish = [false, true].map(|add| Finish::new(parts.post_processor.as_ref(), parts.model.vocab(), add));
         let inner = Inner {
+            scanner: splitter.scanner(),
+            finish,
             normalizer: parts.normalizer,
             pre_tokenizer: parts.pre_tokenizer,
             splitter,
@@ -76,7 +93,8 @@ impl Tokenizer {
             post_processor: parts.post_processor,
             decoder: parts.decoder,
         };
-        Ok(Self { inner: Arc::new(inner), added_vocabulary, encode_special_tokens: false })
+        let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
+        Ok(Self { inner: Arc::new(inner), added_vocabulary, decode_table, encode_special_tokens: false })
     }
 
     /// The same tokenizer with more added tokens, and how many of them were new.
@@ -87,7 +105,8 @@ impl Tokenizer {
         let inner = &self.inner;
         let (added_vocabulary, count) =
             self.added_vocabulary.with_tokens(tokens, inner.model.vocab(), inner.normalizer.as_ref())?;
-        Ok((Self { added_vocabulary, ..self.clone() }, count))
+        let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
+        Ok((Self { added_vocabulary, decode_table, ..self.clone() }, count))
     }
 
     /// The same tokenizer with special tokens in texts encoded as text, or not.

@@ -298,7 +298,7 @@ impl Bpe {
             source.extend(std::iter::repeat_n((start + i) as u32, BYTE_CHARS[usize::from(byte)].len_utf8()));
         }
         let before = out.len();
-        let mut push = |id: TokenId, span: std::ops::Range<usize>, out: &mut Tokens| {
+        let push = |id: TokenId, span: std::ops::Range<usize>, out: &mut Tokens| {
             let to = span.end.min(source.len());
             let from = source.get(span.start).copied().unwrap_or(end as u32);
             out.push(id);
