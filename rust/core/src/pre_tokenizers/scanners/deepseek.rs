@@ -2,7 +2,7 @@
 //!
 //! The first isolates numbers, three at most; the second runs of ideographs and kana; the third splits what it gets, so its
 //! look-ahead takes the end of that piece for the end of the text. Rather than find that end first, which would take
-//! quadratic time, [`peek_within`] ends the text at the first character that lies in another piece.
+//! quadratic time, `peek_within` ends the text at the first character that lies in another piece.
 
 use super::cl100k::digits;
 use super::{Seen, blanks};
