@@ -100,9 +100,9 @@ impl Matcher {
                 continue;
             }
             let previous = last.unwrap_or(0);
-            if start < previous || end < start {
-                // `\K` inside a look-around can do this; the reference panics.
-                return Err(self.failed("a match lies before its own start"));
+            if start < previous || end < start || !text.is_char_boundary(start) || !text.is_char_boundary(end) {
+                // `\K` in a look-behind can overlap the match before; the reference panics.
+                return Err(self.failed("a match overlaps the one before"));
             }
             if previous != start {
                 push(previous, start, false);

@@ -2,7 +2,7 @@
 //!
 //! The scanners have to agree with the regexes they replace on every code point, so the classes are those of the regex
 //! engine that runs the other patterns (Oniguruma, as the `onig` crate bundles it) and not those of `std`, whose Unicode
-//! version differs. `examples/generate_unicode_tables.rs` writes [`tables`]; `tests/unicode.rs` compares every code point.
+//! version differs. `examples/generate_unicode_tables.rs` writes `tables.rs`; `tests/unicode.rs` compares every code point.
 
 pub mod byte_chars;
 mod tables;

@@ -2,11 +2,11 @@
 //!
 //! The first isolates numbers, three at most; the second runs of ideographs and kana; the third splits what it gets, so its
 //! look-ahead takes the end of that piece for the end of the text. Rather than find that end first, which would take
-//! quadratic time, [`peek_within`] ends the text at the first character that lies in another piece.
+//! quadratic time, `peek_within` ends the text at the first character that lies in another piece.
 
 use super::cl100k::digits;
 use super::{Seen, blanks};
-use crate::unicode::{LETTER, MARK, NEWLINE, NUMBER, PUNCT, SPACE, class};
+use crate::unicode::{ASCII, LETTER, MARK, NEWLINE, NUMBER, PUNCT, SPACE, class};
 
 /// The patterns of the splits, in order.
 pub const PATTERNS: [&str; 3] = [
@@ -17,7 +17,7 @@ pub const PATTERNS: [&str; 3] = [
 
 /// End of the piece that starts at `start`.
 pub fn token_end(text: &str, start: usize) -> usize {
-    let first = text[start..].chars().next().expect("a piece has a first character");
+    let first = text[start..].chars().next().expect("a piece is not empty");
     if class(first) & NUMBER != 0 {
         // The third split matches nothing in a piece of numbers and leaves it whole.
         return digits::<3>(text, start);
@@ -35,21 +35,27 @@ fn is_kana_or_ideograph(c: char) -> bool {
 /// The character at `at`, or the end of the text if it is a number or not on the `ideographs` side of the second split.
 #[inline(always)]
 fn peek_within(text: &str, at: usize, ideographs: bool) -> Seen {
-    let seen = match text.as_bytes().get(at) {
+    let (seen, ideograph) = match text.as_bytes().get(at) {
         None => return Seen::END,
-        Some(_) if ideographs != text[at..].chars().next().is_some_and(is_kana_or_ideograph) => return Seen::END,
-        Some(_) => super::peek(text, at),
+        Some(&byte) if byte < 0x80 => (Seen { class: ASCII[byte as usize], width: 1 }, false),
+        Some(_) => {
+            let c = text[at..].chars().next().expect("a text does not end inside a character");
+            (Seen { class: class(c), width: c.len_utf8() }, is_kana_or_ideograph(c))
+        }
     };
-    if seen.is(NUMBER) { Seen::END } else { seen }
+    if seen.is(NUMBER) || ideograph != ideographs { Seen::END } else { seen }
 }
 
 /// End of the piece of the third split at `start`; `peek` ends where the piece of the second does.
 fn third_split(bytes: &[u8], start: usize, peek: impl Fn(usize) -> Seen) -> usize {
     let run = |mut at, flags| {
-        while peek(at).is(flags) {
-            at += peek(at).width;
+        loop {
+            let seen = peek(at);
+            if !seen.is(flags) {
+                return at;
+            }
+            at += seen.width;
         }
-        at
     };
     // [!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+
     if bytes[start].is_ascii_punctuation() {
