@@ -187,7 +187,10 @@ mod tests {
             {"type": "Strip", "content": " ", "start": 1, "stop": 0},
         ]});
         assert_eq!(decode(&config, &["▁Hey", "▁▁you", "<0xE5>", "<0x8f>", "<0xab>", "!"]), "Hey  you叫!");
-        assert_eq!(decode(&config, &["<0xE5>", "<0x8f>", "a", "<0x61>", "<0xFF>"]), "\u{fffd}\u{fffd}a\u{fffd}\u{fffd}");
+        assert_eq!(
+            decode(&config, &["<0xE5>", "<0x8f>", "a", "<0x61>", "<0xFF>"]),
+            "\u{fffd}\u{fffd}a\u{fffd}\u{fffd}"
+        );
         assert_eq!(decode(&config, &[]), "");
     }
 
