@@ -7,12 +7,14 @@
 
 mod generic;
 pub mod pages;
+mod queue;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 use std::sync::OnceLock;
 
 pub use generic::{Block, Boundaries, Grammar, Starts};
+pub use queue::{MinQueue, QueueTask, with_queue};
 
 /// An instruction set this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,19 +75,6 @@ pub fn scan<G: Grammar>(isa: Isa, text: &str, from: usize, out: &mut Boundaries)
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { x86_64::scan_avx2::<G>(text, from, out) },
         _ => generic::scan_scalar::<G>(text, from, out),
-    }
-}
-
-/// Runs `f` compiled for `isa`, so that the plain loops inlined into it are vectorised for it.
-#[inline(always)]
-pub fn vectorize<R>(isa: Isa, f: impl FnOnce() -> R) -> R {
-    match isa {
-        // SAFETY: as in `scan`.
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { x86_64::vectorize_avx512(f) },
-        #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 => unsafe { x86_64::vectorize_avx2(f) },
-        _ => f(),
     }
 }
 

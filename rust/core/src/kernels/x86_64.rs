@@ -4,11 +4,14 @@ use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
     _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
     _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_loadu_si512,
-    _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_set1_epi8, _mm512_storeu_si512, _mm512_test_epi8_mask,
-    _pdep_u64, _pext_u64,
+    _mm512_mask_set1_epi32, _mm512_min_epu32, _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_reduce_min_epu32,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask, _pdep_u64, _pext_u64,
 };
 
-use super::generic::{self, Boundaries, Grammar, Lanes};
+use super::{
+    generic::{self, Boundaries, Grammar, Lanes},
+    queue::{MinQueue, QueueTask},
+};
 
 pub(super) fn avx2_available() -> bool {
     is_x86_feature_detected!("avx2")
@@ -40,20 +43,6 @@ pub(super) unsafe fn scan_avx512<G: Grammar>(text: &str, from: usize, out: &mut 
 pub(super) unsafe fn scan_avx2<G: Grammar>(text: &str, from: usize, out: &mut Boundaries) -> usize {
     // SAFETY: the caller's duty.
     unsafe { generic::scan::<Avx2, G>(text, from, out) }
-}
-
-/// # Safety
-/// [`avx512_available`] must hold.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,popcnt,lzcnt")]
-pub(super) unsafe fn vectorize_avx512<R>(f: impl FnOnce() -> R) -> R {
-    f()
-}
-
-/// # Safety
-/// [`avx2_available`] must hold.
-#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-pub(super) unsafe fn vectorize_avx2<R>(f: impl FnOnce() -> R) -> R {
-    f()
 }
 
 /// One register of 64 bytes.
@@ -230,5 +219,49 @@ impl Lanes for Avx2 {
     unsafe fn deposit(bits: u64, select: u64) -> u64 {
         // SAFETY: see the impl.
         unsafe { _pdep_u64(bits, select) }
+    }
+}
+
+/// # Safety
+/// [`avx512_available`] must hold.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn run_queue<const REGISTERS: usize, T: QueueTask>(task: T) -> T::Output {
+    task.run(Registers::<REGISTERS>::new())
+}
+
+/// A [`MinQueue`] of 16 lanes a register, which never goes through memory: a wide load right after a narrow store to the
+/// same place has to wait until the store is done.
+struct Registers<const N: usize>([__m512i; N]);
+
+impl<const N: usize> Registers<N> {
+    #[inline(always)]
+    fn new() -> Self {
+        // SAFETY: made in `run_queue` only, whose caller promises AVX-512.
+        Self([unsafe { _mm512_set1_epi32(-1) }; N])
+    }
+}
+
+impl<const N: usize> MinQueue for Registers<N> {
+    #[inline(always)]
+    fn set(&mut self, lane: usize, value: u32) {
+        let bit = 1u64 << lane;
+        let mut i = 0;
+        while i < N {
+            // SAFETY: as in `new`.
+            self.0[i] = unsafe { _mm512_mask_set1_epi32(self.0[i], (bit >> (16 * i)) as u16, value as i32) };
+            i += 1;
+        }
+    }
+    #[inline(always)]
+    fn min(&self) -> u32 {
+        let mut least = self.0[0];
+        let mut i = 1;
+        while i < N {
+            // SAFETY: as in `new`.
+            least = unsafe { _mm512_min_epu32(least, self.0[i]) };
+            i += 1;
+        }
+        // SAFETY: as in `new`.
+        unsafe { _mm512_reduce_min_epu32(least) }
     }
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     TokenId,
-    kernels::{self, Isa},
+    kernels::{self, Isa, MinQueue, QueueTask},
 };
 
 /// The longest piece that `merge_short` takes: positions have six bits beside a rank of 22.
@@ -57,53 +57,7 @@ impl Merger {
     }
 
     fn merge_short(&self, piece: &[u8], out: &mut Vec<TokenId>) {
-        // One vector register of candidates is the usual case; the lanes in use are rounded up to it.
-        kernels::vectorize(self.isa, || {
-            if piece.len() <= 16 { self.merge_lanes::<16>(piece, out) } else { self.merge_lanes::<SHORT>(piece, out) }
-        });
-    }
-
-    /// The scan: each lane holds `rank << 6 | position` of the pair that starts there, so that a plain minimum finds the
-    /// lowest rank and, among equals, the leftmost.
-    #[inline(always)]
-    fn merge_lanes<const N: usize>(&self, piece: &[u8], out: &mut Vec<TokenId>) {
-        let n = piece.len();
-        let mut tokens = [0; N];
-        let mut lanes = [NONE; N];
-        // Positions of the neighbours that are still there; 255 (-1) and n mark the ends.
-        let (mut before, mut after) = ([0u8; SHORT + 1], [0u8; SHORT + 1]);
-        for (i, &byte) in piece.iter().enumerate() {
-            tokens[i] = self.byte_ids[usize::from(byte)];
-            before[i] = (i as u8).wrapping_sub(1);
-            after[i] = i as u8 + 1;
-        }
-        let pack = |rank: u32, at: usize| if rank == NONE { NONE } else { rank << 6 | at as u32 };
-        for (i, pair) in piece.windows(2).enumerate() {
-            lanes[i] = pack(self.byte_rank(pair[0], pair[1]), i);
-        }
-        loop {
-            let best = lanes.iter().fold(NONE, |a, &b| a.min(b));
-            if best == NONE {
-                break;
-            }
-            let at = best as usize & (N - 1);
-            let gone = usize::from(after[at]) & (N - 1);
-            let next = usize::from(after[gone]);
-            tokens[at] = self.pairs.result(best >> 6);
-            after[at] = next as u8;
-            before[next] = at as u8;
-            lanes[gone] = NONE;
-            lanes[at] = if next < n { pack(self.pairs.rank(tokens[at], tokens[next & (N - 1)]), at) } else { NONE };
-            if before[at] != u8::MAX {
-                let left = usize::from(before[at]) & (N - 1);
-                lanes[left] = pack(self.pairs.rank(tokens[left], tokens[at]), left);
-            }
-        }
-        let mut at = 0;
-        while at < n {
-            out.push(tokens[at & (N - 1)]);
-            at = usize::from(after[at]);
-        }
+        kernels::with_queue(self.isa, piece.len(), Short { merger: self, piece, out });
     }
 
     /// The textbook procedure with a heap, n log n.
@@ -181,6 +135,75 @@ impl Merger {
             self.merge_heap(&text, &mut tokens)
         }
         tokens == [left, right]
+    }
+}
+
+/// `merge_short`: a lane for each byte holds `rank << 6 | position` of the pair that starts there, so that a plain minimum
+/// finds the lowest rank and, among equals, the leftmost.
+struct Short<'m> {
+    merger: &'m Merger,
+    piece: &'m [u8],
+    out: &'m mut Vec<TokenId>,
+}
+
+impl QueueTask for Short<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<Q: MinQueue>(self, mut queue: Q) {
+        let Self { merger, piece, out } = self;
+        let n = piece.len();
+        // What merging at a position makes: looked up with the rank, long before it is needed.
+        let (mut tokens, mut made) = ([0; SHORT], [0; SHORT]);
+        // Positions of the neighbours that are still there; 255 (-1) and n mark the ends.
+        let (mut before, mut after) = ([0u8; SHORT + 1], [0u8; SHORT + 1]);
+        for (i, &byte) in piece.iter().enumerate() {
+            tokens[i & (SHORT - 1)] = merger.byte_ids[usize::from(byte)];
+            before[i & (SHORT - 1)] = (i as u8).wrapping_sub(1);
+            after[i & (SHORT - 1)] = i as u8 + 1;
+        }
+        for (i, pair) in piece.windows(2).enumerate() {
+            let rank = merger.byte_rank(pair[0], pair[1]);
+            if rank != NONE {
+                queue.set(i, rank << 6 | i as u32);
+                made[i & (SHORT - 1)] = merger.pairs.result(rank);
+            }
+        }
+        loop {
+            let best = queue.min();
+            if best == NONE {
+                break;
+            }
+            let at = best as usize & (SHORT - 1);
+            let gone = usize::from(after[at]) & (SHORT - 1);
+            let next = usize::from(after[gone]);
+            let token = made[at];
+            tokens[at] = token;
+            after[at] = next as u8;
+            before[next] = at as u8;
+            queue.set(gone, NONE);
+            let left = usize::from(before[at]);
+            // Both look-ups are under way before either is waited for.
+            let right_rank = if next < n { merger.pairs.rank(token, tokens[next & (SHORT - 1)]) } else { NONE };
+            let left_rank = if left < n { merger.pairs.rank(tokens[left & (SHORT - 1)], token) } else { NONE };
+            if right_rank == NONE {
+                queue.set(at, NONE);
+            } else {
+                queue.set(at, right_rank << 6 | at as u32);
+                made[at] = merger.pairs.result(right_rank);
+            }
+            if left_rank != NONE {
+                queue.set(left, left_rank << 6 | left as u32);
+                made[left & (SHORT - 1)] = merger.pairs.result(left_rank);
+            } else if left < n {
+                queue.set(left, NONE);
+            }
+        }
+        let mut at = 0;
+        while at < n {
+            out.push(tokens[at & (SHORT - 1)]);
+            at = usize::from(after[at]);
+        }
     }
 }
 

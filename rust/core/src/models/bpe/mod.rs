@@ -171,20 +171,35 @@ impl Bpe {
         }
         let tables = self.cache.tables(self.serial, handle);
         let mut from = start as u32;
-        for &end in ends {
-            self.encode_piece::<LEVEL>(text, from, end, tables, out);
-            from = end;
+        for ends in ends.chunks(AHEAD) {
+            // First the keys, asking for the cache line of each; by the time the last is made the first has come.
+            let mut slots = [Slot::default(); AHEAD];
+            let mut next = from;
+            for (slot, &end) in slots.iter_mut().zip(ends) {
+                *slot = Slot::find(text, next as usize, (end - next) as usize, tables);
+                next = end;
+            }
+            for (slot, &end) in slots.iter().zip(ends) {
+                self.encode_piece::<LEVEL>(text, from, end, slot, tables, out);
+                from = end;
+            }
         }
         self.cache.grow_if_full(tables);
     }
 
     #[inline(always)]
-    fn encode_piece<const LEVEL: u8>(&self, text: &[u8], from: u32, end: u32, tables: &Tables, out: &mut Tokens) {
+    fn encode_piece<const LEVEL: u8>(
+        &self,
+        text: &[u8],
+        from: u32,
+        end: u32,
+        slot: &Slot,
+        tables: &Tables,
+        out: &mut Tokens,
+    ) {
         let (start, len) = (from as usize, (end - from) as usize);
         if len <= SHORT_PIECE {
-            let key = short_key(text, start, len);
-            let home = tables.short.home(hash_short(&key));
-            if let Some((lanes, count)) = tables.short.get(&key, home).and_then(cache::Value::lanes) {
+            if let Some((lanes, count)) = tables.short.get(&slot.key, slot.home).and_then(cache::Value::lanes) {
                 self.emit::<LEVEL>(lanes, count, from, end, out);
                 return;
             }
@@ -363,6 +378,27 @@ impl Bpe {
             emit(id, lengths[at..at + symbols].iter().sum());
             at += symbols;
         });
+    }
+}
+
+/// Pieces whose table slots are asked for ahead of the probes. A slot in the third-level cache is 50 cycles away, and
+/// without asking ahead three quarters of the time went into waiting for it.
+const AHEAD: usize = 32;
+
+/// Key of a short piece and where it is looked for; meaningless for a longer one.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    key: [u64; 2],
+    home: usize,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn find(text: &[u8], start: usize, len: usize, tables: &Tables) -> Self {
+        let key = short_key(text, start, len.min(SHORT_PIECE));
+        let home = tables.short.home(hash_short(&key));
+        tables.short.prefetch(home);
+        Self { key, home }
     }
 }
 
