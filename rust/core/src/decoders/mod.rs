@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 mod byte_fallback;
-pub(crate) mod byte_level;
+mod byte_level;
 
 /// A decoder of tokenizer.json.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,15 @@ impl Decoder {
         match fields.pattern {
             PatternField::String(pattern) => Ok(Self::Replace { pattern, content: fields.content }),
             PatternField::Regex(_) => Err(unsupported("Replace with a regex")),
+        }
+    }
+
+    /// Whether this is `ByteLevel` and nothing else, so that bytes may be put one behind the other.
+    pub fn is_byte_level(&self) -> bool {
+        match self {
+            Self::ByteLevel => true,
+            Self::Sequence(decoders) => matches!(decoders.as_slice(), [decoder] if decoder.is_byte_level()),
+            _ => false,
         }
     }
 

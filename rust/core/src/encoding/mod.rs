@@ -1,8 +1,12 @@
 //! What encoding a text gives: ids, and everything else that the caller may ask about them.
 
+pub mod tokens;
+
 use std::ops::Range;
 
 use crate::ids::TokenId;
+
+pub use tokens::{IDS, SPANS, Tokens, WORDS};
 
 /// In [`Encoding::words`]: the token belongs to no word (special tokens).
 pub const NO_WORD: u32 = u32::MAX;

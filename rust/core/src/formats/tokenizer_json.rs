@@ -9,6 +9,7 @@ mod model;
 mod tests;
 
 use std::fmt;
+use std::path::Path;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -25,7 +26,7 @@ use crate::models::bpe::Bpe;
 use crate::normalizers::Normalizer;
 use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
-use crate::tokenizer::TokenizerParts;
+use crate::tokenizer::{Tokenizer, TokenizerParts};
 
 /// Reads the content of a tokenizer.json.
 ///
@@ -47,9 +48,29 @@ pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
         pre_tokenizer: component(&file.pre_tokenizer, "pre_tokenizer", PreTokenizer::from_config)?,
         post_processor: component(&file.post_processor, "post_processor", PostProcessor::from_config)?,
         decoder: component(&file.decoder, "decoder", Decoder::from_config)?,
-        added_tokens: file.added_tokens.into_iter().map(AddedTokenFields::into_token).collect(),
+        added_tokens: file.added_tokens.into_iter().map(|fields| (None, fields.into_token())).collect(),
         model: Model::Bpe(Bpe::new(file.model.ok_or_else(missing_model)?.into_config()?)?),
     })
+}
+
+impl Tokenizer {
+    /// A tokenizer from the content of a tokenizer.json.
+    ///
+    /// # Errors
+    /// As [`parse`], and as [`Tokenizer::new`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::new(parse(bytes)?)
+    }
+
+    /// A tokenizer from a tokenizer.json.
+    ///
+    /// # Errors
+    /// [`Error::Io`] when the file cannot be read, and as [`Tokenizer::from_bytes`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
+        Self::from_bytes(&bytes)
+    }
 }
 
 fn component<T>(value: &Value, path: &str, from_config: impl Fn(&Value, &str) -> Result<T>) -> Result<Option<T>> {
@@ -99,7 +120,9 @@ struct File {
 #[derive(Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "they are the fields of the format")]
 struct AddedTokenFields {
-    id: TokenId,
+    /// Not used: the reference numbers added tokens itself, and only warns when the file says otherwise.
+    #[serde(rename = "id")]
+    _id: TokenId,
     content: String,
     single_word: bool,
     lstrip: bool,
@@ -109,9 +132,9 @@ struct AddedTokenFields {
 }
 
 impl AddedTokenFields {
-    fn into_token(self) -> (TokenId, AddedToken) {
-        let Self { id, content, single_word, lstrip, rstrip, normalized, special } = self;
-        (id, AddedToken { content, single_word, lstrip, rstrip, normalized, special })
+    fn into_token(self) -> AddedToken {
+        let Self { content, single_word, lstrip, rstrip, normalized, special, .. } = self;
+        AddedToken { content, single_word, lstrip, rstrip, normalized, special }
     }
 }
 

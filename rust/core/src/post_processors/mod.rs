@@ -123,6 +123,33 @@ impl PostProcessor {
         }
     }
 
+    /// The passes that take blanks out of the offsets of a single text, each with its `add_prefix_space`. None: one of them
+    /// runs after special tokens were added, and only [`process`](Self::process) does that.
+    pub fn single_trims(&self) -> Option<Vec<bool>> {
+        match self {
+            Self::ByteLevel(byte_level) => {
+                Some(byte_level.trim_offsets.then_some(byte_level.add_prefix_space).into_iter().collect())
+            }
+            Self::RobertaProcessing(roberta) => {
+                Some(roberta.trim_offsets.then_some(roberta.add_prefix_space).into_iter().collect())
+            }
+            Self::TemplateProcessing(_) | Self::BertProcessing(_) => Some(Vec::new()),
+            Self::Sequence(processors) => {
+                let mut trims = Vec::new();
+                let mut tokens_added = false;
+                for processor in processors {
+                    let more = processor.single_trims()?;
+                    if tokens_added && !more.is_empty() {
+                        return None;
+                    }
+                    tokens_added |= processor.added_tokens(false) > 0;
+                    trims.extend(more);
+                }
+                Some(trims)
+            }
+        }
+    }
+
     /// Finishes one encoded text or a pair of them. `token` gives the vocabulary's string of an id.
     pub fn process<'v>(
         &self,
