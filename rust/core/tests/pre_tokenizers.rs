@@ -1,6 +1,6 @@
 //! The generic pre-tokenizers against recorded answers of `tokenizers` 0.23.3, and what they refuse.
 
-use penstock::pre_tokenizers::byte_level::{BYTE_CHARS, char_byte};
+use penstock::unicode::byte_chars::{BYTE_CHARS, char_byte};
 use penstock::pre_tokenizers::{PreTokenizer, Scanner, Splitter};
 use penstock::{Error, Span};
 use serde_json::{Value, json};

@@ -228,3 +228,85 @@ pub(super) fn merge_symbols(pairs: &PairTable, mut tokens: Vec<TokenId>, mut emi
         at = next;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Vocab, models::bpe::Merge, unicode::byte_chars::BYTE_CHARS};
+
+    /// What the words say: merge the lowest rank, the leftmost of equals, until nothing merges.
+    fn naive(merges: &[Merge], ids: &[TokenId]) -> Vec<TokenId> {
+        let mut ids = ids.to_vec();
+        loop {
+            let rank = |pair: &[TokenId]| merges.iter().rposition(|m| [m.left, m.right] == pair);
+            let best = ids.windows(2).enumerate().filter_map(|(at, pair)| rank(pair).map(|rank| (rank, at))).min();
+            let Some((rank, at)) = best else { return ids };
+            ids.splice(at..at + 2, [merges[rank].result]);
+        }
+    }
+
+    /// A merger whose alphabet is all bytes and whose merges are `pairs` of earlier tokens, by index modulo their number;
+    /// several merges may make one token, in any order.
+    fn merger(pairs: &[(usize, usize)], order: &[usize]) -> (Merger, Vec<Merge>) {
+        let mut vocab = Vocab::default();
+        let mut names: Vec<String> = BYTE_CHARS.iter().map(char::to_string).collect();
+        for (id, name) in names.iter().enumerate() {
+            vocab.insert(name, id as TokenId);
+        }
+        let letters = [b'a', b'b', b'c'].map(usize::from);
+        let mut known = letters.to_vec();
+        let mut merges = Vec::new();
+        for &(left, right) in pairs {
+            let (left, right) = (known[left % known.len()], known[right % known.len()]);
+            let name = names[left].clone() + &names[right];
+            if name.len() > 40 {
+                continue;
+            }
+            let result = vocab.id(&name).unwrap_or_else(|| {
+                let id = names.len() as TokenId;
+                vocab.insert(&name, id);
+                names.push(name);
+                known.push(id as usize);
+                id
+            });
+            merges.push(Merge { left: left as TokenId, right: right as TokenId, result });
+        }
+        // Merges out of the order in which their tokens came to be: tables made by hand, or by a converter.
+        for (i, &j) in order.iter().enumerate().take(merges.len()) {
+            let j = j % merges.len();
+            merges.swap(i, j);
+        }
+        let byte_ids = Box::new(std::array::from_fn(|byte| byte as TokenId));
+        let bytes = TokenBytes::new(&vocab);
+        let pairs = PairTable::new(&merges).expect("few merges");
+        (Merger::new(pairs, byte_ids, bytes, kernels::isa()), merges)
+    }
+
+    proptest! {
+        #[test]
+        fn every_route_gives_the_naive_answer(
+            pairs in prop::collection::vec((0..64usize, 0..64usize), 0..40),
+            order in prop::collection::vec(0..64usize, 0..8),
+            text in prop::collection::vec(prop::sample::select(b"abc".to_vec()), 0..400),
+            repeat in 1..4usize,
+        ) {
+            let (merger, merges) = merger(&pairs, &order);
+            let text = text.repeat(repeat);
+            let ids: Vec<TokenId> = text.iter().map(|&byte| TokenId::from(byte)).collect();
+            for piece in [&text[..], &text[..text.len().min(SHORT)], &text[..text.len().min(16)]] {
+                let expected = naive(&merges, &ids[..piece.len()]);
+                let mut found = Vec::new();
+                merger.merge(piece, &mut found);
+                prop_assert_eq!(&found, &expected);
+                let mut found = Vec::new();
+                merger.merge_heap(piece, &mut found);
+                prop_assert_eq!(&found, &expected);
+                let mut found = Vec::new();
+                merger.merge_long(piece, &mut found);
+                prop_assert_eq!(&found, &expected);
+            }
+        }
+    }
+}
