@@ -20,7 +20,12 @@ fn encoding(fields: &Value) -> Encoding {
         ids: numbers(&fields["ids"]),
         type_ids: numbers(&fields["type_ids"]),
         offsets: fields["offsets"].as_array().unwrap().iter().map(offset).collect(),
-        words: fields["word_ids"].as_array().unwrap().iter().map(|id| id.as_u64().map_or(NO_WORD, |id| id as u32)).collect(),
+        words: fields["word_ids"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_u64().map_or(NO_WORD, |id| id as u32))
+            .collect(),
         special_tokens_mask: numbers(&fields["special_tokens_mask"]),
         attention_mask: numbers(&fields["attention_mask"]),
         token_texts: texts(&fields["tokens"]).iter().zip(0..).map(|(&text, index)| (index, text.into())).collect(),
@@ -71,9 +76,7 @@ fn what_cannot_be_filled_is_refused() {
     let a = json!({"Sequence": {"id": "A", "type_id": 0}});
     let b = json!({"Sequence": {"id": "B", "type_id": 0}});
     let x = json!({"SpecialToken": {"id": "x", "type_id": 0}});
-    let template = |single: &[&Value], special: Value| {
-        json!({"type": "TemplateProcessing", "single": single, "pair": [a, b], "special_tokens": special})
-    };
+    let template = |single: &[&Value], special: Value| json!({"type": "TemplateProcessing", "single": single, "pair": [a, b], "special_tokens": special});
     let good = template(&[&a], json!({}));
     for (config, expected) in [
         (template(&[&x, &a], json!({})), "pp.single: special token \"x\" is missing in `special_tokens`"),
@@ -82,8 +85,14 @@ fn what_cannot_be_filled_is_refused() {
             template(&[&a], json!({"x": {"id": "x", "ids": [1, 2], "tokens": ["x"]}})),
             "pp.special_tokens: \"x\" has 2 ids and 1 tokens",
         ),
-        (json!({"type": "TemplateProcessing", "single": "$A", "pair": [], "special_tokens": {}}), "pp: invalid type: string"),
-        (json!({"type": "Sequence", "processors": [good, good]}), "unsupported post_processor: TemplateProcessing after"),
+        (
+            json!({"type": "TemplateProcessing", "single": "$A", "pair": [], "special_tokens": {}}),
+            "pp: invalid type: string",
+        ),
+        (
+            json!({"type": "Sequence", "processors": [good, good]}),
+            "unsupported post_processor: TemplateProcessing after",
+        ),
         (json!({"type": "Sequence", "processors": [{"type": "Foo"}]}), "unsupported post_processor: Foo"),
         (json!({"type": "Sequence"}), "pp.processors: expected an array"),
         (json!({"type": "ByteLevel"}), "pp: missing field `add_prefix_space`"),

@@ -10,14 +10,13 @@ use serde_json::json;
 
 use crate::added_vocabulary::AddedToken;
 use crate::decoders::Decoder;
-
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::models::Model;
 use crate::models::bpe::{Bpe, BpeConfig, Merge};
 use crate::post_processors::{ByteLevel, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
-use crate::tokenizer::{Tokenizer, TokenizerParts};
+use crate::tokenizer::TokenizerParts;
 use crate::unicode::byte_chars::BYTE_CHARS;
 use crate::vocab::{MAX_TOKEN_ID, Vocab};
 
@@ -96,16 +95,6 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
     })
 }
 
-impl Tokenizer {
-    /// A tokenizer from the content of a rank file of tiktoken; see [`parse`].
-    ///
-    /// # Errors
-    /// As [`parse`], and as [`Tokenizer::new`].
-    pub fn from_tiktoken(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) -> Result<Self> {
-        Self::new(parse(bytes, pattern, special_tokens)?)
-    }
-}
-
 fn read(bytes: &[u8]) -> Result<BpeConfig> {
     let vocab = read_ranks(bytes)?;
     Ok(BpeConfig {
@@ -121,7 +110,7 @@ fn read(bytes: &[u8]) -> Result<BpeConfig> {
     })
 }
 
-/// Special tokens as added tokens with ids of their own.
+/// Special tokens keep the ids they are given, behind a gap or not, and stay out of the model: only a rank is merged into.
 fn numbered(vocab: &Vocab, special_tokens: &[(String, TokenId)]) -> Result<Vec<(Option<TokenId>, AddedToken)>> {
     let mut numbered = Vec::with_capacity(special_tokens.len());
     for (index, (content, id)) in special_tokens.iter().enumerate() {
@@ -131,10 +120,12 @@ fn numbered(vocab: &Vocab, special_tokens: &[(String, TokenId)]) -> Result<Vec<(
             return fail("is empty".to_owned());
         }
         let before = special_tokens[..index].iter().find(|(other, other_id)| other == content || other_id == id);
-        if let Some(other) = before.map(|(other, _)| other.as_str()).or_else(|| vocab.token(*id)) {
+        if let Some(other) =
+            before.map(|(other, _)| other.as_str()).or_else(|| vocab.token(*id).filter(|other| other != content))
+        {
             return fail(format!("its id {id} or its text is that of {other:?}"));
         }
-        if let Some(other) = vocab.id(content) {
+        if let Some(other) = vocab.id(content).filter(|other| other != id) {
             return fail(format!("is a token already, with the id {other}"));
         }
         numbered.push((Some(*id), AddedToken::new(content, true)));
@@ -213,6 +204,7 @@ fn merges(vocab: &Vocab) -> Vec<Merge> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokenizer::Tokenizer;
 
     /// A rank file of all bytes, in byte order, and the given tokens after them.
     fn ranks(tokens: &[&str]) -> String {
