@@ -20,7 +20,7 @@ pub const MAX_VOCAB_BYTES: usize = u32::MAX as usize >> 1;
 /// Odd constant of the folded multiply (the fraction of pi).
 const MULTIPLIER: u64 = 0x243f_6a88_85a3_08d3;
 
-/// Start of an id that no token has. No token starts there: the arena is shorter.
+/// Start of an id that no token has, and id of no entry. Both are beyond what the limits allow.
 const VACANT: u32 = u32::MAX;
 
 /// One token.
@@ -117,14 +117,12 @@ impl Vocab {
         let mask = self.slots.len() - 1;
         let hashes = tokens.map(|token| hash(self.seed, token.as_bytes()));
         let values = hashes.map(|hash| self.slots[hash as usize & mask]);
-        let nothing = Entry { start: 0, len: u32::MAX, id: 0 };
+        let nothing = Entry { start: 0, len: 0, id: VACANT };
         let entries =
             values.map(|value| self.entries.get((value as u32 as usize).wrapping_sub(1)).copied().unwrap_or(nothing));
         std::array::from_fn(|index| {
             let (entry, token) = (entries[index], tokens[index]);
-            let start = entry.start as usize;
-            let same_length = entry.len as usize == token.len();
-            if same_length && self.text.as_bytes()[start..start + token.len()] == *token.as_bytes() {
+            if entry.id != VACANT && same(self.bytes_of(entry), token.as_bytes()) {
                 return Some(entry.id);
             }
             self.find(token, hashes[index]).ok().map(|index| self.entries[index].id)
@@ -166,6 +164,11 @@ impl Vocab {
         &self.text[start as usize..(start + len) as usize]
     }
 
+    /// The text of an entry as bytes, which needs no look at character boundaries.
+    fn bytes_of(&self, entry: Entry) -> &[u8] {
+        &self.text.as_bytes()[entry.start as usize..(entry.start + entry.len) as usize]
+    }
+
     fn set_place(&mut self, id: TokenId, place: (u32, u32)) {
         let index = id as usize;
         if index >= self.by_id.len() {
@@ -186,10 +189,7 @@ impl Vocab {
             }
             if (value ^ hash) >> 32 == 0 {
                 let index = value as u32 as usize - 1;
-                let entry = self.entries[index];
-                // The bytes are compared, not the text: this needs no look at character boundaries.
-                let bytes = &self.text.as_bytes()[entry.start as usize..(entry.start + entry.len) as usize];
-                if bytes == token.as_bytes() {
+                if same(self.bytes_of(self.entries[index]), token.as_bytes()) {
                     return Ok(index);
                 }
             }
@@ -242,6 +242,20 @@ fn hash(seed: u64, bytes: &[u8]) -> u64 {
         0
     };
     fold(fold(state ^ last) ^ seed)
+}
+
+/// Equality of tokens, most of which are too short for a call of `memcmp` to pay.
+#[inline]
+fn same(left: &[u8], right: &[u8]) -> bool {
+    if left.len() != right.len() {
+        return false;
+    }
+    match left.len() {
+        0..4 => left.iter().zip(right).all(|(left, right)| left == right),
+        4..8 => left.first_chunk::<4>() == right.first_chunk() && left.last_chunk::<4>() == right.last_chunk(),
+        8..=16 => left.first_chunk::<8>() == right.first_chunk() && left.last_chunk::<8>() == right.last_chunk(),
+        _ => left == right,
+    }
 }
 
 #[inline]
