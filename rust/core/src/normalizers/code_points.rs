@@ -7,8 +7,10 @@ pub(super) struct CodePoints {
     index: Vec<u16>,
     /// The distinct blocks.
     blocks: Vec<[u8; 64]>,
-    /// For each byte, whether it begins the encoding of a code point that does not map to 0.
-    leads: [bool; 256],
+    /// For each byte that begins a sequence, a bit of its own.
+    firsts: [u64; 256],
+    /// For each byte, the bits of those it may follow as the second byte of a code point that does not map to 0.
+    seconds: [u64; 256],
 }
 
 /// Bytes looked at together.
@@ -29,11 +31,15 @@ const RANGES: [std::ops::Range<u32>; 7] = [
 impl CodePoints {
     /// The map of the code points in [`RANGES`] to what `value` says.
     pub(super) fn new(value: impl Fn(char) -> u8) -> Self {
-        let mut map = Self { index: vec![0; 0x11_0000 / 64], blocks: vec![[0; 64]], leads: [false; 256] };
+        let mut map = Self {
+            index: vec![0; 0x11_0000 / 64],
+            blocks: vec![[0; 64]],
+            firsts: std::array::from_fn(|byte| if (0xC0..0xF8).contains(&byte) { 1 << (byte - 0xC0) } else { 0 }),
+            seconds: [0; 256],
+        };
         for number in RANGES.into_iter().flat_map(|range| range.start / 64..range.end / 64) {
-            let code_points = number * 64..(number + 1) * 64;
             let mut block = [0; 64];
-            for (c, slot) in code_points.zip(&mut block) {
+            for (c, slot) in code_points_of(number).zip(&mut block) {
                 *slot = char::from_u32(c).map_or(0, &value);
             }
             if block == [0; 64] {
@@ -44,8 +50,12 @@ impl CodePoints {
             if known.is_none() {
                 map.blocks.push(block);
             }
-            let first = char::from_u32(number * 64).map_or(0, |c| c.encode_utf8(&mut [0; 4]).as_bytes()[0]);
-            map.leads[first as usize] = true;
+            let members = code_points_of(number).zip(block).filter(|(_, value)| *value != 0);
+            for c in members.filter_map(|(c, _)| char::from_u32(c)) {
+                let mut utf8 = [0; 4];
+                c.encode_utf8(&mut utf8);
+                map.seconds[utf8[1] as usize] |= map.firsts[utf8[0] as usize];
+            }
         }
         map
     }
@@ -59,6 +69,11 @@ impl CodePoints {
         self.blocks[self.index[block] as usize][place]
     }
 
+    /// Whether the two bytes that begin each sequence say that all of the code points that begin in the chunk map to 0.
+    fn is_zero(&self, chunk: &[u8; CHUNK + 1]) -> bool {
+        (0..CHUNK).fold(0, |any, i| any | self.firsts[chunk[i] as usize] & self.seconds[chunk[i + 1] as usize]) == 0
+    }
+
     /// Goes through `text` from `from`, a character boundary, and gives the first position where `stop` is true of the
     /// number there. `stop` sees every number that is not 0, in order, and at least one 0 between two that are apart.
     pub(super) fn find(&self, text: &str, from: usize, mut stop: impl FnMut(u8, usize) -> bool) -> Option<usize> {
@@ -66,9 +81,8 @@ impl CodePoints {
         let mut at = from;
         while at < bytes.len() {
             let end = bytes.len().min(at + CHUNK);
-            let chunk = &bytes[at..end];
-            // Continuation bytes are never leads, so no decoding is needed to know that a chunk is all 0.
-            if chunk.is_ascii() || !chunk.iter().fold(false, |any, &b| any | self.leads[b as usize]) {
+            // Continuation bytes are never first, so no decoding is needed to know that a chunk is all 0.
+            if bytes[at..end].is_ascii() || bytes[at..].first_chunk().is_some_and(|chunk| self.is_zero(chunk)) {
                 stop(0, at);
                 at = end;
                 continue;
@@ -91,6 +105,11 @@ impl CodePoints {
         }
         None
     }
+}
+
+/// The code points of a block.
+fn code_points_of(block: u32) -> std::ops::Range<u32> {
+    block * 64..(block + 1) * 64
 }
 
 #[cfg(test)]

@@ -41,6 +41,11 @@ impl Form {
     fn next_stretch(&self, text: &str, from: usize) -> Option<Range<usize>> {
         let mut last_class = 0;
         let found = self.0.find(text, from, |value, at| {
+            if value < MAYBE_STARTER {
+                let out_of_order = value != 0 && value < last_class;
+                last_class = value;
+                return out_of_order;
+            }
             let class = match value {
                 MAYBE_STARTER if !composes(&text[from..at], &text[at..], false) => 0,
                 MAYBE_MARK if last_class == 0 && !composes(&text[from..at], &text[at..], true) => {
@@ -48,9 +53,8 @@ impl Form {
                 }
                 class => class,
             };
-            let changes = class >= MAYBE_STARTER || class != 0 && class < last_class;
             last_class = class;
-            changes
+            class >= MAYBE_STARTER
         })?;
         let unstable = |c: &char| self.0.get(*c) != 0;
         let mut before = text[from..found].char_indices().rev();
