@@ -7,10 +7,10 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use unicode_normalization_alignments::char::{canonical_combining_class, compose};
-use unicode_normalization_alignments::{
-    IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfd_quick, is_nfkc_quick, is_nfkd_quick,
+use unicode_normalization_alignments::char::{
+    canonical_combining_class, compose, decompose_canonical, decompose_compatible,
 };
+use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::code_points::CodePoints;
 use super::edit::Edit;
@@ -27,8 +27,8 @@ const MAYBE_MARK: u8 = 254;
 const NO: u8 = 255;
 
 impl Form {
-    fn new(quick_check: fn(std::iter::Once<char>) -> IsNormalized) -> Self {
-        Self(CodePoints::new(|c| match (quick_check(std::iter::once(c)), canonical_combining_class(c)) {
+    fn new(quick_check: fn(char) -> IsNormalized) -> Self {
+        Self(CodePoints::new(|c| match (quick_check(c), canonical_combining_class(c)) {
             (IsNormalized::Yes, class) => class,
             (IsNormalized::Maybe, 0) => MAYBE_STARTER,
             (IsNormalized::Maybe, _) => MAYBE_MARK,
@@ -85,43 +85,92 @@ impl Form {
 /// A mark may also compose with a part of that character, when that has parts.
 fn composes(before: &str, rest: &str, is_mark: bool) -> bool {
     match (before.chars().next_back(), rest.chars().next()) {
-        (Some(a), Some(b)) => {
-            compose(a, b).is_some() || is_mark && is_nfd_quick(std::iter::once(a)) != IsNormalized::Yes
-        }
+        (Some(a), Some(b)) => compose(a, b).is_some() || is_mark && quick_nfd(a) == IsNormalized::No,
         _ => false,
     }
 }
 
 pub(super) fn nfc(edit: &mut Edit<'_>) {
     static FORM: OnceLock<Form> = OnceLock::new();
-    rewrite(edit, &FORM, is_nfc_quick, UnicodeNormalization::nfc);
+    rewrite(edit, &FORM, quick_nfc, UnicodeNormalization::nfc);
 }
 
 pub(super) fn nfd(edit: &mut Edit<'_>) {
     static FORM: OnceLock<Form> = OnceLock::new();
-    rewrite(edit, &FORM, is_nfd_quick, UnicodeNormalization::nfd);
+    rewrite(edit, &FORM, quick_nfd, UnicodeNormalization::nfd);
 }
 
 pub(super) fn nfkc(edit: &mut Edit<'_>) {
     static FORM: OnceLock<Form> = OnceLock::new();
-    rewrite(edit, &FORM, is_nfkc_quick, UnicodeNormalization::nfkc);
+    rewrite(edit, &FORM, quick_nfkc, UnicodeNormalization::nfkc);
 }
 
 pub(super) fn nfkd(edit: &mut Edit<'_>) {
     static FORM: OnceLock<Form> = OnceLock::new();
-    rewrite(edit, &FORM, is_nfkd_quick, UnicodeNormalization::nfkd);
+    rewrite(edit, &FORM, quick_nfkd, UnicodeNormalization::nfkd);
+}
+
+// The quick checks of single characters. Those of the crate for the other three forms are chains of comparisons that
+// take ten times as long as a decomposition; the tests compare them.
+
+fn quick_nfc(c: char) -> IsNormalized {
+    is_nfc_quick(std::iter::once(c))
+}
+
+fn quick_nfd(c: char) -> IsNormalized {
+    if decomposition(c, false).eq([c]) { IsNormalized::Yes } else { IsNormalized::No }
+}
+
+fn quick_nfkd(c: char) -> IsNormalized {
+    if decomposition(c, true).eq([c]) { IsNormalized::Yes } else { IsNormalized::No }
+}
+
+fn quick_nfkc(c: char) -> IsNormalized {
+    if decomposition(c, true).eq(decomposition(c, false)) { quick_nfc(c) } else { IsNormalized::No }
+}
+
+/// The full decomposition of a character.
+fn decomposition(c: char, compatible: bool) -> impl Iterator<Item = char> {
+    // U+FDFA, the longest, becomes 18 characters.
+    let (mut characters, mut len) = (['\0'; 18], 0);
+    let mut push = |d| {
+        characters[len] = d;
+        len += 1;
+    };
+    if compatible {
+        decompose_compatible(c, &mut push);
+    } else {
+        decompose_canonical(c, &mut push);
+    }
+    characters.into_iter().take(len)
 }
 
 /// Runs one form; its map (a few milliseconds to build) waits for the first text that is not ASCII.
 fn rewrite<'s, I>(
     edit: &mut Edit<'s>,
     form: &OnceLock<Form>,
-    quick_check: fn(std::iter::Once<char>) -> IsNormalized,
+    quick_check: fn(char) -> IsNormalized,
     normalize: impl Fn(&'s str) -> I,
 ) where
     I: Iterator<Item = (char, isize)>,
 {
     if !edit.source().is_ascii() {
         form.get_or_init(|| Form::new(quick_check)).apply(edit, normalize);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use unicode_normalization_alignments::{is_nfd_quick, is_nfkc_quick, is_nfkd_quick};
+
+    #[test]
+    fn quick_checks_are_those_of_the_crate() {
+        for c in '\0'..=char::MAX {
+            let one = || std::iter::once(c);
+            assert_eq!(quick_nfd(c), is_nfd_quick(one()), "{c:?}");
+            assert_eq!(quick_nfkd(c), is_nfkd_quick(one()), "{c:?}");
+            assert_eq!(quick_nfkc(c), is_nfkc_quick(one()), "{c:?}");
+        }
     }
 }
