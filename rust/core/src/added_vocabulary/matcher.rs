@@ -52,8 +52,6 @@ impl Matcher {
 #[derive(Clone, Debug)]
 enum Candidates {
     /// The first two bytes of the tokens, all of which have two; padded with repetitions.
-    One([[u8; 2]; 1]),
-    Two([[u8; 2]; 2]),
     Four([[u8; 2]; 4]),
     Eight([[u8; 2]; 8]),
     /// More pairs than that, or a token of one byte: a bit for each pair of bytes.
@@ -69,9 +67,7 @@ impl Candidates {
         pairs.dedup();
         let single = tokens.iter().any(|(token, _)| token.len() == 1);
         match pairs.len() {
-            1 if !single => Self::One(padded(&pairs)),
-            2 if !single => Self::Two(padded(&pairs)),
-            3..=4 if !single => Self::Four(padded(&pairs)),
+            1..=4 if !single => Self::Four(padded(&pairs)),
             5..=8 if !single => Self::Eight(padded(&pairs)),
             _ => {
                 let mut bits = Box::new([0; 1024]);
@@ -88,8 +84,6 @@ impl Candidates {
     /// The first place at or after `from` where a token may begin.
     fn find(&self, bytes: &[u8], from: usize) -> Option<usize> {
         match self {
-            Self::One(pairs) => find_pair(pairs, bytes, from),
-            Self::Two(pairs) => find_pair(pairs, bytes, from),
             Self::Four(pairs) => find_pair(pairs, bytes, from),
             Self::Eight(pairs) => find_pair(pairs, bytes, from),
             Self::Any(bits) => {

@@ -1,75 +1,118 @@
-//! Sets of code points that are found in UTF-8 text without decoding most of it.
+//! A small number for each code point, looked up in UTF-8 text without decoding most of it.
 
-/// A set of code points above U+007F.
+/// A map from code points to `u8`. Those below U+0080, and those that have nothing to do with normalization, map to 0.
 pub(super) struct CodePoints {
-    /// One bit per code point, 64 to a word: the last byte of a UTF-8 sequence numbers the bit, the others the word.
-    words: Vec<u64>,
-    /// For each byte, whether it begins the encoding of a member.
-    leads: [bool; 256],
+    /// For each 64 code points, their block: the last byte of a UTF-8 sequence numbers the value in its block, the
+    /// others number the block.
+    index: Vec<u16>,
+    /// The distinct blocks.
+    blocks: Vec<[u8; 64]>,
+    /// For each byte that begins a sequence, a bit of its own.
+    firsts: [u64; 256],
+    /// For each byte, the bits of those it may follow as the second byte of a code point that does not map to 0.
+    seconds: [u64; 256],
 }
 
 /// Bytes looked at together.
 const CHUNK: usize = 32;
 
-/// Where code points with a decomposition, a combining class or the property Mark are: 60,000 instead of 1,100,000 to
-/// ask about. The tests check that there are none outside.
-const RANGES: [std::ops::Range<u32>; 8] = [
+/// Where code points with a decomposition, a combining class, a lowercase mapping or the property Mark are: 60,000
+/// instead of 1,100,000 to ask about. The tests check that there are none outside.
+const RANGES: [std::ops::Range<u32>; 7] = [
     0x80..0x3400,
-    0xA000..0xAC00,
-    0xAC00..0xD7A4,
+    0xA000..0xD7C0,
     0xF900..0x1_2000,
     0x1_6000..0x1_7000,
     0x1_B000..0x2_0000,
     0x2_F800..0x2_FC00,
-    0xE_0100..0xE_01F0,
+    0xE_0100..0xE_0200,
 ];
 
 impl CodePoints {
-    /// The code points above U+007F, out of the ranges that concern normalization, for which `member` is true.
-    pub(super) fn new(member: impl Fn(char) -> bool) -> Self {
-        let mut set = Self { words: vec![0; 0x11_0000 / 64], leads: [false; 256] };
-        for c in RANGES.into_iter().flatten().filter_map(char::from_u32).filter(|&c| member(c)) {
-            set.words[c as usize / 64] |= 1 << (c as usize % 64);
-            set.leads[c.encode_utf8(&mut [0; 4]).as_bytes()[0] as usize] = true;
+    /// The map of the code points in [`RANGES`] to what `value` says.
+    pub(super) fn new(value: impl Fn(char) -> u8) -> Self {
+        let mut map = Self {
+            index: vec![0; 0x11_0000 / 64],
+            blocks: vec![[0; 64]],
+            firsts: std::array::from_fn(|byte| if (0xC0..0xF8).contains(&byte) { 1 << (byte - 0xC0) } else { 0 }),
+            seconds: [0; 256],
+        };
+        for number in RANGES.into_iter().flat_map(|range| range.start / 64..range.end / 64) {
+            let mut block = [0; 64];
+            for (c, slot) in code_points_of(number).zip(&mut block) {
+                *slot = char::from_u32(c).map_or(0, &value);
+            }
+            if block == [0; 64] {
+                continue;
+            }
+            let known = map.blocks.iter().position(|other| *other == block);
+            map.index[number as usize] = known.unwrap_or(map.blocks.len()) as u16;
+            if known.is_none() {
+                map.blocks.push(block);
+            }
+            let members = code_points_of(number).zip(block).filter(|(_, value)| *value != 0);
+            for c in members.filter_map(|(c, _)| char::from_u32(c)) {
+                let mut utf8 = [0; 4];
+                c.encode_utf8(&mut utf8);
+                map.seconds[utf8[1] as usize] |= map.firsts[utf8[0] as usize];
+            }
         }
-        set
+        map
     }
 
-    pub(super) fn contains(&self, c: char) -> bool {
-        self.words[c as usize / 64] >> (c as usize % 64) & 1 != 0
+    /// The number of `c`.
+    pub(super) fn get(&self, c: char) -> u8 {
+        self.value(c as usize / 64, c as usize % 64)
     }
 
-    /// Position of the first member at or after `from`, a character boundary.
-    pub(super) fn find(&self, text: &str, from: usize) -> Option<usize> {
+    fn value(&self, block: usize, place: usize) -> u8 {
+        self.blocks[self.index[block] as usize][place]
+    }
+
+    /// Whether the two bytes that begin each sequence say that all of the code points that begin in the chunk map to 0.
+    fn is_zero(&self, chunk: &[u8; CHUNK + 1]) -> bool {
+        (0..CHUNK).fold(0, |any, i| any | self.firsts[chunk[i] as usize] & self.seconds[chunk[i + 1] as usize]) == 0
+    }
+
+    /// Goes through `text` from `from`, a character boundary, and gives the first position where `stop` is true of the
+    /// number there. `stop` sees every number that is not 0, in order, and at least one 0 between two that are apart.
+    pub(super) fn find(&self, text: &str, from: usize, mut stop: impl FnMut(u8, usize) -> bool) -> Option<usize> {
         let bytes = text.as_bytes();
-        let mut at = from;
+        let (mut at, mut dense) = (from, false);
         while at < bytes.len() {
             let end = bytes.len().min(at + CHUNK);
-            let chunk = &bytes[at..end];
-            // Continuation bytes are never leads, so no decoding is needed to know that a chunk has no member.
-            if !chunk.is_ascii() && chunk.iter().fold(false, |any, &b| any | self.leads[b as usize]) {
-                for (i, &b) in chunk.iter().enumerate() {
-                    if self.leads[b as usize] && self.begins_at(bytes, at + i) {
-                        return Some(at + i);
-                    }
-                }
+            // Continuation bytes are never first, so no decoding is needed to know that a chunk is all 0.
+            if bytes[at..end].is_ascii() || bytes[at..].first_chunk().is_some_and(|chunk| self.is_zero(chunk)) {
+                stop(0, at);
+                (at, dense) = (end, false);
+                continue;
             }
-            at = end;
+            // In scripts where every chunk has some, asking again for each is a third of the work.
+            let end = if dense { bytes.len().min(at + 4 * CHUNK) } else { end };
+            dense = true;
+            while at < end {
+                let tail = |i: usize| (bytes[at + i] & 0x3F) as usize;
+                let lead = bytes[at] as usize;
+                let (value, len) = match lead {
+                    // ASCII, or the rest of a character that the chunk before ended in.
+                    ..0xC0 => (0, 1),
+                    0xC0..0xE0 => (self.value(lead & 0x1F, tail(1)), 2),
+                    0xE0..0xF0 => (self.value((lead & 0x0F) << 6 | tail(1), tail(2)), 3),
+                    _ => (self.value((lead & 0x07) << 12 | tail(1) << 6 | tail(2), tail(3)), 4),
+                };
+                if stop(value, at) {
+                    return Some(at);
+                }
+                at += len;
+            }
         }
         None
     }
+}
 
-    /// Whether the character that begins at `at`, and is not ASCII, is a member.
-    fn begins_at(&self, bytes: &[u8], at: usize) -> bool {
-        let tail = |i: usize| (bytes[at + i] & 0x3F) as usize;
-        let lead = bytes[at] as usize;
-        let (word, bit) = match lead {
-            ..0xE0 => (lead & 0x1F, tail(1)),
-            0xE0..0xF0 => ((lead & 0x0F) << 6 | tail(1), tail(2)),
-            _ => ((lead & 0x07) << 12 | tail(1) << 6 | tail(2), tail(3)),
-        };
-        self.words[word] >> bit & 1 != 0
-    }
+/// The code points of a block.
+fn code_points_of(block: u32) -> std::ops::Range<u32> {
+    block * 64..(block + 1) * 64
 }
 
 #[cfg(test)]
@@ -81,24 +124,26 @@ mod tests {
     #[test]
     fn nothing_of_concern_lies_outside_the_ranges() {
         let yes = IsNormalized::Yes;
-        for c in (0x80..=0x10_FFFF).filter(|c| !RANGES.iter().any(|range| range.contains(c))).filter_map(char::from_u32)
-        {
+        let outside = |c: &u32| !RANGES.iter().any(|range| range.contains(c));
+        for c in (0x80..=0x10_FFFF).filter(outside).filter_map(char::from_u32) {
             let one = || std::iter::once(c);
             assert!(canonical_combining_class(c) == 0 && !is_combining_mark(c), "{c:?}");
             assert!(is_nfd_quick(one()) == yes && is_nfkd_quick(one()) == yes && is_nfkc_quick(one()) == yes, "{c:?}");
+            assert!(c.to_lowercase().eq(one()), "{c:?}");
         }
     }
 
     #[test]
     fn finds_each_member_at_each_place_of_a_chunk() {
-        let set = CodePoints::new(|c| matches!(c, 'é' | '\u{301}' | '\u{3099}' | '\u{1D15E}'));
+        let map = CodePoints::new(|c| u8::from(matches!(c, 'é' | '\u{301}' | '\u{3099}' | '\u{1D15E}')));
         for c in ['é', '\u{301}', '\u{3099}', '\u{1D15E}'] {
-            assert!(set.contains(c));
+            assert_eq!(map.get(c), 1);
             for before in 0..80 {
                 for filler in ["a", "è", "か", "𝄞"] {
                     let text = format!("{}{c}{filler}", filler.repeat(before));
-                    assert_eq!(set.find(&text, 0), Some(filler.len() * before));
-                    assert_eq!(set.find(&text, filler.len() * before + c.len_utf8()), None);
+                    let start = filler.len() * before;
+                    assert_eq!(map.find(&text, 0, |value, _| value != 0), Some(start));
+                    assert_eq!(map.find(&text, start + c.len_utf8(), |value, _| value != 0), None);
                 }
             }
         }

@@ -35,9 +35,9 @@ pub(super) fn strip_accents(edit: &mut Edit<'_>) {
     if text.is_ascii() {
         return;
     }
-    let marks = MARKS.get_or_init(|| CodePoints::new(is_combining_mark));
+    let marks = MARKS.get_or_init(|| CodePoints::new(|c| u8::from(is_combining_mark(c))));
     let mut at = 0;
-    while let Some(start) = marks.find(text, at) {
+    while let Some(start) = marks.find(text, at, |mark, _| mark != 0) {
         let mark = text[start..].chars().next().map_or(0, char::len_utf8);
         edit.copy_to(start);
         at = start + mark;
