@@ -45,7 +45,10 @@ pub fn to_py(error: Error, file: Option<&Path>) -> PyErr {
 
 /// `OSError` with its number, so that `except FileNotFoundError` works as it does with `open`.
 fn from_io(path: &Path, source: &std::io::Error) -> PyErr {
-    let arguments = (source.raw_os_error(), source.to_string(), path.display().to_string());
+    // The standard library appends the number, which `OSError` prints by itself.
+    let reason = source.to_string();
+    let reason = reason.split(" (os error").next().unwrap_or_default().to_owned();
+    let arguments = (source.raw_os_error(), reason, path.display().to_string());
     if source.kind() == std::io::ErrorKind::NotFound {
         MissingFileError::new_err(arguments)
     } else {
@@ -71,7 +74,8 @@ pub fn interruptible<T: Send>(
     work: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> penstock::Result<T> + Send,
 ) -> PyResult<T> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
-    let stop = || match Python::attach(Python::check_signals) {
+    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is tied to one lifetime, the closure is not")]
+    let stop = || match Python::attach(|py| py.check_signals()) {
         Ok(()) => false,
         Err(error) => {
             *raised.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);

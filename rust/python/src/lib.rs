@@ -17,6 +17,13 @@ mod tokenizer;
 /// Compiled part of penstock; use it through the package `penstock`.
 #[pyo3::pymodule(gil_used = false)]
 mod _native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::{added_token::AddedToken, decode_stream::DecodeStream, encoding::Encoding, tokenizer::Tokenizer};
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
 }
