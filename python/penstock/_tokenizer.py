@@ -78,12 +78,14 @@ class Tokenizer:
             token: Access token for a private repository.
 
         Raises:
-            MissingFileError: The folder has no `tokenizer.json`.
+            MissingFileError: The folder does not exist, or has no `tokenizer.json`.
             MissingDependencyError: A repository was named, and `huggingface_hub` is not installed.
         """
         folder = Path(identifier)
         if folder.is_dir():
             return cls.from_file(folder / "tokenizer.json")
+        if folder.is_absolute() or identifier.startswith("."):
+            raise MissingFileError(2, "No such folder", identifier)
         try:
             from huggingface_hub import hf_hub_download
         except ImportError as error:
