@@ -1,7 +1,7 @@
 //! The generic pre-tokenizers against recorded answers of `tokenizers` 0.23.3, and what they refuse.
 
-use penstock::unicode::byte_chars::{BYTE_CHARS, char_byte};
 use penstock::pre_tokenizers::{PreTokenizer, Scanner, Splitter};
+use penstock::unicode::byte_chars::{BYTE_CHARS, char_byte};
 use penstock::{Error, Span};
 use serde_json::{Value, json};
 

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use penstock::tokenizer::{self, stream};
+use penstock::tokenizer;
 use pyo3::prelude::*;
 
 use crate::arrays::id_at;
@@ -13,13 +13,13 @@ use crate::errors::detached;
 pub struct DecodeStream {
     tokenizer: Arc<tokenizer::Tokenizer>,
     /// A stream is the one object here that changes; the lock makes a shared one slow, not wrong.
-    state: Mutex<stream::DecodeStream>,
+    state: Mutex<tokenizer::DecodeStream>,
 }
 
 impl DecodeStream {
     /// A stream over a tokenizer.
     pub fn new(tokenizer: Arc<tokenizer::Tokenizer>, skip_special_tokens: bool) -> Self {
-        Self { tokenizer, state: Mutex::new(stream::DecodeStream::new(skip_special_tokens)) }
+        Self { tokenizer, state: Mutex::new(tokenizer::DecodeStream::new(skip_special_tokens)) }
     }
 }
 
@@ -30,7 +30,7 @@ impl DecodeStream {
         let id = id_at(id, None)?;
         detached(py, || {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.step(&self.tokenizer, id)
+            state.step(&self.tokenizer, &[id])
         })
     }
 }

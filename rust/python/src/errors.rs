@@ -74,7 +74,10 @@ pub fn interruptible<T: Send>(
     work: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> penstock::Result<T> + Send,
 ) -> PyResult<T> {
     let raised: Mutex<Option<PyErr>> = Mutex::new(None);
-    #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is tied to one lifetime, the closure is not")]
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "the method is tied to one lifetime, the closure is not"
+    )]
     let stop = || match Python::attach(|py| py.check_signals()) {
         Ok(()) => false,
         Err(error) => {

@@ -229,7 +229,7 @@ impl Tokenizer {
 
     /// The pipeline's stages: stage, component, and how it runs.
     fn description(&self) -> Vec<(String, String, String)> {
-        self.0.description().into_iter().map(|part| (part.stage, part.component, part.engine)).collect()
+        self.0.description().into_iter().map(|part| (part.stage.to_owned(), part.component, part.engine)).collect()
     }
 }
 
