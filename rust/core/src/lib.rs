@@ -10,6 +10,7 @@ pub mod added_vocabulary;
 pub mod decoders;
 pub mod encoding;
 pub mod error;
+pub mod formats;
 pub mod ids;
 pub mod kernels;
 pub mod models;
