@@ -11,7 +11,14 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["AddedToken", "DecodeStream", "Encoding", "Tokenizer", "__version__"]
+__all__ = [
+    "AddedToken",
+    "DecodeStream",
+    "Encoding",
+    "Tokenizer",
+    "__version__",
+    "tiktoken_encodings",
+]
 
 __version__: Final[str]
 
@@ -192,3 +199,6 @@ class Tokenizer:
         """Returns a tokenizer with more tokens, and how many were new."""
     def description(self) -> list[tuple[str, str, str]]:
         """Returns the stages: stage, component, and what runs it."""
+
+def tiktoken_encodings() -> dict[str, tuple[str, list[tuple[str, int]]]]:
+    """Returns the pattern and the special tokens of the published tiktoken encodings by name."""

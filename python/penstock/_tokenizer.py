@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from penstock import _native
 from penstock._ragged import Ragged
-from penstock._tiktoken import ENCODINGS
 from penstock.errors import LoadError, MissingDependencyError, MissingFileError
 
 if TYPE_CHECKING:
@@ -118,20 +117,20 @@ class Tokenizer:
             LoadError: The name is not known and no pattern was given, or the file is no rank file.
             MissingFileError: There is no such file.
         """
-        known = ENCODINGS.get(Path(path).name.removesuffix(".tiktoken"))
+        encodings = _native.tiktoken_encodings()
+        known = encodings.get(Path(path).name.removesuffix(".tiktoken"))
         if pattern is None:
             if known is None:
                 if not Path(path).exists():
                     raise MissingFileError(2, "No such file or directory", str(path))
                 raise LoadError(
-                    f"{path}: not one of {', '.join(ENCODINGS)}: give the encoding's pattern",
+                    f"{path}: not one of {', '.join(encodings)}: give the encoding's pattern",
                     file=str(path),
                 )
-            pattern = known.pattern
-            special_tokens = known.special_tokens if special_tokens is None else special_tokens
-        return cls(
-            _native.Tokenizer.from_tiktoken(path, pattern, list((special_tokens or {}).items()))
-        )
+            pattern = known[0]
+            special_tokens = dict(known[1]) if special_tokens is None else special_tokens
+        tokens = list((special_tokens or {}).items())
+        return cls(_native.Tokenizer.from_tiktoken(path, pattern, tokens))
 
     @classmethod
     def from_default(cls) -> Tokenizer:

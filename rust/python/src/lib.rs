@@ -20,7 +20,12 @@ mod _native {
     use pyo3::prelude::*;
 
     #[pymodule_export]
-    use crate::{added_token::AddedToken, decode_stream::DecodeStream, encoding::Encoding, tokenizer::Tokenizer};
+    use crate::{
+        added_token::AddedToken,
+        decode_stream::DecodeStream,
+        encoding::Encoding,
+        tokenizer::{Tokenizer, tiktoken_encodings},
+    };
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -1,10 +1,12 @@
 //! The native half of `penstock.Tokenizer`: one immutable core tokenizer.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use numpy::{PyArray1, PyArray2};
 use penstock::TokenId;
+use penstock::formats::tiktoken::ENCODINGS;
 use penstock::tokenizer;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
@@ -237,4 +239,13 @@ impl Tokenizer {
     fn require_tokens(&self, ids: &[TokenId]) -> PyResult<()> {
         require_known(ids, |id| self.0.id_to_token(id).is_some())
     }
+}
+
+/// A pattern, and special tokens with their ids.
+type TiktokenEncoding = (&'static str, Vec<(&'static str, TokenId)>);
+
+/// The published tiktoken encodings by name: what their rank files do not hold.
+#[pyfunction]
+pub fn tiktoken_encodings() -> HashMap<&'static str, TiktokenEncoding> {
+    ENCODINGS.iter().map(|known| (known.name, (known.pattern, known.special_tokens.to_vec()))).collect()
 }
