@@ -10,14 +10,13 @@ use serde_json::json;
 
 use crate::added_vocabulary::AddedToken;
 use crate::decoders::Decoder;
-
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::models::Model;
 use crate::models::bpe::{Bpe, BpeConfig, Merge};
 use crate::post_processors::{ByteLevel, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
-use crate::tokenizer::{Tokenizer, TokenizerParts};
+use crate::tokenizer::TokenizerParts;
 use crate::unicode::byte_chars::BYTE_CHARS;
 use crate::vocab::{MAX_TOKEN_ID, Vocab};
 
@@ -72,7 +71,7 @@ pub fn encoding(name: &str) -> Option<&'static Encoding> {
 
 /// Reads the content of a rank file, for the given pattern and special tokens.
 ///
-/// Unlike the added tokens of a tokenizer.json, special tokens keep the ids given, also behind a gap.
+/// Special tokens become part of the model's vocabulary, so that they keep the ids given, also behind a gap.
 ///
 /// # Errors
 /// [`Error::Schema`] with the line for a line that is not a token and a rank, for a token or rank that comes twice, for a
@@ -96,16 +95,6 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
     })
 }
 
-impl Tokenizer {
-    /// A tokenizer from the content of a rank file of tiktoken; see [`parse`].
-    ///
-    /// # Errors
-    /// As [`parse`], and as [`Tokenizer::new`].
-    pub fn from_tiktoken(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) -> Result<Self> {
-        Self::new(parse(bytes, pattern, special_tokens)?)
-    }
-}
-
 fn read(bytes: &[u8]) -> Result<BpeConfig> {
     let vocab = read_ranks(bytes)?;
     Ok(BpeConfig {
@@ -121,25 +110,26 @@ fn read(bytes: &[u8]) -> Result<BpeConfig> {
     })
 }
 
-/// Special tokens as added tokens with ids of their own.
+/// Special tokens keep the ids they are given, behind a gap or not, and stay out of the model: only a rank is merged into.
 fn numbered(vocab: &Vocab, special_tokens: &[(String, TokenId)]) -> Result<Vec<(Option<TokenId>, AddedToken)>> {
-    let mut numbered = Vec::with_capacity(special_tokens.len());
-    for (index, (content, id)) in special_tokens.iter().enumerate() {
+    let mut added_tokens = Vec::with_capacity(special_tokens.len());
+    for (content, id) in special_tokens {
         let fail = |message: String| Err(Error::Schema { path: format!("special token {content:?}"), message });
         check_id(*id)?;
         if content.is_empty() {
             return fail("is empty".to_owned());
         }
-        let before = special_tokens[..index].iter().find(|(other, other_id)| other == content || other_id == id);
-        if let Some(other) = before.map(|(other, _)| other.as_str()).or_else(|| vocab.token(*id)) {
-            return fail(format!("its id {id} or its text is that of {other:?}"));
+        if let Some(other) = vocab.token(*id).filter(|other| other != content) {
+            return fail(format!("its id {id} is that of {other:?}"));
         }
-        if let Some(other) = vocab.id(content) {
-            return fail(format!("is a token already, with the id {other}"));
+        if let Some(other) = vocab.id(content).filter(|other| other != id) {
+            return fail(format!("is a token already, with the id {other} instead of {id}"));
         }
-        numbered.push((Some(*id), AddedToken::new(content, true)));
+        let content = content.clone();
+        let (single_word, lstrip, rstrip, normalized) = (false, false, false, false);
+        added_tokens.push((Some(*id), AddedToken { content, single_word, lstrip, rstrip, normalized, special: true }));
     }
-    Ok(numbered)
+    Ok(added_tokens)
 }
 
 fn check_id(id: TokenId) -> Result<()> {
@@ -168,7 +158,7 @@ fn read_ranks(bytes: &[u8]) -> Result<Vocab> {
         let rank: TokenId = rank.ok_or_else(|| fail("the rank is not a number from 0 to 4294967295".to_owned()))?;
         check_id(rank)?;
         token.clear();
-        token.extend(decoded.iter().map(|&byte| BYTE_CHARS[byte as usize]));
+        token.extend(decoded.iter().map(|&byte| BYTE_CHARS[usize::from(byte)]));
         if token.is_empty() {
             return Err(fail("the token is empty".to_owned()));
         }
@@ -179,7 +169,7 @@ fn read_ranks(bytes: &[u8]) -> Result<Vocab> {
             return Err(fail(format!("token {token:?} has rank {other} already")));
         }
     }
-    let missing = (0..=255u8).find(|&byte| vocab.id(BYTE_CHARS[byte as usize].encode_utf8(&mut [0; 4])).is_none());
+    let missing = (0..=255u8).find(|&byte| vocab.id(BYTE_CHARS[usize::from(byte)].encode_utf8(&mut [0; 4])).is_none());
     match missing {
         None => Ok(vocab),
         Some(byte) => {
@@ -249,31 +239,27 @@ mod tests {
             (all.replacen("YQ== 97\n", "", 1), "ranks: the byte 0x61 is no token"),
             (String::new(), "ranks: the byte 0x00 is no token"),
         ] {
-            let error = read(file.as_bytes()).err().unwrap().to_string();
+            let error = read(file.as_bytes()).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error}");
         }
     }
 
     #[test]
     fn special_tokens_keep_their_ids() {
-        let special = |content: &str, id| (content.to_owned(), id);
-        let file = ranks(&["ab"]);
-        let parts = parse(file.as_bytes(), "[a-z]+", &[special("<|end|>", 300), special("<|pad|>", 290)]).unwrap();
-        let tokenizer = Tokenizer::new(parts).unwrap();
-        assert_eq!(tokenizer.encode_ids("ab<|end|>ba<|pad|>", true).unwrap(), [256, 300, 98, 97, 290]);
-        assert_eq!(tokenizer.decode(&[256, 300], false), "ab<|end|>");
-        for (tokens, expected) in [
-            ([special("x1", 97), special("<x>", 500)], "special token \"x1\": its id 97 or its text is that of \"a\""),
-            (
-                [special("<x>", 500), special("<y>", 500)],
-                "special token \"<y>\": its id 500 or its text is that of \"<x>\"",
-            ),
-            ([special("x1", 500), special("ab", 501)], "special token \"ab\": is a token already, with the id 256"),
-            ([special("", 301), special("<x>", 500)], "special token \"\": is empty"),
-            ([special("<x>", MAX_TOKEN_ID + 1), special("<y>", 1)], "token id is 2097152, the limit is 2097151"),
+        let mut vocab = read(ranks(&["ab"]).as_bytes()).unwrap().vocab;
+        let special = |content: &str, id| [(content.to_owned(), id)];
+        let added = add_special_tokens(&mut vocab, &special("<|end|>", 300)).unwrap();
+        assert_eq!((added[0].0, vocab.id("<|end|>"), vocab.token(299)), (300, Some(300), None));
+        for (content, id, expected) in [
+            ("<|a|>", 97, "special token \"<|a|>\": its id 97 is that of \"a\""),
+            ("ab", 301, "special token \"ab\": is a token already, with the id 256 instead of 301"),
+            ("", 301, "special token \"\": is empty"),
+            ("x", MAX_TOKEN_ID + 1, "token id is 2097152, the limit is 2097151"),
         ] {
-            let error = parse(file.as_bytes(), "[a-z]+", &tokens).err().unwrap();
-            assert_eq!(error.to_string(), expected);
+            assert_eq!(
+                add_special_tokens(&mut vocab.clone(), &special(content, id)).unwrap_err().to_string(),
+                expected
+            );
         }
     }
 }

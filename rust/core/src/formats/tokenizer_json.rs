@@ -9,7 +9,6 @@ mod model;
 mod tests;
 
 use std::fmt;
-use std::path::Path;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -26,7 +25,7 @@ use crate::models::bpe::Bpe;
 use crate::normalizers::Normalizer;
 use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
-use crate::tokenizer::{Tokenizer, TokenizerParts};
+use crate::tokenizer::TokenizerParts;
 
 /// Reads the content of a tokenizer.json.
 ///
@@ -48,29 +47,9 @@ pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
         pre_tokenizer: component(&file.pre_tokenizer, "pre_tokenizer", PreTokenizer::from_config)?,
         post_processor: component(&file.post_processor, "post_processor", PostProcessor::from_config)?,
         decoder: component(&file.decoder, "decoder", Decoder::from_config)?,
-        added_tokens: file.added_tokens.into_iter().map(|fields| (None, fields.into_token())).collect(),
+        added_tokens: file.added_tokens.into_iter().map(AddedTokenFields::into_token).collect(),
         model: Model::Bpe(Bpe::new(file.model.ok_or_else(missing_model)?.into_config()?)?),
     })
-}
-
-impl Tokenizer {
-    /// A tokenizer from the content of a tokenizer.json.
-    ///
-    /// # Errors
-    /// As [`parse`], and as [`Tokenizer::new`].
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Self::new(parse(bytes)?)
-    }
-
-    /// A tokenizer from a tokenizer.json.
-    ///
-    /// # Errors
-    /// [`Error::Io`] when the file cannot be read, and as [`Tokenizer::from_bytes`].
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let bytes = std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })?;
-        Self::from_bytes(&bytes)
-    }
 }
 
 fn component<T>(value: &Value, path: &str, from_config: impl Fn(&Value, &str) -> Result<T>) -> Result<Option<T>> {
@@ -120,9 +99,8 @@ struct File {
 #[derive(Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "they are the fields of the format")]
 struct AddedTokenFields {
-    /// Not used: the reference numbers added tokens itself, and only warns when the file says otherwise.
-    #[serde(rename = "id")]
-    _id: TokenId,
+    #[expect(dead_code, reason = "checked to be there and a number, then numbered anew")]
+    id: TokenId,
     content: String,
     single_word: bool,
     lstrip: bool,
@@ -132,9 +110,10 @@ struct AddedTokenFields {
 }
 
 impl AddedTokenFields {
-    fn into_token(self) -> AddedToken {
-        let Self { content, single_word, lstrip, rstrip, normalized, special, .. } = self;
-        AddedToken { content, single_word, lstrip, rstrip, normalized, special }
+    /// The file's id is not used: the reference numbers the tokens anew, and so does [`TokenizerParts::added_tokens`].
+    fn into_token(self) -> (Option<TokenId>, AddedToken) {
+        let Self { id: _, content, single_word, lstrip, rstrip, normalized, special } = self;
+        (None, AddedToken { content, single_word, lstrip, rstrip, normalized, special })
     }
 }
 

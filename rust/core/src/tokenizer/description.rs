@@ -56,6 +56,9 @@ fn uses_regex(component: Option<&PreTokenizer>) -> bool {
 }
 
 fn sequence<T>(parts: &[T], describe: impl Fn(&T) -> String) -> String {
+    if parts.is_empty() {
+        return "empty Sequence".into();
+    }
     parts.iter().map(describe).collect::<Vec<_>>().join(" > ")
 }
 
