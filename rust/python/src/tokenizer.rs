@@ -62,12 +62,9 @@ impl Tokenizer {
         pattern: &str,
         special_tokens: Vec<(String, TokenId)>,
     ) -> PyResult<Self> {
-        py.detach(|| {
-            let ranks = std::fs::read(&path).map_err(|source| penstock::Error::Io { path: path.clone(), source })?;
-            tokenizer::Tokenizer::from_tiktoken(&ranks, pattern, &special_tokens)
-        })
-        .map(Self::new)
-        .map_err(|error| to_py(error, Some(&path)))
+        py.detach(|| tokenizer::Tokenizer::from_tiktoken(&path, pattern, &special_tokens))
+            .map(Self::new)
+            .map_err(|error| to_py(error, Some(&path)))
     }
 
     #[pyo3(signature = (sequence, pair=None, is_pretokenized=false, add_special_tokens=true))]

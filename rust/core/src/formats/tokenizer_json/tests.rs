@@ -54,7 +54,7 @@ fn reads_every_field() {
     assert_eq!((config.continuing_subword_prefix, config.dropout), (None, None));
     let added: Vec<_> =
         read(text.as_bytes()).unwrap().added_tokens.into_iter().map(AddedTokenFields::into_token).collect();
-    assert_eq!((added.len(), added[0].content.as_str(), added[0].rstrip), (1, "<s>", true));
+    assert_eq!((added.len(), added[0].0, added[0].1.content.as_str(), added[0].1.rstrip), (1, 3, "<s>", true));
 }
 
 #[test]
