@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 
 mod byte_fallback;
-mod byte_level;
+pub(crate) mod byte_level;
 
 /// A decoder of tokenizer.json.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 mod batch;
 mod chars;
 mod decode;
+mod description;
 mod encode;
 mod finish;
 mod stream;
@@ -10,6 +11,7 @@ mod stream;
 use std::{borrow::Cow, sync::Arc};
 
 pub use batch::Ragged;
+pub use description::Stage;
 pub use encode::{Input, Scratch};
 pub use stream::DecodeStream;
 
