@@ -91,33 +91,33 @@ print("done")
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(path: Path, method: str, tmp_path: Path) -> None:
-    """A pool of processes; with spawn the tokenizer travels by pickle."""
+    """A pool of processes, each with the tokenizer it inherited or loaded, after the parent used its own."""
     if sys.platform == "win32" and method != "spawn":
         pytest.skip("no fork")
     script = tmp_path / "pool.py"
-    script.write_text(
-        """
-import multiprocessing, sys
-import penstock
-
-def encode(job):
-    tokenizer, texts = job
-    return tokenizer.encode_ragged(texts).to_list()
-
-if __name__ == "__main__":
-    tokenizer = penstock.Tokenizer.from_file(sys.argv[1])
-    texts = [f"Hello world number {i}" * 30 for i in range(200)]
-    want = tokenizer.encode_ragged(texts).to_list()
-    with multiprocessing.get_context(sys.argv[2]).Pool(2) as pool:
-        assert pool.map(encode, [(tokenizer, texts)] * 4) == [want] * 4
-    print("done")
-""",
-        encoding="utf-8",
-    )
+    script.write_text(POOL_SCRIPT, encoding="utf-8")
     result = subprocess.run(
         [sys.executable, str(script), str(path), method], capture_output=True, text=True, timeout=120
     )
     assert result.stdout == "done\n", result.stderr
+
+
+POOL_SCRIPT = """
+import multiprocessing, sys
+import penstock
+
+tokenizer = penstock.Tokenizer.from_file(sys.argv[1])
+texts = [f"Hello world number {i}" * 30 for i in range(200)]
+
+def encode(_):
+    return tokenizer.encode_ragged(texts).to_list()
+
+if __name__ == "__main__":
+    want = encode(0)
+    with multiprocessing.get_context(sys.argv[2]).Pool(2) as pool:
+        assert pool.map(encode, range(8)) == [want] * 8
+    print("done")
+"""
 
 
 def test_threads_encode_while_one_adds_tokens(path: Path) -> None:

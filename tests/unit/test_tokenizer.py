@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -112,12 +111,6 @@ def test_decode_accepts_lists_arrays_and_ragged(tokenizer: penstock.Tokenizer) -
     texts = [TEXT, "", "b"]
     ragged = tokenizer.encode_ragged(texts)
     assert tokenizer.decode_batch(ragged) == tokenizer.decode_batch(ragged.to_list())
-
-
-def test_a_tokenizer_survives_pickling(tokenizer: penstock.Tokenizer) -> None:
-    tokenizer.add_tokens(["penstock"])
-    copy = pickle.loads(pickle.dumps(tokenizer))
-    assert copy.encode("a penstock b").ids == tokenizer.encode("a penstock b").ids
 
 
 def test_from_tiktoken_with_own_pattern_and_specials(tmp_path: Path, gpt2: Pair) -> None:
