@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import penstock
-import tokenizers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import penstock
+    import tokenizers
 
 FIELDS = (
     "ids",
@@ -41,7 +44,9 @@ def assert_same_fields(
     for name in FIELDS:
         got, want = getattr(ours, name), getattr(reference, name)
         if got != want:
-            raise AssertionError(f"{name} differ on {text!r}\n  ours      {got}\n  reference {want}")
+            raise AssertionError(
+                f"{name} differ on {text!r}\n  ours      {got}\n  reference {want}"
+            )
     assert len(ours) == len(reference)
     assert len(ours.overflowing) == len(reference.overflowing)
 
@@ -52,7 +57,8 @@ def assert_same_maps(
     text: object,
     positions: Sequence[int] | None = None,
 ) -> None:
-    """The maps between characters, words and tokens, at the given positions and a little beyond the end."""
+    """The maps between characters, words and tokens, at the given positions and a little beyond the
+    end."""
     positions = range(len(reference) + 3) if positions is None else positions
     for position in positions:
         for name in ("token_to_chars", "token_to_word", "token_to_sequence"):
@@ -90,7 +96,7 @@ def assert_same_batch(
         want = reference.encode_batch(part, **options)
         got = ours.encode_batch(part, **options)
         assert len(got) == len(want)
-        for mine, theirs, text in zip(got, want, part):
+        for mine, theirs, text in zip(got, want, part, strict=True):
             assert_same_fields(mine, theirs, text)
             if maps:
                 assert_same_maps(mine, theirs, text)
@@ -118,7 +124,8 @@ def assert_same_bulk(
     add_special_tokens: bool = True,
     decode: bool = False,
 ) -> None:
-    """Ids and offsets of many texts at once, and what they decode to; on failure, the smallest text found."""
+    """Ids and offsets of many texts at once, and what they decode to; on failure, the smallest text
+    found."""
     for start in range(0, len(texts), BATCH):
         part = list(texts[start : start + BATCH])
         want = reference.encode_batch(part, add_special_tokens=add_special_tokens)
@@ -135,7 +142,7 @@ def assert_same_bulk(
             for skip in (True, False):
                 mine = ours.decode_batch(lists, skip_special_tokens=skip)
                 theirs = reference.decode_batch(lists, skip_special_tokens=skip)
-                for row, (a, b) in enumerate(zip(mine, theirs)):
+                for row, (a, b) in enumerate(zip(mine, theirs, strict=True)):
                     assert a == b, f"decode of {lists[row]} (skip_special_tokens={skip})"
 
 

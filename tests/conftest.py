@@ -3,9 +3,10 @@
 Two ways to run:
 
 - default: small tokenizers are trained on the spot; no files from elsewhere, a minute or two.
-- with PENSTOCK_FIXTURES set to an unpacked copy of the shared data: the real tokenizers and corpora too, and a million
-  random strings (PENSTOCK_RANDOM_STRINGS per tokenizer). PENSTOCK_REQUIRE_PARITY=1 makes a skipped parity test a failure,
-  and makes the last test check that every tokenizer family was compared in every way.
+- with PENSTOCK_FIXTURES set to an unpacked copy of the shared data: the real tokenizers and corpora
+  too, and a million random strings (PENSTOCK_RANDOM_STRINGS per tokenizer).
+  PENSTOCK_REQUIRE_PARITY=1 makes a skipped parity test a failure, and makes the last test check
+  that every tokenizer family was compared in every way.
 
 PENSTOCK_SEED changes the random strings; the header of a run prints it.
 """
@@ -14,9 +15,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import penstock
@@ -25,6 +26,9 @@ import tokenizers
 
 from tests import ledger
 from tests.families import FAMILIES, PARITY_FAMILIES, RANK_FILES, Json, small_tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
 
 REQUIRE_PARITY = os.environ.get("PENSTOCK_REQUIRE_PARITY") == "1"
 SEED = int(os.environ.get("PENSTOCK_SEED", "20260131"))
@@ -69,7 +73,8 @@ def pytest_report_header() -> list[str]:
     """What a reader needs to repeat the run."""
     return [
         f"reference: tokenizers {tokenizers.__version__}",
-        f"random strings: seed {SEED}; fixtures: {fixtures_root() or 'none (small tokenizers only)'}",
+        f"random strings: seed {SEED}",
+        f"fixtures: {fixtures_root() or 'none, small tokenizers only'}",
     ]
 
 
@@ -136,7 +141,7 @@ def tokenizer(small_json: dict[str, Json]) -> penstock.Tokenizer:
 def real(request: pytest.FixtureRequest, fixtures: Path) -> Iterator[Pair]:
     """Each real tokenizer in turn; one at a time is in memory."""
     path = fixtures / "tokenizers" / request.param / "tokenizer.json"
-    yield Pair.load(request.param, path.read_text(encoding="utf-8"))
+    return Pair.load(request.param, path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session", params=RANK_FILES)

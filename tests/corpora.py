@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 DOCUMENT = 8000
 """Characters per document: long enough to cross every block boundary of a scanner."""
@@ -11,7 +14,9 @@ DOCUMENT = 8000
 
 def files(root: Path) -> list[Path]:
     """Every text file of the corpora."""
-    found = sorted(p for p in (root / "corpora").rglob("*") if p.suffix in (".txt", ".jsonl", ".json"))
+    found = sorted(
+        p for p in (root / "corpora").rglob("*") if p.suffix in (".txt", ".jsonl", ".json")
+    )
     assert found, f"no corpora below {root}"
     return found
 
@@ -27,7 +32,8 @@ def documents(text: str, size: int = DOCUMENT) -> list[str]:
 
 
 def slices(text: str, seed: int, count: int, size: int) -> Iterator[str]:
-    """`count` pieces of about `size` characters spread over the text, at places that depend on the seed."""
+    """`count` pieces of about `size` characters spread over the text, at places that depend on the
+    seed."""
     step = max(len(text) // count, 1)
     for index in range(count):
         start = index * step + (seed * 7919) % max(step - size, 1)

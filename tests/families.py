@@ -1,8 +1,10 @@
-"""The tokenizer families of this release: small ones trained on the spot, and the names of the real ones.
+"""The tokenizer families of this release: small ones trained on the spot, and the names of the real
+ones.
 
-A family is the part of tokenizer.json around the model: normalizer, pre-tokenizer, post-processor, decoder, added
-tokens and the model's flags. The small tokenizers have the same parts as the real ones, so that every scanner and
-every processor runs in the default tests too, which need no files from elsewhere.
+A family is the part of tokenizer.json around the model: normalizer, pre-tokenizer, post-processor,
+decoder, added tokens and the model's flags. The small tokenizers have the same parts as the real
+ones, so that every scanner and every processor runs in the default tests too, which need no files
+from elsewhere.
 """
 
 from __future__ import annotations
@@ -36,14 +38,13 @@ DEEPSEEK_WORDS = (
     "|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
     "| ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"
 )
-"""DeepSeek-V3 carries raw line breaks inside its classes, unlike the others: equality is of the text itself."""
+"""DeepSeek-V3 carries raw line breaks inside its classes, unlike the others: equality is of the
+text itself."""
 
 Json = dict[str, Any]
 
 
-def byte_level(
-    *, prefix: bool = False, trim: bool = True, use_regex: bool | None = None
-) -> Json:
+def byte_level(*, prefix: bool = False, trim: bool = True, use_regex: bool | None = None) -> Json:
     """A ByteLevel component; `use_regex` is left out when None, as old files leave it out."""
     value: Json = {"type": "ByteLevel", "add_prefix_space": prefix, "trim_offsets": trim}
     if use_regex is not None:
@@ -93,7 +94,8 @@ def template(single: list[str], pair: list[tuple[str, int]], ids: dict[str, int]
 
 @dataclass(frozen=True)
 class Family:
-    """What surrounds the model. `specials` come first in the vocabulary, so their ids are known beforehand."""
+    """What surrounds the model. `specials` come first in the vocabulary, so their ids are known
+    beforehand."""
 
     name: str
     pre_tokenizer: Json | None
@@ -209,7 +211,8 @@ PARITY_FAMILIES = (
     "gpt-oss-o200k",
     "whisper-tiny",
 )
-"""Folders below PENSTOCK_FIXTURES/tokenizers that hold a tokenizer.json this release must reproduce."""
+"""Folders below PENSTOCK_FIXTURES/tokenizers that hold a tokenizer.json this release must
+reproduce."""
 
 RANK_FILES = ("cl100k_base", "o200k_base")
 """Folders below PENSTOCK_FIXTURES/tokenizers that hold a tiktoken rank file."""

@@ -1,9 +1,13 @@
-"""Counts what was compared with the reference, so that a run that compared nothing cannot pass unseen."""
+"""Counts what was compared with the reference, so that a run that compared nothing cannot pass
+unseen."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 _strings: Counter[tuple[str, str]] = Counter()
 _bytes: Counter[tuple[str, str]] = Counter()

@@ -21,9 +21,11 @@ hard_piece = st.sampled_from(
 )
 
 character_of_any_category = st.sampled_from(sorted(random_text.characters_by_category())).flatmap(
-    lambda category: st.sampled_from(random_text.characters_by_category()[category])
-    if category != "Cs"
-    else st.just("")
+    lambda category: (
+        st.sampled_from(random_text.characters_by_category()[category])
+        if category != "Cs"
+        else st.just("")
+    )
 )
 
 run = st.builds(
@@ -33,7 +35,9 @@ run = st.builds(
 )
 
 text = st.lists(
-    st.one_of(hard_piece, hard_piece, hard_piece, character_of_any_category, st.text(any_character), run),
+    st.one_of(
+        hard_piece, hard_piece, hard_piece, character_of_any_category, st.text(any_character), run
+    ),
     max_size=14,
 ).map("".join)
 """Hostile text: what every property is checked on."""

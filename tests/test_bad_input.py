@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import penstock
@@ -23,6 +22,9 @@ from penstock.errors import (
 
 from tests.conftest import Pair
 from tests.families import Json, byte_level, sequence, split
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 Change = Callable[[Json], Any]
 
@@ -129,7 +131,10 @@ WRONG = {
         {
             "type": "TemplateProcessing",
             "single": [{"SpecialToken": {"id": "X", "type_id": 0}}],
-            "pair": [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "B", "type_id": 1}}],
+            "pair": [
+                {"Sequence": {"id": "A", "type_id": 0}},
+                {"Sequence": {"id": "B", "type_id": 1}},
+            ],
             "special_tokens": {},
         },
     ),
@@ -146,7 +151,7 @@ WRONG = {
 def test_wrong_values_name_their_place(small_json: dict[str, Json], name: str) -> None:
     with pytest.raises(LoadError) as caught:
         penstock.Tokenizer.from_str(changed(small_json, WRONG[name]))
-    place = name.split("-")[0]
+    place = name.split("-", maxsplit=1)[0]
     keys = {
         "vocab": "model",
         "merges": "merges",
@@ -184,7 +189,12 @@ def test_an_unknown_component_is_named(small_json: dict[str, Json], stage: str) 
 def test_what_this_release_lacks_is_refused(small_json: dict[str, Json], stage: str) -> None:
     """Silently ignoring these would give other ids."""
     value = {
-        "truncation": {"max_length": 5, "strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        "truncation": {
+            "max_length": 5,
+            "strategy": "LongestFirst",
+            "stride": 0,
+            "direction": "Right",
+        },
         "padding": {
             "strategy": "BatchLongest",
             "direction": "Right",
@@ -198,7 +208,9 @@ def test_what_this_release_lacks_is_refused(small_json: dict[str, Json], stage: 
         penstock.Tokenizer.from_str(changed(small_json, put(stage, value)))
 
 
-@pytest.mark.parametrize("pattern", ["(", "[a-", "*a", "(?<=a+b*)c)", r"\p{NoSuchClass}", "a{2,1}(", "(?P<x>"])
+@pytest.mark.parametrize(
+    "pattern", ["(", "[a-", "*a", "(?<=a+b*)c)", r"\p{NoSuchClass}", "a{2,1}(", "(?P<x>"]
+)
 def test_a_regex_that_does_not_compile(small_json: dict[str, Json], pattern: str) -> None:
     own = byte_level(use_regex=False)
     text = changed(small_json, put("pre_tokenizer", sequence(split(pattern), own)))
@@ -321,7 +333,9 @@ def test_ids_out_of_range(tokenizer: penstock.Tokenizer, ids: Any) -> None:
         tokenizer.decode_batch([[1], ids])
 
 
-@pytest.mark.parametrize("ids", [["a"], [1.5], "abc", None, np.array([1.5]), np.zeros((2, 2), int), [None]])
+@pytest.mark.parametrize(
+    "ids", [["a"], [1.5], "abc", None, np.array([1.5]), np.zeros((2, 2), int), [None]]
+)
 def test_what_is_not_ids(tokenizer: penstock.Tokenizer, ids: Any) -> None:
     with pytest.raises((TypeError, ValueError)):
         tokenizer.decode(ids)
@@ -346,7 +360,9 @@ def test_random_damage_never_panics(small_json: dict[str, Json], data: st.DataOb
     for _ in range(data.draw(st.integers(1, 4))):
         start = data.draw(st.integers(0, len(text) - 1))
         end = min(start + data.draw(st.integers(0, 12)), len(text))
-        text[start:end] = data.draw(st.binary(max_size=6) | st.sampled_from([b"[", b"{", b'"', b"9" * 9]))
+        text[start:end] = data.draw(
+            st.binary(max_size=6) | st.sampled_from([b"[", b"{", b'"', b"9" * 9])
+        )
     try:
         tokenizer = penstock.Tokenizer.from_buffer(bytes(text))
     except PenstockError:

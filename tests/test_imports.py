@@ -8,7 +8,16 @@ import sys
 import penstock
 import pytest
 
-HEAVY = ("torch", "transformers", "tokenizers", "accelerate", "datasets", "pyarrow", "ray", "pandas")
+HEAVY = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "accelerate",
+    "datasets",
+    "pyarrow",
+    "ray",
+    "pandas",
+)
 
 
 @pytest.mark.parametrize("module", ["penstock", "penstock.cli", "penstock.errors"])

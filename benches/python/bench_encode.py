@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Encoding and decoding side by side with the peers: ids checked first, results as JSON and as a table.
+"""Encoding and decoding side by side with the peers: ids checked first, results as JSON and as a
+table.
 
     python benches/python/bench_encode.py --fixtures DIR --tokenizers gpt2 llama-3 --threads 1 2 \\
         --python tokenizers-rc=PYTHON --out benches/results/NAME.json
@@ -12,12 +13,14 @@ Every (peer, tokenizer, case, threads) runs in a process of its own. Cases:
     adversarial:KIND    1 MB of hostile text    cold
     load                import, construction, first call, resident memory
 
-Cold is the first call on a text, after 64 KB of another text (256 KB with threads) went through the same call; steady
-is a second, different text of the same kind; warm is that text again, the best of three. MB are 1e6 bytes of UTF-8. With one
-thread the process is pinned to one CPU and CPU time counts, with more, wall time.
+Cold is the first call on a text, after 64 KB of another text (256 KB with threads) went through the
+same call; steady is a second, different text of the same kind; warm is that text again, the best of
+three. MB are 1e6 bytes of UTF-8. With one thread the process is pinned to one CPU and CPU time
+counts, with more, wall time.
 
-Before timing, a separate process encodes the same texts and its ids are compared with those of tokenizers 0.x
-(`--python reference=PYTHON`, by default the interpreter that runs this file); where they differ, the row says so.
+Before timing, a separate process encodes the same texts and its ids are compared with those of
+tokenizers 0.x (`--python reference=PYTHON`, by default the interpreter that runs this file); where
+they differ, the row says so.
 """
 
 from __future__ import annotations
@@ -33,9 +36,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
@@ -43,6 +45,9 @@ sys.path.insert(0, str(HERE))
 import numpy as np  # noqa: E402
 from inputs import ADVERSARIAL, Sizes, Unable, cpu_name, find_source, texts, warm_up  # noqa: E402
 from peers import PEERS, Peer, Tokenizers, rows, version  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Row = dict[str, Any]
 
@@ -61,7 +66,8 @@ PROCESS_TIMEOUT = 300
 """Seconds for one process; tokenizers 0.x needs a minute for the larger cases."""
 
 
-# ------------------------------------------------------------------------------------------- one process, one task
+# ------------------------------------------------------------------------------------------- one
+# process, one task
 
 
 def worker(task: Row) -> None:
@@ -91,7 +97,13 @@ def worker(task: Row) -> None:
         verdicts = [check(work, source.name, peer, inputs(part), single) for part in parts(case)]
         emit({"phase": "check", "ids": next((v for v in verdicts if v != "equal"), "equal")})
         return
-    measure(peer, case, inputs, warm_up(fixtures, case, threads) if not case.startswith("adv") else [], base)
+    measure(
+        peer,
+        case,
+        inputs,
+        warm_up(fixtures, case, threads) if not case.startswith("adv") else [],
+        base,
+    )
 
 
 def parts(case: str) -> tuple[int, ...]:
@@ -125,10 +137,14 @@ def check(work: Path, tokenizer: str, peer: Peer, inputs: list[str], single: boo
     """`equal`, or how many texts differ from the reference."""
     stored = np.load(reference_path(work, tokenizer, inputs))
     want = rows(stored["values"], stored["ends"])
-    got = [peer.ids_of_one(peer.one(inputs[0]))] if single else peer.ids_of_batch(peer.batch(inputs))
+    got = (
+        [peer.ids_of_one(peer.one(inputs[0]))] if single else peer.ids_of_batch(peer.batch(inputs))
+    )
     if len(got) != len(want):
         return f"{len(got)} rows for {len(want)}"
-    different = sum(not np.array_equal(np.asarray(a, np.int64), b) for a, b in zip(got, want))
+    different = sum(
+        not np.array_equal(np.asarray(a, np.int64), b) for a, b in zip(got, want, strict=True)
+    )
     return f"{different} of {len(want)} texts differ" if different else "equal"
 
 
@@ -179,7 +195,8 @@ def measure(
 
 
 def measure_calls(peer: Peer, batch: list[str], base: Row) -> None:
-    """One call per text, warm, less an empty loop over a bare call: what a caller of single strings pays."""
+    """One call per text, warm, less an empty loop over a bare call: what a caller of single strings
+    pays."""
 
     def loop(call: Callable[[str], Any]) -> float:
         return min(timed(lambda: [call(text) for text in batch])[1] for _ in range(3)) / len(batch)
@@ -195,13 +212,22 @@ def measure_decode(peer: Peer, ids: list[int], text: str, base: Row) -> None:
         return
     wall, cpu = min((wall, cpu) for _, wall, cpu in results)
     same = "equal" if results[0][0] == text else "text differs"
-    emit({**base, "phase": "decode", "bytes": len(text.encode()), "wall_s": wall, "cpu_s": cpu, "text": same})
+    emit(
+        {
+            **base,
+            "phase": "decode",
+            "bytes": len(text.encode()),
+            "wall_s": wall,
+            "cpu_s": cpu,
+            "text": same,
+        }
+    )
 
 
 def resident(field: str = "VmRSS") -> float:
     """Resident memory in MB; 0 where /proc does not say."""
     try:
-        with open("/proc/self/status", encoding="utf-8") as status:
+        with Path("/proc/self/status").open(encoding="utf-8") as status:
             return next(int(line.split()[1]) for line in status if line.startswith(field)) / 1024
     except (OSError, StopIteration):
         return 0.0
@@ -227,7 +253,8 @@ def measure_load(name: str, source: Any, base: Row) -> None:
     )
 
 
-# ---------------------------------------------------------------------------------------------- the parent process
+# ---------------------------------------------------------------------------------------------- the
+# parent process
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -324,7 +351,10 @@ def run_case(base: Row, peers: list[str], interpreters: dict[str, str], repeat: 
                 row["mb_s"] = round(megabytes, 1)
         results += found
         shown = " ".join(f"{row['phase']} {row['mb_s']}" for row in found if "mb_s" in row)
-        print(f"{label['tokenizer']} {label['case']} x{label['threads']} {peer}: {shown} {verdict}", flush=True)
+        print(
+            f"{label['tokenizer']} {label['case']} x{label['threads']} {peer}: {shown} {verdict}",
+            flush=True,
+        )
     return results
 
 
@@ -347,7 +377,9 @@ def expand(cases: list[str]) -> list[str]:
     return [
         each
         for case in cases
-        for each in ([f"adversarial:{kind}" for kind in ADVERSARIAL] if case == "adversarial" else [case])
+        for each in (
+            [f"adversarial:{kind}" for kind in ADVERSARIAL] if case == "adversarial" else [case]
+        )
     ]
 
 
@@ -383,7 +415,7 @@ def command_line() -> str:
         name, equals, value = word.partition("=")
         if equals and os.sep in value:
             word = f"{name}=PYTHON"
-        elif os.path.isabs(word):
+        elif Path(word).is_absolute():
             word = "DIR" if Path(word).is_dir() else Path(word).name
         words.append(word)
     return " ".join(words)
@@ -401,20 +433,31 @@ def table(results: list[Row]) -> str:
             columns = ["load_s", "first_s", "resident_mb", "peak_mb"]
         else:
             found = {row["phase"] for rows_of_peer in peers.values() for row in rows_of_peer}
-            columns = [name for name in ("cold", "steady", "warm", "decode", "call") if name in found]
+            columns = [
+                name for name in ("cold", "steady", "warm", "decode", "call") if name in found
+            ]
         unit = "" if case == "load" else ", MB/s"
         lines += ["", f"**{tokenizer}, {case}, {threads} thread(s){unit}**", ""]
-        lines += ["peer | " + " | ".join(columns) + " | ids", "---|" + "---:|" * len(columns) + "---"]
+        lines += [
+            "peer | " + " | ".join(columns) + " | ids",
+            "---|" + "---:|" * len(columns) + "---",
+        ]
         for peer, rows_of_peer in peers.items():
             phases = {row["phase"]: row for row in rows_of_peer}
-            lines.append(f"{peer} | " + " | ".join(cell(phases, name) for name in columns) + f" | {note(phases)}")
+            lines.append(
+                f"{peer} | "
+                + " | ".join(cell(phases, name) for name in columns)
+                + f" | {note(phases)}"
+            )
     return "\n".join(lines)
 
 
 def cell(phases: dict[str, Row], name: str) -> str:
     """One figure of a table."""
     if "load" in phases and name in phases["load"]:
-        return f"{phases['load'][name]:.3f}" if name.endswith("_s") else f"{phases['load'][name]:.0f}"
+        return (
+            f"{phases['load'][name]:.3f}" if name.endswith("_s") else f"{phases['load'][name]:.0f}"
+        )
     row = phases.get(name, {})
     if "us" in row:
         return f"{row['us']:.2f} µs"
@@ -431,15 +474,25 @@ def note(phases: dict[str, Row]) -> str:
 
 def parse() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     fixtures = os.environ.get("PENSTOCK_FIXTURES")
     parser.add_argument("--fixtures", type=Path, default=fixtures, required=fixtures is None)
-    parser.add_argument("--tokenizers", nargs="+", default=["gpt2", "cl100k_base", "llama-3", "qwen2.5", "o200k_base"])
+    parser.add_argument(
+        "--tokenizers",
+        nargs="+",
+        default=["gpt2", "cl100k_base", "llama-3", "qwen2.5", "o200k_base"],
+    )
     parser.add_argument("--peers", nargs="+", choices=list(PEERS), default=list(PEERS))
     parser.add_argument("--cases", nargs="+", default=list(DEFAULT_CASES))
     parser.add_argument("--threads", nargs="+", type=int, default=[1])
-    parser.add_argument("--python", nargs="*", default=[], metavar="PEER=PYTHON", help="interpreter of a peer")
-    parser.add_argument("--repeat", type=int, default=1, help="runs per measurement, the fastest counts")
+    parser.add_argument(
+        "--python", nargs="*", default=[], metavar="PEER=PYTHON", help="interpreter of a peer"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=1, help="runs per measurement, the fastest counts"
+    )
     parser.add_argument("--doc-mb", type=float, default=10)
     parser.add_argument("--batch-texts", type=int, default=4000)
     parser.add_argument("--short-texts", type=int, default=100_000)

@@ -1,4 +1,5 @@
-"""Tokenizers and texts of the benchmark: found below the fixtures folder, or generated from a seed."""
+"""Tokenizers and texts of the benchmark: found below the fixtures folder, or generated from a
+seed."""
 
 from __future__ import annotations
 
@@ -7,10 +8,12 @@ import json
 import os
 import random
 import re
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 CL100K = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -27,7 +30,8 @@ O200K = (
 RANK_FILES = {"cl100k_base": CL100K, "o200k_base": O200K, "r50k_base": R50K, "p50k_base": R50K}
 
 WARM_UP = 64_000
-"""Bytes of another text that a process encodes before its first timed call; with threads, four times as many."""
+"""Bytes of another text that a process encodes before its first timed call; with threads, four
+times as many."""
 
 SHORT = 50
 """Bytes of a short text."""
@@ -39,14 +43,18 @@ ADVERSARIAL: dict[str, Callable[[int], str]] = {
     "digits": lambda size: _random("0123456789", size),
     "punctuation": lambda size: _random("!@#$%^&*()-+=[]{}<>?/\\|~`.,;:", size),
     "latin-1": lambda size: _random([chr(code) for code in range(256)], size * 2 // 3),
-    "emoji": lambda size: "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466" * (size // 25),
+    "emoji": lambda size: (
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466" * (size // 25)
+    ),
     "han": lambda size: _random([chr(code) for code in range(0x4E00, 0x9FFF)], size // 3),
 }
 """Hostile texts of about `size` bytes: no breaks, or nothing but breaks."""
 
-# Peers differ on literal special tokens, and rightly so: some read them, some do not. The texts hold none.
+# Peers differ on literal special tokens, and rightly so: some read them, some do not. The texts
+# hold none.
 _SPECIAL = re.compile(
-    rb"<(?=\||\xef\xbd\x9c)|<(?=/?(?:s|pad|unk|mask|tool_call|think)>)|\[(?=(?:CLS|SEP|PAD|UNK|MASK)\])"
+    rb"<(?=\||\xef\xbd\x9c)|<(?=/?(?:s|pad|unk|mask|tool_call|think)>)"
+    rb"|\[(?=(?:CLS|SEP|PAD|UNK|MASK)\])"
 )
 
 
@@ -96,7 +104,8 @@ class Unable(Exception):
 
 
 def find_source(fixtures: Path, name: str, work: Path) -> Source:
-    """A folder of the fixtures, or a path to a tokenizer.json; rank files are converted once, into `work`."""
+    """A folder of the fixtures, or a path to a tokenizer.json; rank files are converted once, into
+    `work`."""
     if name.endswith(".json"):
         return Source(Path(name).parent.name, Path(name))
     folder = fixtures / "tokenizers" / name
@@ -110,7 +119,8 @@ def find_source(fixtures: Path, name: str, work: Path) -> Source:
 
 
 def _to_json(path: Path, pattern: str) -> dict[str, Any]:
-    """A tokenizer.json with the semantics of a rank file: every pair that joins to a token is a merge, by rank."""
+    """A tokenizer.json with the semantics of a rank file: every pair that joins to a token is a
+    merge, by rank."""
     lines = (line.split() for line in path.read_bytes().splitlines() if line)
     ranks = {base64.b64decode(token): int(rank) for token, rank in lines}
     alphabet = byte_alphabet()
@@ -122,7 +132,12 @@ def _to_json(path: Path, pattern: str) -> dict[str, Any]:
         known.sort(key=lambda pair: (ranks[pair[0]], ranks[pair[1]]))
         merges += [[name[a], name[b]] for a, b in known]
     own = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
-    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": pattern},
+        "behavior": "Isolated",
+        "invert": False,
+    }
     model = {
         "type": "BPE",
         "dropout": None,
@@ -168,7 +183,8 @@ def corpus(fixtures: Path, name: str) -> bytes:
 
 
 def texts(fixtures: Path, case: str, part: int, sizes: Sizes) -> list[str]:
-    """The texts of a case such as `batch:english`; parts 0 and 1 are different texts of the same kind."""
+    """The texts of a case such as `batch:english`; parts 0 and 1 are different texts of the same
+    kind."""
     mode, _, name = case.partition(":")
     if mode == "adversarial":
         return [ADVERSARIAL[name](sizes.adversarial)]
@@ -210,6 +226,8 @@ def cpu_name() -> str:
     """The processor's name as the system gives it."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            return next(line.split(":", 1)[1].strip() for line in file if line.startswith("model name"))
+            return next(
+                line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
+            )
     except (OSError, StopIteration):
         return os.uname().machine if hasattr(os, "uname") else "unknown"

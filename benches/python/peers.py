@@ -1,19 +1,22 @@
 """The tokenizers that are compared, each behind the same few calls.
 
-`one` and `batch` are timed and return whatever the peer returns at its fastest; `ids_of_one` and `ids_of_batch` turn
-that into arrays of ids afterwards, untimed. Special tokens are never added.
+`one` and `batch` are timed and return whatever the peer returns at its fastest; `ids_of_one` and
+`ids_of_batch` turn that into arrays of ids afterwards, untimed. Special tokens are never added.
 """
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import unicodedata
-from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from inputs import Source, Unable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 Ids = Any
 """A list or array of ids."""
@@ -22,7 +25,7 @@ Ids = Any
 def rows(values: Any, ends: Any) -> list[Ids]:
     """Cuts a flat array at its row boundaries."""
     bounds = np.asarray(ends, dtype=np.int64).tolist()
-    return [values[start:end] for start, end in zip(bounds, bounds[1:])]
+    return [values[start:end] for start, end in itertools.pairwise(bounds)]
 
 
 class Peer:
@@ -81,7 +84,9 @@ class Penstock(Peer):
         return rows(result.values, result.row_offsets)
 
     def decode(self, ids: list[int]) -> str:
-        return str(self.tokenizer.decode(np.asarray(ids, dtype=np.uint32), skip_special_tokens=False))
+        return str(
+            self.tokenizer.decode(np.asarray(ids, dtype=np.uint32), skip_special_tokens=False)
+        )
 
 
 class PenstockOffsets(Penstock):
@@ -152,13 +157,16 @@ class TokenizersOffsets(Tokenizers):
 
 
 class TokenizersRc(Tokenizers):
-    """The 1.0 release candidates, which need an environment of their own (--python tokenizers-rc=...)."""
+    """The 1.0 release candidates, which need an environment of their own (--python
+    tokenizers-rc=...)."""
 
     def load(self, source: Source) -> None:
         import tokenizers
 
         if tokenizers.__version__.startswith("0."):
-            raise Unable(f"this is tokenizers {tokenizers.__version__}: give --python tokenizers-rc=...")
+            raise Unable(
+                f"this is tokenizers {tokenizers.__version__}: give --python tokenizers-rc=..."
+            )
         self.tokenizer = tokenizers.Tokenizer.from_file(str(source.json))
 
     def batch(self, texts: Sequence[str]) -> Any:
@@ -166,7 +174,8 @@ class TokenizersRc(Tokenizers):
 
 
 class Gigatoken(Peer):
-    """With one thread `encode` returns an array; with more, a document goes through the batch call, which splits it."""
+    """With one thread `encode` returns an array; with more, a document goes through the batch call,
+    which splits it."""
 
     module = package = "gigatoken"
 
@@ -220,7 +229,8 @@ class Fastokens(Peer):
 
 
 class Quicktok(Peer):
-    """Bundled encodings only. Install `quicktok-v1`: the package `quicktok` is another project with this module name."""
+    """Bundled encodings only. Install `quicktok-v1`: the package `quicktok` is another project with
+    this module name."""
 
     module, package = "quicktok", "quicktok-v1"
     bundled = {  # noqa: RUF012

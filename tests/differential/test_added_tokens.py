@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import penstock
 import pytest
@@ -13,9 +14,27 @@ from hypothesis import strategies as st
 from tests import strategies
 from tests.compare import assert_same_fields
 from tests.conftest import Pair
-from tests.families import Json
 
-CONTENTS = ["<x>", "word", "ing", " lead", "trail ", "a b", "\u00e9", "e\u0301", "\u4e2d", "<|", "<x><x>", "'s", "\n", "1", "A"]
+if TYPE_CHECKING:
+    from tests.families import Json
+
+CONTENTS = [
+    "<x>",
+    "word",
+    "ing",
+    " lead",
+    "trail ",
+    "a b",
+    "\u00e9",
+    "e\u0301",
+    "\u4e2d",
+    "<|",
+    "<x><x>",
+    "'s",
+    "\n",
+    "1",
+    "A",
+]
 
 tokens = st.lists(
     st.tuples(st.sampled_from(CONTENTS), strategies.added_token_flags, st.booleans()),
@@ -24,7 +43,9 @@ tokens = st.lists(
 )
 
 sentences = st.lists(
-    st.sampled_from([*CONTENTS, " ", "  ", "\n", "words", "a", "_", "x", ".", "wording", "WORD", "\u0301", "-"])
+    st.sampled_from(
+        [*CONTENTS, " ", "  ", "\n", "words", "a", "_", "x", ".", "wording", "WORD", "\u0301", "-"]
+    )
     | strategies.hard_piece,
     max_size=12,
 ).map("".join)
@@ -83,7 +104,8 @@ def test_flags(
 
 
 def test_ids_of_new_tokens(small_json: dict[str, Json]) -> None:
-    """Known content keeps its id, new content gets the next free one, twice the same counts once."""
+    """Known content keeps its id, new content gets the next free one, twice the same counts
+    once."""
     pair = pair_with(small_json, None)
     for method, contents in [
         ("add_tokens", ["the", "new1", "new2", "new1"]),

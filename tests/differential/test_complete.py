@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests import corpora, ledger
 from tests.conftest import REQUIRE_PARITY
 from tests.families import PARITY_FAMILIES, RANK_FILES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MILLION = 1_000_000
 
@@ -32,8 +35,6 @@ def test_every_tokenizer_was_compared_in_every_way(fixtures: Path) -> None:
     ]
     assert not missing
     assert ledger.total("random strings") >= MILLION
-    documents = sum(
-        len(corpora.documents(corpora.read(path))) for path in corpora.files(fixtures)
-    )
+    documents = sum(len(corpora.documents(corpora.read(path))) for path in corpora.files(fixtures))
     for name in PARITY_FAMILIES:
         assert ledger.compared(name, "corpora: ids and offsets") == documents

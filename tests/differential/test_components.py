@@ -127,7 +127,7 @@ def variant(small_json: dict[str, Json], **parts: Json | None) -> Pair:
 def check(pair: Pair, texts: list[str]) -> None:
     """All fields of single texts, pairs and words."""
     assert_same_bulk(pair.ours, pair.reference, texts)
-    for text, other in zip(texts[:150], texts[150:300]):
+    for text, other in zip(texts[:150], texts[150:300], strict=True):
         assert_same_fields(pair.ours.encode(text), pair.reference.encode(text), text)
         assert_same_fields(
             pair.ours.encode(text, other), pair.reference.encode(text, other), (text, other)
@@ -161,7 +161,9 @@ def test_post_processors(small_json: dict[str, Json], texts: list[str], name: st
     check(variant(small_json, post_processor=POST_PROCESSORS[name]), texts)
 
 
-@pytest.mark.parametrize("processors", [["byte-level-trim", "roberta"], ["byte-level-untrimmed", "template-swapped"]])
+@pytest.mark.parametrize(
+    "processors", [["byte-level-trim", "roberta"], ["byte-level-untrimmed", "template-swapped"]]
+)
 def test_post_processor_sequences(
     small_json: dict[str, Json], texts: list[str], processors: list[str]
 ) -> None:
@@ -203,7 +205,8 @@ MODEL_FLAGS: dict[str, Json] = {
 def test_model_flags(
     small_json: dict[str, Json], texts: list[str], name: str, alphabet: str
 ) -> None:
-    """With a part of the alphabet, bytes without a token are unknown, or dropped where there is no unknown token."""
+    """With a part of the alphabet, bytes without a token are unknown, or dropped where there is no
+    unknown token."""
     value = json.loads(json.dumps(small_json["gpt2"]))
     value["model"] |= MODEL_FLAGS[name]
     if alphabet == "part":
@@ -225,10 +228,24 @@ def drop_bytes(value: Json, characters: str) -> None:
 
 
 def test_merges_that_compete(small_json: dict[str, Json]) -> None:
-    """Merges in an order that no training gives: results that are no prefix closed set, ranks against length."""
+    """Merges in an order that no training gives: results that are no prefix closed set, ranks
+    against length."""
     value = json.loads(json.dumps(small_json["gpt2"]))
     alphabet = "abcd"
-    tokens = list(alphabet) + ["ab", "bc", "cd", "abc", "bcd", "abcd", "aa", "aaa", "aaaa", "ba", "da"]
+    tokens = [
+        *list(alphabet),
+        "ab",
+        "bc",
+        "cd",
+        "abc",
+        "bcd",
+        "abcd",
+        "aa",
+        "aaa",
+        "aaaa",
+        "ba",
+        "da",
+    ]
     value["added_tokens"] = []
     value["pre_tokenizer"] = OWN
     value["post_processor"] = None
@@ -248,7 +265,9 @@ def test_merges_that_compete(small_json: dict[str, Json]) -> None:
         value["model"]["merges"] = [list(pair) for pair in merges]
         value["model"]["ignore_merges"] = bool(seed % 2)
         pair = Pair.load("competing", json.dumps(value))
-        texts = ["".join(word) for n in range(1, 6) for word in itertools.product(alphabet, repeat=n)]
+        texts = [
+            "".join(word) for n in range(1, 6) for word in itertools.product(alphabet, repeat=n)
+        ]
         texts += ["".join(rng.choices(alphabet, k=rng.randint(6, 300))) for _ in range(200)]
         assert_same_bulk(pair.ours, pair.reference, texts)
 

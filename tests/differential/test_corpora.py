@@ -1,8 +1,9 @@
-"""The real tokenizers on all corpora, against `tokenizers`: every file, every byte, ids and offsets."""
+"""The real tokenizers on all corpora, against `tokenizers`: every file, every byte, ids and
+offsets."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from tests import corpora, ledger
 from tests.compare import assert_same_batch, assert_same_bulk, assert_same_fields
 from tests.conftest import SEED, Pair
 from tests.families import PARITY_FAMILIES
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 FIELD_SLICES, FIELD_SIZE = 6, 3000
 PAIR_SIZE = 1500

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers.decoders import DecodeStream
 
 from tests import strategies
-from tests.conftest import Pair
+
+if TYPE_CHECKING:
+    from tests.conftest import Pair
 
 ids = st.lists(st.integers(0, 2800), max_size=40)
 """Ids of the small vocabularies and a few beyond them, which the reference passes over."""
@@ -38,7 +42,9 @@ def test_streams_of_any_ids(small: Pair, ids: list[int], skip: bool) -> None:
                 got = ours.step(token_id)
             except Exception:
                 return
-            raise AssertionError(f"{ids[: position + 1]}: the reference raises, ours {got!r}") from None
+            raise AssertionError(
+                f"{ids[: position + 1]}: the reference raises, ours {got!r}"
+            ) from None
         assert ours.step(token_id) == want, ids[: position + 1]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import penstock
 import pytest
 
 from tests import ledger
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SEPARATOR = "\n__ggml_vocab_test__\n"
 
@@ -31,7 +34,7 @@ def test_golden(fixtures: Path, name: str) -> None:
     assert len(texts) == len(want)
     path = fixtures / "tokenizers" / CASES[name] / "tokenizer.json"
     tokenizer = penstock.Tokenizer.from_file(path)
-    for text, ids in zip(texts, want):
+    for text, ids in zip(texts, want, strict=True):
         assert tokenizer.encode(text, add_special_tokens=False).ids == ids, text
         assert tokenizer.decode(ids, skip_special_tokens=False) == text
     ledger.record(CASES[name], "golden cases", texts)

@@ -36,7 +36,8 @@ _OLD = unicodedata.ucd_3_2_0
 
 
 def settled(text: str) -> bool:
-    """True when every character has had its category since Unicode 3.2, so that no two tables disagree on it."""
+    """True when every character has had its category since Unicode 3.2, so that no two tables
+    disagree on it."""
     return all(
         _OLD.category(c) == unicodedata.category(c) not in ("Cn", "Cs", "Cf", "Zs") or c == " "
         for c in text

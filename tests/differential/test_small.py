@@ -45,7 +45,7 @@ def test_words(small: Pair, words: list[str], pair: list[str] | None, special: b
     got = small.ours.encode(words, pair, **options)
     want = small.reference.encode(words, pair, **options)
     assert_same_fields(got, want, (words, pair))
-    assert_same_maps(got, want, (words, pair), range(0, 12))
+    assert_same_maps(got, want, (words, pair), range(12))
 
 
 @given(inputs=st.lists(strategies.text | st.tuples(strategies.text, strategies.text), max_size=6))
@@ -71,10 +71,13 @@ def test_random_strings(small: Pair) -> None:
 
 
 def test_every_code_point(small: Pair) -> None:
-    """Each code point between a letter, a blank and a digit: scanners and patterns agree on all of Unicode."""
+    """Each code point between a letter, a blank and a digit: scanners and patterns agree on all of
+    Unicode."""
     characters = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     forms = [" {0}a{0}{0} 1{0}", "{0}'s A{0}b{0}\n"]
-    for form in forms if small.name in ("gpt2", "llama3", "o200k", "deepseek", "qwen2") else forms[:1]:
+    for form in (
+        forms if small.name in ("gpt2", "llama3", "o200k", "deepseek", "qwen2") else forms[:1]
+    ):
         texts = [
             "".join(form.format(character) for character in characters[start : start + 64])
             for start in range(0, len(characters), 64)
@@ -91,7 +94,9 @@ def test_training_text_as_one_document(small: Pair, copies: int) -> None:
     assert small.ours.decode(got.ids) == small.reference.decode(want.ids)
 
 
-@pytest.mark.parametrize("unit", ["a", " ", "\n", "0", "!", "ab", "\u0301", "\u4e2d", "'s", " a", "\r\n", "<|"])
+@pytest.mark.parametrize(
+    "unit", ["a", " ", "\n", "0", "!", "ab", "\u0301", "\u4e2d", "'s", " a", "\r\n", "<|"]
+)
 @pytest.mark.parametrize("size", [1000, 40_000])
 def test_long_runs(small: Pair, unit: str, size: int) -> None:
     text = unit * (size // len(unit))

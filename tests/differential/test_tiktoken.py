@@ -1,12 +1,12 @@
-"""tiktoken rank files, against the tiktoken library and against their tokenizer.json form in `tokenizers`."""
+"""tiktoken rank files, against the tiktoken library and against their tokenizer.json form in
+`tokenizers`."""
 
 from __future__ import annotations
 
 import base64
 import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import penstock
@@ -16,9 +16,12 @@ import tokenizers
 from tests import corpora, ledger
 from tests.compare import BATCH, assert_same_bulk, shrink
 from tests.conftest import RANDOM_STRINGS, SEED
-from tests.families import CL100K, O200K, R50K, Json, added, byte_level, sequence, split
+from tests.families import CL100K, O200K, R50K, Json, byte_level, sequence, split
 from tests.random_text import random_strings
 from tests.reference.bpe import byte_alphabet
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 tiktoken = pytest.importorskip("tiktoken")
 
@@ -30,7 +33,8 @@ OPENAI_PATTERNS = {
     ),
     "o200k_base": O200K,
 }
-"""As tiktoken itself writes them: possessive, and in Oniguruma's own syntax `{1,3}+` would mean something else."""
+"""As tiktoken itself writes them: possessive, and in Oniguruma's own syntax `{1,3}+` would mean
+something else."""
 
 SPECIALS = {
     "cl100k_base": {
@@ -65,7 +69,8 @@ class Ranks:
         return cls(name, path, ours, encoding)
 
     def assert_same_ids(self, texts: list[str]) -> None:
-        """Ids without special tokens: tiktoken reads `<|endoftext|>` as ordinary text here, so texts hold none."""
+        """Ids without special tokens: tiktoken reads `<|endoftext|>` as ordinary text here, so
+        texts hold none."""
         for start in range(0, len(texts), BATCH):
             part = texts[start : start + BATCH]
             want = self.tiktoken.encode_ordinary_batch(part, num_threads=2)
@@ -186,7 +191,10 @@ def test_r50k(fixtures: Path, tmp_path: Path) -> None:
     ]
     rank_path = tmp_path / "r50k_base.tiktoken"
     rank_path.write_bytes(b"".join(lines))
-    for pattern in (R50K, r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"):
+    for pattern in (
+        R50K,
+        r"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s",
+    ):
         ours = penstock.Tokenizer.from_tiktoken(
             rank_path, pattern=pattern, special_tokens={"<|endoftext|>": 50256}
         )

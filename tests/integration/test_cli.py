@@ -17,7 +17,9 @@ import pytest
 
 from tests.families import DATA, Json
 
-TEXT = "Hello world, it's 2026!\nna\u00efve \u4e2d\u6587 \U0001f600\n\n  indented <|endoftext|> line\n"
+TEXT = (
+    "Hello world, it's 2026!\nna\u00efve \u4e2d\u6587 \U0001f600\n\n  indented <|endoftext|> line\n"
+)
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +198,7 @@ def test_ctrl_c_leaves_no_file(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_full_disk_is_an_error(path: Path) -> None:
-    with open("/dev/full", "wb") as full:
+    with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "penstock", "encode", "-t", str(path)]
         result = subprocess.run(
             command, input=TEXT.encode() * 3000, stdout=full, stderr=subprocess.PIPE, timeout=60

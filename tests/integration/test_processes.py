@@ -1,4 +1,5 @@
-"""Fork, spawn, threads, Ctrl-C and memory. Each test runs a script in a process of its own, with a time limit."""
+"""Fork, spawn, threads, Ctrl-C and memory. Each test runs a script in a process of its own, with a
+time limit."""
 
 from __future__ import annotations
 
@@ -7,11 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.families import Json
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.families import Json
 
 LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs fork and signals")
@@ -91,13 +95,17 @@ print("done")
 
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(path: Path, method: str, tmp_path: Path) -> None:
-    """A pool of processes, each with the tokenizer it inherited or loaded, after the parent used its own."""
+    """A pool of processes, each with the tokenizer it inherited or loaded, after the parent used
+    its own."""
     if sys.platform == "win32" and method != "spawn":
         pytest.skip("no fork")
     script = tmp_path / "pool.py"
     script.write_text(POOL_SCRIPT, encoding="utf-8")
     result = subprocess.run(
-        [sys.executable, str(script), str(path), method], capture_output=True, text=True, timeout=120
+        [sys.executable, str(script), str(path), method],
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert result.stdout == "done\n", result.stderr
 
@@ -121,7 +129,8 @@ if __name__ == "__main__":
 
 
 def test_threads_encode_while_one_adds_tokens(path: Path) -> None:
-    """Every result is that of the tokenizer before or after an addition, never of something between."""
+    """Every result is that of the tokenizer before or after an addition, never of something
+    between."""
     code = """
 text = "a<new>b<new>c" * 50
 before, pieces = tokenizer.encode(text).ids, 50 * 2

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import unicodedata
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import strategies
-from tests.conftest import Pair
+
+if TYPE_CHECKING:
+    from tests.conftest import Pair
 
 NFC = ("neox", "qwen2")
 
@@ -69,7 +72,8 @@ def test_count_is_length(small: Pair, texts: list[str]) -> None:
 
 @given(text=strategies.text)
 def test_offsets_cover_the_text(gpt2: Pair, text: str) -> None:
-    """Without normalizer and trimming, the tokens lie end to end; those of one character share its offsets."""
+    """Without normalizer and trimming, the tokens lie end to end; those of one character share its
+    offsets."""
     encoding = gpt2.ours.encode(text, add_special_tokens=False)
     covered = 0
     for start, end in encoding.offsets:

@@ -1,13 +1,16 @@
 """Byte-level BPE as its definition reads: the oracle of the fast paths. Read this first.
 
-    text -> added tokens cut out -> pieces by a pattern -> bytes as printable characters -> merges, lowest rank first
+    text -> added tokens cut out -> pieces by a pattern -> bytes as printable characters -> merges,
+    lowest rank first
 
-Nothing here is fast, nothing is shared with the implementation. The pattern runs on the `regex` module, whose Unicode
-tables may be newer than Oniguruma's, so compare on characters whose classes have not changed.
+Nothing here is fast, nothing is shared with the implementation. The pattern runs on the `regex`
+module, whose Unicode tables may be newer than Oniguruma's, so compare on characters whose classes
+have not changed.
 """
 
 from __future__ import annotations
 
+import itertools
 import unicodedata
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +34,9 @@ def merge_lowest_rank_first(symbols: list[str], ranks: dict[tuple[str, str], int
     """
     symbols = list(symbols)
     while True:
-        pairs = [(ranks[pair], i) for i, pair in enumerate(zip(symbols, symbols[1:])) if pair in ranks]
+        pairs = [
+            (ranks[pair], i) for i, pair in enumerate(itertools.pairwise(symbols)) if pair in ranks
+        ]
         if not pairs:
             return symbols
         _, i = min(pairs)
@@ -40,7 +45,8 @@ def merge_lowest_rank_first(symbols: list[str], ranks: dict[tuple[str, str], int
 
 @dataclass
 class NaiveBpe:
-    """A byte-level BPE tokenizer of one of the supported shapes: optional NFC, a chain of patterns, ByteLevel."""
+    """A byte-level BPE tokenizer of one of the supported shapes: optional NFC, a chain of patterns,
+    ByteLevel."""
 
     vocab: dict[str, int]
     ranks: dict[tuple[str, str], int]
@@ -50,10 +56,12 @@ class NaiveBpe:
 
     @classmethod
     def from_json(cls, value: dict[str, Any], patterns: list[str]) -> NaiveBpe:
-        """Reads the model and the normalizer; `patterns` are applied one after the other, matches isolated."""
+        """Reads the model and the normalizer; `patterns` are applied one after the other, matches
+        isolated."""
         model = value["model"]
         merges = [
-            tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]
+            tuple(pair.split(" ")) if isinstance(pair, str) else tuple(pair)
+            for pair in model["merges"]
         ]
         return cls(
             vocab=model["vocab"],

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from tests.compare import assert_same_fields, assert_same_maps
-from tests.conftest import Pair
+
+if TYPE_CHECKING:
+    from tests.conftest import Pair
 
 TEXTS = [
     "",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import penstock
 import pytest
+
+if TYPE_CHECKING:
+    import penstock
 
 TEXTS = ["Hello world", "", "it's 2026", "\u4e2d\u6587 \U0001f600 na\u00efve", "x" * 1000]
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import penstock
 import pytest
 from penstock.errors import PenstockError
 
-from tests.conftest import Pair
 from tests.families import FAMILIES, R50K, Json
 from tests.reference.bpe import byte_alphabet
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import Pair
 
 TEXT = "Hello world, it's 2026!\n  na\u00efve \u4e2d\u6587 <|endoftext|>"
 
@@ -141,7 +145,8 @@ def test_from_tiktoken_refuses_what_is_not_a_rank_file(tmp_path: Path) -> None:
 
 
 def write_rank_file(path: Path, vocab: dict[str, int]) -> Path:
-    """The byte tokens of a byte-level vocabulary in tiktoken's form; tokens of other characters are left out."""
+    """The byte tokens of a byte-level vocabulary in tiktoken's form; tokens of other characters are
+    left out."""
     import base64
 
     byte = {character: byte for byte, character in byte_alphabet().items()}
