@@ -34,8 +34,8 @@ REQUIRE_PARITY = os.environ.get("PENSTOCK_REQUIRE_PARITY") == "1"
 SEED = int(os.environ.get("PENSTOCK_SEED", "20260131"))
 RANDOM_STRINGS = int(os.environ.get("PENSTOCK_RANDOM_STRINGS", "110000"))
 
-hypothesis.settings.register_profile("default", max_examples=60, deadline=None, print_blob=True)
-hypothesis.settings.register_profile("full", max_examples=400, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("default", max_examples=40, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("full", max_examples=250, deadline=None, print_blob=True)
 hypothesis.settings.load_profile("full" if REQUIRE_PARITY else "default")
 
 

@@ -81,6 +81,8 @@ SPECIAL_LOOKALIKES = [
     "\uff5c>", "[MASK]", "<|>", "<||>",
 ]  # fmt: skip
 
+RUNS = ["a", "A", " ", "\n", "0", "!", "=", "\u0301", "\u4e2d", "ab", "'s", "\t", "_", " a", "\r\n"]
+
 
 @functools.cache
 def characters_by_category() -> dict[str, list[str]]:
@@ -92,6 +94,15 @@ def characters_by_category() -> dict[str, list[str]]:
     return dict(table)
 
 
+def characters_of_every_category(count: int) -> list[str]:
+    """`count` characters of each category, spread evenly over it."""
+    return [
+        characters[index * len(characters) // count]
+        for characters in characters_by_category().values()
+        for index in range(count)
+    ]
+
+
 def _pools(rng: random.Random, specials: Sequence[str]) -> list[tuple[float, list[str]]]:
     """Weighted pools of pieces; characters and runs are drawn anew for each seed."""
     table = characters_by_category()
@@ -100,8 +111,7 @@ def _pools(rng: random.Random, specials: Sequence[str]) -> list[tuple[float, lis
         "".join(chr(rng.randint(32, 126)) for _ in range(rng.randint(1, 8))) for _ in range(1000)
     ]
     runs = [
-        rng.choice(["a", "A", " ", "\n", "0", "!", "=", "\u0301", "\u4e2d", "ab", "'s", "\t", "_"])
-        * rng.choice([2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130])
+        rng.choice(RUNS) * rng.choice([2, 3, 5, 8, 15, 16, 17, 31, 32, 33, 63, 64, 65, 130])
         for _ in range(300)
     ]
     special = list(specials) + SPECIAL_LOOKALIKES

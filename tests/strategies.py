@@ -10,36 +10,22 @@ any_character = st.characters(exclude_categories=["Cs"])
 """Any code point that UTF-8 can carry, unassigned ones included."""
 
 hard_piece = st.sampled_from(
-    random_text.CONTRACTIONS
-    + random_text.BLANKS
-    + random_text.NUMBERS
-    + random_text.COMPOSED
-    + random_text.WORDS
-    + random_text.PUNCTUATION
-    + random_text.SPECIALS
-    + random_text.SPECIAL_LOOKALIKES
+    [
+        *random_text.CONTRACTIONS,
+        *random_text.BLANKS,
+        *random_text.NUMBERS,
+        *random_text.COMPOSED,
+        *random_text.WORDS,
+        *random_text.PUNCTUATION,
+        *random_text.SPECIALS,
+        *random_text.SPECIAL_LOOKALIKES,
+        *random_text.characters_of_every_category(8),
+        *(piece * count for piece in random_text.RUNS for count in (3, 16, 33, 130)),
+    ]
 )
+"""One list, not a tree of strategies: hypothesis draws from it several times faster."""
 
-character_of_any_category = st.sampled_from(sorted(random_text.characters_by_category())).flatmap(
-    lambda category: (
-        st.sampled_from(random_text.characters_by_category()[category])
-        if category != "Cs"
-        else st.just("")
-    )
-)
-
-run = st.builds(
-    lambda piece, count: piece * count,
-    st.sampled_from(["a", " ", "\n", "0", "!", "\u0301", "\u4e2d", "ab", "'s", "\t", " a", "\r\n"]),
-    st.integers(2, 200),
-)
-
-text = st.lists(
-    st.one_of(
-        hard_piece, hard_piece, hard_piece, character_of_any_category, st.text(any_character), run
-    ),
-    max_size=14,
-).map("".join)
+text = st.lists(hard_piece | st.text(any_character, max_size=3), max_size=14).map("".join)
 """Hostile text: what every property is checked on."""
 
 texts = st.lists(text, max_size=12)

@@ -43,7 +43,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import numpy as np  # noqa: E402
-from inputs import ADVERSARIAL, Sizes, Unable, cpu_name, find_source, texts, warm_up  # noqa: E402
+from inputs import ADVERSARIAL, Sizes, UnableError, cpu_name, find_source, texts, warm_up  # noqa: E402
 from peers import PEERS, Peer, Tokenizers, rows, version  # noqa: E402
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def measure_decode(peer: Peer, ids: list[int], text: str, base: Row) -> None:
     """Ids of a document back to text; the best of three."""
     try:
         results = [timed(lambda: peer.decode(ids)) for _ in range(3)]
-    except Unable:
+    except UnableError:
         return
     wall, cpu = min((wall, cpu) for _, wall, cpu in results)
     same = "equal" if results[0][0] == text else "text differs"
@@ -286,8 +286,8 @@ def run(task: Row, interpreters: dict[str, str]) -> list[Row]:
     found = [json.loads(line[1:]) for line in output.splitlines() if line.startswith("@")]
     if errors:
         reason = errors.strip().splitlines()[-1]
-        phase = "skipped" if "Unable" in reason else "failed"
-        found.append({"phase": phase, "note": reason.split("Unable: ")[-1][:200]})
+        phase = "skipped" if "UnableError" in reason else "failed"
+        found.append({"phase": phase, "note": reason.split("UnableError: ")[-1][:200]})
     return found
 
 

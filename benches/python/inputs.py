@@ -85,10 +85,10 @@ class Source:
         steps = pre.get("pretokenizers", [pre])
         patterns = [step["pattern"]["Regex"] for step in steps if step["type"] == "Split"]
         if len(patterns) > 1:
-            raise Unable("has several split patterns")
+            raise UnableError("has several split patterns")
         normalizer = (value["normalizer"] or {}).get("type")
         if normalizer not in (None, "NFC"):
-            raise Unable(f"has a normalizer {normalizer}")
+            raise UnableError(f"has a normalizer {normalizer}")
         byte = {character: byte for byte, character in byte_alphabet().items()}
         added = {token["content"] for token in value["added_tokens"]}
         ranks = {
@@ -99,7 +99,7 @@ class Source:
         return ranks, (patterns or [R50K])[0], normalizer == "NFC"
 
 
-class Unable(Exception):
+class UnableError(Exception):
     """A peer cannot do this; the row says so, and nothing fails."""
 
 
@@ -225,7 +225,7 @@ def _cut(data: bytes, lengths: Iterable[int]) -> list[str]:
 def cpu_name() -> str:
     """The processor's name as the system gives it."""
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as file:
             return next(
                 line.split(":", 1)[1].strip() for line in file if line.startswith("model name")
             )

@@ -13,7 +13,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from inputs import Source, Unable
+from inputs import Source, UnableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class Peer:
         self.load(source)
 
     def load(self, source: Source) -> None:
-        """Builds the tokenizer; raises `Unable` when the peer has none for it."""
+        """Builds the tokenizer; raises `UnableError` when the peer has none for it."""
         raise NotImplementedError
 
     def one(self, text: str) -> Any:
@@ -61,7 +61,7 @@ class Peer:
 
     def decode(self, ids: list[int]) -> str:
         """Text of ids."""
-        raise Unable("has no decode")
+        raise UnableError("has no decode")
 
 
 class Penstock(Peer):
@@ -131,7 +131,7 @@ class Tokenizers(Peer):
         import tokenizers
 
         if not tokenizers.__version__.startswith("0."):
-            raise Unable(f"this is tokenizers {tokenizers.__version__}")
+            raise UnableError(f"this is tokenizers {tokenizers.__version__}")
         self.tokenizer = tokenizers.Tokenizer.from_file(str(source.json))
 
     def one(self, text: str) -> Any:
@@ -164,7 +164,7 @@ class TokenizersRc(Tokenizers):
         import tokenizers
 
         if tokenizers.__version__.startswith("0."):
-            raise Unable(
+            raise UnableError(
                 f"this is tokenizers {tokenizers.__version__}: give --python tokenizers-rc=..."
             )
         self.tokenizer = tokenizers.Tokenizer.from_file(str(source.json))
@@ -245,7 +245,7 @@ class Quicktok(Peer):
         import quicktok
 
         if source.name not in self.bundled:
-            raise Unable("bundles no such encoding")
+            raise UnableError("bundles no such encoding")
         self.tokenizer = quicktok.get_encoding(self.bundled[source.name])
 
     def one(self, text: str) -> Any:
@@ -305,10 +305,10 @@ PEERS: dict[str, type[Peer]] = {
 
 
 def version(name: str) -> str:
-    """Installed version of a peer; raises `Unable` when it cannot be imported."""
+    """Installed version of a peer; raises `UnableError` when it cannot be imported."""
     peer = PEERS[name]
     try:
         importlib.import_module(peer.module)
         return metadata.version(peer.package)
     except (ImportError, metadata.PackageNotFoundError) as error:
-        raise Unable(f"not installed: {error}") from error
+        raise UnableError(f"not installed: {error}") from error
