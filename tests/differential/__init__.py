@@ -1,0 +1,1 @@
+"""The same input to penstock and to a reference, field by field."""

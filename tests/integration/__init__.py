@@ -1,0 +1,1 @@
+"""Processes, threads, signals, memory and the command line."""

@@ -1,0 +1,1 @@
+"""Readable, slow implementations that define the right answer."""
