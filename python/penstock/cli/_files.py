@@ -60,12 +60,18 @@ def _unzstd(data: bytes, name: str) -> bytes:
     except ImportError as error:
         message = f"{name}: reading zstd needs zstandard: pip install 'penstock[cli]'"
         raise MissingDependencyError(message) from error
-    try:
-        reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-        text: bytes = reader.read()
-    except zstandard.ZstdError as error:
-        raise FileError(None, f"not a zstd file: {error}", name) from error
-    return text
+    text = bytearray()
+    # A file may hold several frames, one after the other, and each must be whole.
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            text += frame.decompress(data)
+        except zstandard.ZstdError as error:
+            raise FileError(None, f"not a zstd file: {error}", name) from error
+        if not frame.eof:
+            raise FileError(None, "not a whole zstd file: it ends within a frame", name)
+        data = frame.unused_data
+    return bytes(text)
 
 
 @contextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+_COLUMNS, _LINES = 80, 24
 
 
 @contextmanager
@@ -24,5 +27,10 @@ def progress(total: int | None) -> Iterator[Callable[[int], object]]:
     except ImportError:
         yield lambda _step: None
         return
-    with tqdm(total=total, unit="B", unit_scale=True, leave=False) as bar:
+    # A terminal that does not know its size says 0, and tqdm would show nothing there.
+    size = os.get_terminal_size(sys.stderr.fileno())
+    columns, lines = size.columns or _COLUMNS, size.lines or _LINES
+    with tqdm(
+        total=total, unit="B", unit_scale=True, leave=False, ncols=columns, nrows=lines
+    ) as bar:
         yield bar.update
