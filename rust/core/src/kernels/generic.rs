@@ -78,7 +78,7 @@ pub trait Block {
     /// Characters equal to one ASCII byte.
     fn is(&self, byte: u8) -> u64;
     /// Number of characters; bits from there on are zero in every mask.
-    fn len(&self) -> u32;
+    fn count(&self) -> u32;
     /// Whether the text ends with this block.
     fn is_last(&self) -> bool;
     /// The text from character `i` on, as bytes.
@@ -87,7 +87,7 @@ pub trait Block {
     /// A mask of the characters that exist.
     #[inline(always)]
     fn valid(&self) -> u64 {
-        low_bits(self.len())
+        low_bits(self.count())
     }
 }
 
@@ -155,7 +155,7 @@ impl<L: Lanes> Block for AsciiBlock<'_, L> {
         unsafe { self.bytes.equal(byte) & self.valid() }
     }
     #[inline(always)]
-    fn len(&self) -> u32 {
+    fn count(&self) -> u32 {
         self.len
     }
     #[inline(always)]
@@ -189,7 +189,7 @@ impl<L: Lanes> Block for WideBlock<'_, L> {
         unsafe { L::extract(self.bytes.equal(byte), self.lead) }
     }
     #[inline(always)]
-    fn len(&self) -> u32 {
+    fn count(&self) -> u32 {
         self.lead.count_ones()
     }
     #[inline(always)]
@@ -252,7 +252,7 @@ pub(super) unsafe fn scan<L: Lanes, G: Grammar>(text: &str, from: usize, out: &m
             out.push(at);
         } else {
             out.push_bits(at, starts);
-            at += 63 - starts.leading_zeros() as usize;
+            at += starts.ilog2() as usize;
         }
     }
     at
@@ -269,7 +269,7 @@ unsafe fn wide_block<'t, L: Lanes, G: Grammar>(bytes: L, ascii: &L, rest: &'t [u
     };
     lead &= low_bits(rest.len().min(64) as u32);
     if rest.get(64).is_some_and(|&b| b & 0xC0 == 0x80) {
-        lead &= !(1 << (63 - lead.leading_zeros()));
+        lead &= !(1 << (lead.ilog2()));
     }
     let mut todo = lead & non_ascii;
     while todo != 0 {

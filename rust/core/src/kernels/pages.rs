@@ -25,10 +25,10 @@ impl Pages {
     /// `len` zeroed words.
     pub fn zeroed(len: usize) -> Self {
         #[cfg(target_os = "linux")]
-        if len * 8 >= HUGE {
-            if let Some(pages) = Self::map(len) {
-                return pages;
-            }
+        if len * 8 >= HUGE
+            && let Some(pages) = Self::map(len)
+        {
+            return pages;
         }
         let words: Box<[AtomicU64]> = (0..len).map(|_| AtomicU64::new(0)).collect();
         Self { ptr: Box::into_raw(words).cast(), len, mapping: None }

@@ -69,7 +69,7 @@ impl Tokenizer {
     pub fn count_tokens(&self, texts: &[&str], interrupt: &dyn Fn() -> bool) -> Result<Vec<usize>> {
         let mut counts = Vec::with_capacity(texts.len());
         // A wave's ids are dropped before the next one's are made.
-        for texts in waves(texts) {
+        for texts in group_by_bytes(texts, TASK_BYTES * WAVE, |text| text.len()) {
             let ragged = self.encode_ragged(texts, false, false, interrupt)?;
             counts.extend(ragged.row_offsets.windows(2).map(|row| (row[1] - row[0]) as usize));
         }
@@ -228,18 +228,15 @@ impl Tokenizer {
         self.segments::<LEVEL>(text, &mut segments)?;
         let mut parts = Vec::new();
         for segment in &segments {
-            match () {
-                _ if segment.token.is_some() || self.inner.scanner.is_none() => {
-                    parts.push(Part { segment, start: 0, text: &segment.text });
-                }
-                _ => {
-                    let mut start = 0;
-                    while start < segment.text.len() {
-                        let end = safe_cut(segment.text.as_bytes(), start + TASK_BYTES);
-                        parts.push(Part { segment, start, text: &segment.text[start..end] });
-                        start = end;
-                    }
-                }
+            if segment.token.is_some() || self.inner.scanner.is_none() {
+                parts.push(Part { segment, start: 0, text: &segment.text });
+                continue;
+            }
+            let mut start = 0;
+            while start < segment.text.len() {
+                let end = safe_cut(segment.text.as_bytes(), start + TASK_BYTES);
+                parts.push(Part { segment, start, text: &segment.text[start..end] });
+                start = end;
             }
         }
         let mut tokens = Tokens::with_capacity(text.len() + before.len() + after.len());
@@ -295,7 +292,9 @@ fn push_specials<const LEVEL: u8>(ids: &[TokenId], tokens: &mut Tokens) {
 /// Takes the texts of added tokens out, with indices that count from the token `first`.
 fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u32, Box<str>)> {
     let mut texts = std::mem::take(texts);
-    texts.iter_mut().for_each(|(index, _)| *index -= first as u32);
+    for (index, _) in &mut texts {
+        *index -= first as u32;
+    }
     texts
 }
 
@@ -309,11 +308,19 @@ fn safe_cut(text: &[u8], from: usize) -> usize {
 
 /// Runs of items of about [`TASK_BYTES`].
 fn group<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    group_by_bytes(items, TASK_BYTES, size)
+}
+
+/// Runs of items of about `limit` bytes.
+fn group_by_bytes<T>(items: &[T], limit: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    /// What an item costs without any text.
+    const ITEM: usize = 64;
+
     let mut groups = Vec::new();
     let (mut start, mut bytes) = (0, 0);
     for (i, item) in items.iter().enumerate() {
-        bytes += size(item) + 64;
-        if bytes >= TASK_BYTES {
+        bytes += size(item) + ITEM;
+        if bytes >= limit {
             groups.push(&items[start..=i]);
             (start, bytes) = (i + 1, 0);
         }
@@ -322,21 +329,4 @@ fn group<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
         groups.push(&items[start..]);
     }
     groups
-}
-
-/// Runs of texts of about one wave.
-fn waves<'a, 't>(texts: &'a [&'t str]) -> Vec<&'a [&'t str]> {
-    let mut waves = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
-    for (i, text) in texts.iter().enumerate() {
-        bytes += text.len() + 64;
-        if bytes >= TASK_BYTES * WAVE {
-            waves.push(&texts[start..=i]);
-            (start, bytes) = (i + 1, 0);
-        }
-    }
-    if start < texts.len() {
-        waves.push(&texts[start..]);
-    }
-    waves
 }

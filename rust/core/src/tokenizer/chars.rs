@@ -56,7 +56,7 @@ mod tests {
         let text = "aé漢😀".repeat(40);
         let index = CharIndex::new(&text).expect("not ASCII");
         for start in 0..text.len() {
-            for end in start + 1..(start + 12).min(text.len()) + 1 {
+            for end in start + 1..=(start + 12).min(text.len()) {
                 let first = text.char_indices().filter(|(at, _)| *at <= start).count() - 1;
                 let last = text.char_indices().filter(|(at, _)| *at < end).count();
                 assert_eq!(index.span([start as u32, end as u32]), [first as u32, last as u32], "{start}..{end}");

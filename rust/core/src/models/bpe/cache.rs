@@ -10,15 +10,16 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use crate::{TokenId, kernels::pages::Pages};
+use crate::{TokenId, encoding::Tokens, kernels::pages::Pages};
 
 /// Default bound of a tokenizer's cache, in bytes.
 pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
 
-/// The longest pieces of the two tables. On English web text 99.9 % of pieces are short; Cyrillic, Greek and Indic words
-/// are mostly between the two.
+/// The longest pieces of the three tables. On English web text 99.9 % of pieces are short; Cyrillic, Greek and Indic words
+/// are mostly medium; indentation and rulers in code are long.
 pub(super) const SHORT_PIECE: usize = 15;
 pub(super) const MEDIUM_PIECE: usize = 47;
+pub(super) const LONG_PIECE: usize = 127;
 
 /// Slots looked at before a look-up gives up.
 const PROBES: usize = 16;
@@ -165,6 +166,7 @@ impl<const K: usize> Table<K> {
 pub(super) struct Tables {
     pub(super) short: Table<2>,
     pub(super) medium: Table<6>,
+    pub(super) long: Table<16>,
     /// Ids of pieces with more than four tokens, one a word.
     spill: Pages,
     spilled: AtomicUsize,
@@ -173,23 +175,43 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    fn new(short: usize, medium: usize, generation: u64) -> Self {
-        let spill = Pages::zeroed(short.max(medium * 4));
-        Self { short: Table::new(short), medium: Table::new(medium), spill, spilled: AtomicUsize::new(0), generation }
+    fn new([short, medium, long]: [usize; 3], generation: u64) -> Self {
+        let spill = Pages::zeroed(Self::spill_words([short, medium, long]));
+        Self {
+            short: Table::new(short),
+            medium: Table::new(medium),
+            long: Table::new(long),
+            spill,
+            spilled: AtomicUsize::new(0),
+            generation,
+        }
     }
 
-    fn bytes(short: usize, medium: usize) -> usize {
-        short * 32 + medium * 64 + short.max(medium * 4) * 8
+    /// Room for spilled ids: most long pieces have more than four, and most others have not.
+    fn spill_words([short, medium, long]: [usize; 3]) -> usize {
+        short / 2 + medium * 4 + long * 8
+    }
+
+    fn bytes(slots: [usize; 3]) -> usize {
+        let [short, medium, long] = slots;
+        8 * (short * 4 + medium * 8 + long * 18 + Self::spill_words(slots))
     }
 
     fn is_full(&self) -> bool {
-        self.short.is_full() || self.medium.is_full() || self.spilled.load(Ordering::Relaxed) > self.spill.len()
+        self.short.is_full()
+            || self.medium.is_full()
+            || self.long.is_full()
+            || self.spilled.load(Ordering::Relaxed) > self.spill.len()
     }
 
-    /// The ids of a spilled value.
-    pub(super) fn spilled_ids(&self, value: Value) -> impl Iterator<Item = TokenId> + '_ {
-        let (offset, count) = value.spill();
-        self.spill[offset..offset + count].iter().map(|id| id.load(Ordering::Relaxed) as TokenId)
+    /// Appends the ids of a value, wherever they lie.
+    pub(super) fn extend(&self, value: Value, out: &mut Tokens) {
+        if let Some((lanes, count)) = value.lanes() {
+            out.extend(lanes.into_iter().take(count));
+        } else {
+            let (offset, count) = value.spill();
+            out.extend(self.spill[offset..offset + count].iter().map(|id| id.load(Ordering::Relaxed) as TokenId));
+        }
     }
 
     fn value(&self, ids: &[TokenId]) -> Option<Value> {
@@ -204,17 +226,10 @@ impl Tables {
         Some(Value::spilled(offset, ids.len()))
     }
 
-    /// Remembers a piece; its spilled ids are published together with its key.
-    pub(super) fn insert_short(&self, key: &[u64; 2], ids: &[TokenId]) {
+    /// Remembers a piece in one of the tables; its spilled ids are published together with its key.
+    pub(super) fn insert<const K: usize>(&self, table: &Table<K>, key: &[u64; K], hash: u64, ids: &[TokenId]) {
         if let Some(value) = self.value(ids) {
-            self.short.insert(key, self.short.home(hash_short(key)), value);
-        }
-    }
-
-    /// As [`Self::insert_short`].
-    pub(super) fn insert_medium(&self, key: &[u64; 6], ids: &[TokenId]) {
-        if let Some(value) = self.value(ids) {
-            self.medium.insert(key, self.medium.home(hash_medium(key)), value);
+            table.insert(key, table.home(hash), value);
         }
     }
 }
@@ -231,11 +246,11 @@ pub(super) struct WordCache {
 pub struct CacheHandle(Option<(u64, Arc<Tables>)>);
 
 impl WordCache {
-    /// Slots of the first tables: 0.5 and 0.25 MB, which short jobs never outgrow and a second-level cache holds.
-    const FIRST: (usize, usize) = (1 << 14, 1 << 12);
+    /// Slots of the first tables: 0.5, 0.25 and 0.1 MB, which short jobs never outgrow and a second-level cache holds.
+    const FIRST: [usize; 3] = [1 << 14, 1 << 12, 1 << 10];
 
     pub(super) fn new(max_bytes: usize) -> Self {
-        let tables = Tables::new(Self::FIRST.0, Self::FIRST.1, 0);
+        let tables = Tables::new(Self::FIRST, 0);
         Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
     }
 
@@ -256,7 +271,7 @@ impl WordCache {
             }
             std::thread::yield_now();
         }
-        Arc::new(Tables::new(Self::FIRST.0, Self::FIRST.1, u64::MAX))
+        Arc::new(Tables::new(Self::FIRST, u64::MAX))
     }
 
     /// Replaces full tables: by larger ones with the same entries, or by empty ones once the bound is reached.
@@ -272,13 +287,15 @@ impl WordCache {
         let grow = |full: bool, slots: usize| if full { slots * 4 } else { slots };
         let short = grow(tables.short.is_full() || spilled, tables.short.slots());
         let medium = grow(tables.medium.is_full() || spilled, tables.medium.slots());
-        let next = if Tables::bytes(short, medium) <= self.max_bytes {
-            let next = Tables::new(short, medium, tables.generation + 1);
+        let long = grow(tables.long.is_full() || spilled, tables.long.slots());
+        let next = if Tables::bytes([short, medium, long]) <= self.max_bytes {
+            let next = Tables::new([short, medium, long], tables.generation + 1);
             tables.short.copy_into(&next.short, hash_short);
             tables.medium.copy_into(&next.medium, hash_medium);
+            tables.long.copy_into(&next.long, hash_long);
             next
         } else {
-            Tables::new(tables.short.slots(), tables.medium.slots(), tables.generation + 1)
+            Tables::new([tables.short.slots(), tables.medium.slots(), tables.long.slots()], tables.generation + 1)
         };
         self.generation.store(next.generation, Ordering::Release);
         *current = Arc::new(next);
@@ -305,4 +322,9 @@ pub(super) fn hash_medium(key: &[u64; 6]) -> u64 {
     fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
         ^ fold(key[2] ^ SEED[1], key[3] ^ SEED[2]).rotate_left(23)
         ^ fold(key[4] ^ SEED[2], key[5] ^ SEED[0]).rotate_left(41)
+}
+
+/// As [`hash_short`].
+pub(super) fn hash_long(key: &[u64; 16]) -> u64 {
+    key.chunks_exact(2).fold(0, |hash, pair| fold(pair[0] ^ SEED[0] ^ hash, pair[1] ^ SEED[1]).rotate_left(23))
 }

@@ -130,9 +130,9 @@ impl Merger {
         *work += text.len();
         let mut tokens = Vec::with_capacity(text.len());
         if text.len() <= SHORT {
-            self.merge_short(&text, &mut tokens)
+            self.merge_short(&text, &mut tokens);
         } else {
-            self.merge_heap(&text, &mut tokens)
+            self.merge_heap(&text, &mut tokens);
         }
         tokens == [left, right]
     }

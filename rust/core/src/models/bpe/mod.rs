@@ -14,7 +14,9 @@ mod token_bytes;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
-use cache::{INLINE, MEDIUM_PIECE, SHORT_PIECE, Tables, WordCache, hash_medium, hash_short};
+use cache::{
+    INLINE, LONG_PIECE, MEDIUM_PIECE, SHORT_PIECE, Table, Tables, WordCache, hash_long, hash_medium, hash_short,
+};
 use merge::{Merger, merge_symbols};
 pub use pairs::MAX_MERGES;
 use pairs::PairTable;
@@ -88,6 +90,9 @@ impl Bpe {
     }
 
     /// As [`Bpe::new`], with a bound for the word cache.
+    ///
+    /// # Errors
+    /// As [`Bpe::new`].
     pub fn with_cache_bytes(config: BpeConfig, cache_bytes: usize) -> Result<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
         if config.dropout.is_some_and(|p| p > 0.0) {
@@ -204,7 +209,7 @@ impl Bpe {
                 return;
             }
         } else if len <= MEDIUM_PIECE {
-            let key = medium_key(text, start, len);
+            let key = long_key(&text[start..end as usize]);
             let home = tables.medium.home(hash_medium(&key));
             if let Some((lanes, count)) = tables.medium.get(&key, home).and_then(cache::Value::lanes) {
                 self.emit::<LEVEL>(lanes, count, from, end, out);
@@ -244,26 +249,19 @@ impl Bpe {
     #[cold]
     #[inline(never)]
     fn encode_rare<const LEVEL: u8>(&self, text: &[u8], from: u32, end: u32, tables: &Tables, out: &mut Tokens) {
-        let (start, len) = (from as usize, (end - from) as usize);
+        let piece = &text[from as usize..end as usize];
         let before = out.len();
-        if len <= SHORT_PIECE {
-            let key = short_key(text, start, len);
-            if let Some(value) = tables.short.get(&key, tables.short.home(hash_short(&key))) {
-                out.extend(tables.spilled_ids(value));
-            } else {
-                self.merge_into(&text[start..end as usize], out);
-                tables.insert_short(&key, out.from(before));
-            }
-        } else if len <= MEDIUM_PIECE {
-            let key = medium_key(text, start, len);
-            if let Some(value) = tables.medium.get(&key, tables.medium.home(hash_medium(&key))) {
-                out.extend(tables.spilled_ids(value));
-            } else {
-                self.merge_into(&text[start..end as usize], out);
-                tables.insert_medium(&key, out.from(before));
-            }
+        if piece.len() <= SHORT_PIECE {
+            let key = short_key(text, from as usize, piece.len());
+            self.encode_cached(piece, &tables.short, &key, hash_short(&key), tables, out);
+        } else if piece.len() <= MEDIUM_PIECE {
+            let key = long_key(piece);
+            self.encode_cached(piece, &tables.medium, &key, hash_medium(&key), tables, out);
+        } else if piece.len() <= LONG_PIECE {
+            let key = long_key(piece);
+            self.encode_cached(piece, &tables.long, &key, hash_long(&key), tables, out);
         } else {
-            self.merge_into(&text[start..end as usize], out);
+            self.merge_into(piece, out);
         }
         let count = out.len() - before;
         if LEVEL > 0 {
@@ -279,13 +277,32 @@ impl Bpe {
         }
     }
 
+    /// Appends the ids of one piece, which the cache knows afterwards.
+    fn encode_cached<const K: usize>(
+        &self,
+        piece: &[u8],
+        table: &Table<K>,
+        key: &[u64; K],
+        hash: u64,
+        tables: &Tables,
+        out: &mut Tokens,
+    ) {
+        if let Some(value) = table.get(key, table.home(hash)) {
+            tables.extend(value, out);
+        } else {
+            let before = out.len();
+            self.merge_into(piece, out);
+            tables.insert(table, key, hash, out.from(before));
+        }
+    }
+
     /// Appends the ids of one piece, without the cache.
     fn merge_into(&self, piece: &[u8], out: &mut Tokens) {
-        if self.ignore_merges {
-            if let Some(id) = self.whole(piece) {
-                out.push(id);
-                return;
-            }
+        if self.ignore_merges
+            && let Some(id) = self.whole(piece)
+        {
+            out.push(id);
+            return;
         }
         if let Some(symbols) = &self.symbols {
             self.merge_marked(symbols, piece, |id, _| out.push(id));
@@ -319,16 +336,15 @@ impl Bpe {
             out.push(id);
             out.push_span(from, if to > span.start { source[to - 1] + 1 } else { from });
         };
-        match self.ignore_merges.then(|| self.whole(piece)).flatten() {
-            Some(id) => push(id, 0..source.len(), out),
-            None => {
-                let symbols = self.symbols.as_ref().expect("called for marked symbols only");
-                let mut at = 0;
-                self.merge_marked(symbols, piece, |id, len| {
-                    push(id, at..at + len, out);
-                    at += len;
-                });
-            }
+        if let Some(id) = self.ignore_merges.then(|| self.whole(piece)).flatten() {
+            push(id, 0..source.len(), out);
+        } else {
+            let symbols = self.symbols.as_ref().expect("called for marked symbols only");
+            let mut at = 0;
+            self.merge_marked(symbols, piece, |id, len| {
+                push(id, at..at + len, out);
+                at += len;
+            });
         }
         out.push_word(out.len() - before);
     }
@@ -362,7 +378,9 @@ impl Bpe {
             }
             let fallback = || name.bytes().map(|b| self.vocab.id(&format!("<0x{b:02X}>"))).collect::<Option<Vec<_>>>();
             if let Some(fallback) = marks.byte_fallback.then(fallback).flatten() {
-                fallback.into_iter().for_each(|id| add(id, 1));
+                for id in fallback {
+                    add(id, 1);
+                }
             } else if let Some(unk) = marks.unk {
                 if unknown > 0 && !marks.fuse_unk {
                     add(unk, std::mem::take(&mut unknown));
@@ -429,11 +447,18 @@ fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
     [low & masks[0], high & masks[1] | (len as u64) << 56]
 }
 
-/// 16 to 47 bytes and their number, in 48.
+/// Up to `8 K - 1` bytes and their number, in `8 K`.
 #[inline(always)]
-fn medium_key(text: &[u8], start: usize, len: usize) -> [u64; 6] {
-    let mut bytes = [0; 48];
-    bytes[..len].copy_from_slice(&text[start..start + len]);
-    bytes[47] = len as u8;
-    std::array::from_fn(|i| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().expect("eight bytes")))
+fn long_key<const K: usize>(piece: &[u8]) -> [u64; K] {
+    let mut key = [0; K];
+    let words = piece.chunks_exact(8);
+    let rest = words.remainder();
+    let mut last = [0; 8];
+    last[..rest.len()].copy_from_slice(rest);
+    key[piece.len() / 8] = u64::from_le_bytes(last);
+    for (to, word) in key.iter_mut().zip(words) {
+        *to = u64::from_le_bytes(word.try_into().expect("eight bytes"));
+    }
+    key[K - 1] |= (piece.len() as u64) << 56;
+    key
 }

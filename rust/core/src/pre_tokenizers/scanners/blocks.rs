@@ -18,7 +18,7 @@ fn settle<B: Block>(block: &B, starts: u64, spaces: u64) -> Starts {
     if block.is_last() {
         return Starts { bits: starts, settled: true };
     }
-    let len = block.len();
+    let len = block.count();
     let run = (spaces << (64 - len)).leading_ones();
     let sure = (len.saturating_sub(LOOKAHEAD)).min(len - run.min(len));
     Starts { bits: starts & (u64::MAX >> (63 - sure.min(63))), settled: false }
