@@ -95,7 +95,11 @@ class TokenIdError(PenstockError, OverflowError, ValueError):
 
 
 class FileError(PenstockError, OSError):
-    """A file could not be read or written."""
+    """A file could not be read or written, or is damaged."""
+
+    def __str__(self) -> str:
+        """Names the file; damage that the program found has no number of the system's."""
+        return super().__str__() if self.errno is not None else f"{self.filename}: {self.strerror}"
 
 
 class MissingFileError(FileError, FileNotFoundError):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 import sysconfig
 import time
 from pathlib import Path
@@ -35,13 +37,19 @@ def run(_options: argparse.Namespace) -> None:
     _show_sentence(tokenizer)
     print("\nThroughput on Python's own standard library, which the tokenizer has not seen:\n")
     _show_throughput(tokenizer)
+    command = _command()
     print(
         "\nNext:\n"
-        "  penstock inspect path/to/tokenizer.json        what runs in your tokenizer\n"
-        "  penstock bench path/to/tokenizer.json FILE     the table above, on your text\n"
-        "  penstock encode FILE -t default -o ids.npy     text to ids\n"
-        "  README.md                                      the Python API in ten lines"
+        f"  {command} inspect path/to/tokenizer.json        what runs in your tokenizer\n"
+        f"  {command} bench path/to/tokenizer.json FILE     the table above, on your text\n"
+        f"  {command} encode FILE -t default -o ids.npy     text to ids\n"
+        "and README.md for the Python API in ten lines."
     )
+
+
+def _command() -> str:
+    """How a reader calls the program that runs now: `make demo` puts it in no place on the path."""
+    return "penstock" if shutil.which("penstock") else os.path.relpath(sys.argv[0])
 
 
 def _show_sentence(tokenizer: Tokenizer) -> None:
