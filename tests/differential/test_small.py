@@ -71,7 +71,7 @@ def test_random_strings(small: Pair) -> None:
 
 
 def test_every_code_point(small: Pair) -> None:
-    """Each code point between a letter, a blank and a digit: scanners and patterns agree on Unicode.
+    """Each code point between a letter, a blank and a digit: scanners and patterns agree.
 
     By default beyond U+3000 every seventh only; the Rust tests compare the scanners on all of them.
     """
