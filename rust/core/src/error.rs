@@ -77,6 +77,36 @@ pub enum Error {
         /// The engine's reason.
         message: String,
     },
+    /// A normalizer inserted text before the first character, and the step after it rewrites the whole text: an order
+    /// that the reference fails on as well.
+    #[error("{step} cannot follow a normalizer that inserts text before the first character")]
+    NormalizerOrder {
+        /// The later step.
+        step: &'static str,
+    },
+    /// The normalizer leaves nothing of an added token, which would then match everywhere.
+    #[error("added token {token:?} is empty once normalized")]
+    EmptyAddedToken {
+        /// The token's content.
+        token: String,
+    },
+    /// An added token that strips the blanks on its left lies inside the blanks that the token before it took on its
+    /// right: a text that the reference fails on as well.
+    #[error("added token {token:?} at byte {position} lies inside the blanks that the token before it took")]
+    AddedTokenOverlap {
+        /// The token's content.
+        token: String,
+        /// Where it begins in the text searched (the normalized text for a token that is matched there).
+        position: usize,
+    },
+    /// Text that a decode stream gave out is no longer how the text begins.
+    #[error("a decode stream gave out {expected:?}, but its ids decode to {found:?}")]
+    DecodePrefix {
+        /// What was given out.
+        expected: String,
+        /// What the ids decode to now.
+        found: String,
+    },
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -2,12 +2,34 @@
 //!
 //! # The way to the hot loop
 //!
-//! `Tokenizer::encode_ragged` (`tokenizer/batch.rs`) → `Tokenizer::encode_segment` (`tokenizer/encode.rs`)
+//! `Tokenizer::encode_ragged` (`tokenizer/batch.rs`) → `Tokenizer::encode_text` (`tokenizer/encode.rs`)
 //! → `kernels::scan` harvests piece boundaries → `Bpe::encode_pieces` (`models/bpe/mod.rs`) probes the word cache
 //! (`models/bpe/cache.rs`) → on a miss, `models/bpe/merge.rs`.
 
+pub mod added_vocabulary;
+pub mod decoders;
+pub mod encoding;
 pub mod error;
+pub mod formats;
 pub mod ids;
+pub mod kernels;
+pub mod models;
+pub mod normalizers;
+pub mod post_processors;
+pub mod pre_tokenizers;
+mod threads;
+pub mod tokenizer;
+pub mod unicode;
+pub mod vocab;
 
+pub use added_vocabulary::{AddedToken, AddedVocabulary};
+pub use decoders::Decoder;
+pub use encoding::Encoding;
 pub use error::{Error, Result};
 pub use ids::{Span, TokenId};
+pub use models::Model;
+pub use normalizers::Normalizer;
+pub use post_processors::PostProcessor;
+pub use pre_tokenizers::PreTokenizer;
+pub use tokenizer::{DecodeStream, Input, Ragged, Tokenizer, TokenizerParts};
+pub use vocab::Vocab;

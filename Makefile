@@ -1,0 +1,72 @@
+# The verbs that people and CI share. `make demo` and `make test` set up all they need in virtual environments here.
+
+PYTHON ?= python3
+VENV := .venv
+DEMO_VENV := .venv-demo
+# Tests and lints share the dependencies of one profile.
+CARGO_PROFILE := ci
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: all demo test test-rust test-python fmt lint develop bench wheel clean
+all: test
+
+# --- environments
+
+# uv installs in seconds what takes pip a minute; it comes from pip, so that Python is all that must be there.
+define make_venv
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check uv
+endef
+
+$(VENV)/.stamp: pyproject.toml
+	$(call make_venv,$(VENV))
+	VIRTUAL_ENV=$(VENV) $(VENV)/bin/uv pip install --quiet -r pyproject.toml --extra dev
+	touch $@
+
+$(DEMO_VENV)/.stamp: pyproject.toml
+	$(call make_venv,$(DEMO_VENV))
+	VIRTUAL_ENV=$(DEMO_VENV) $(DEMO_VENV)/bin/uv pip install --quiet 'maturin>=1.9,<2' 'numpy>=1.25' tokenizers==0.23.3
+	touch $@
+
+# --- first contact
+
+# maturin and cargo decide what is out of date, so these run every time.
+demo: $(DEMO_VENV)/.stamp
+	VIRTUAL_ENV=$(CURDIR)/$(DEMO_VENV) $(DEMO_VENV)/bin/maturin develop --release --uv --quiet
+	$(DEMO_VENV)/bin/penstock demo
+
+# --- checks
+
+test: lint test-rust test-python
+
+develop: $(VENV)/.stamp
+	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(VENV)/bin/maturin develop --release --uv
+
+# The extension module links against the interpreter that built it.
+lint: develop
+	cargo fmt --all --check
+	PYO3_PYTHON=$(CURDIR)/$(VENV)/bin/python cargo clippy --workspace --all-targets --profile $(CARGO_PROFILE) -- -D warnings
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy python/penstock
+	$(VENV)/bin/python -m mypy.stubtest penstock._native
+
+test-rust:
+	cargo test --package penstock-core --profile $(CARGO_PROFILE)
+
+test-python: develop
+	$(VENV)/bin/pytest
+
+fmt: $(VENV)/.stamp
+	cargo fmt --all
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench:
+	cargo bench --package penstock-benches
+
+wheel: $(VENV)/.stamp
+	$(VENV)/bin/maturin build --release --out dist
+
+clean:
+	rm -rf target dist $(VENV) $(DEMO_VENV) .fixtures

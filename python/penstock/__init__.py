@@ -1,0 +1,11 @@
+"""Compiled tokenization: the ids of `tokenizers`, at the speed of the hardware."""
+
+from __future__ import annotations
+
+from penstock import errors as errors
+from penstock._native import AddedToken as AddedToken
+from penstock._native import DecodeStream as DecodeStream
+from penstock._native import Encoding as Encoding
+from penstock._native import __version__ as __version__
+from penstock._ragged import Ragged as Ragged
+from penstock._tokenizer import Tokenizer as Tokenizer

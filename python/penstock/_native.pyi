@@ -1,0 +1,204 @@
+"""The compiled part of penstock; use it through the package `penstock`.
+
+Texts cross into the native code without a copy, work runs without the GIL, and arrays come back as
+the buffers that the native code filled.
+"""
+
+from collections.abc import Iterable, Sequence
+from os import PathLike
+from typing import Any, Final, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "AddedToken",
+    "DecodeStream",
+    "Encoding",
+    "Tokenizer",
+    "__version__",
+    "tiktoken_encodings",
+]
+
+__version__: Final[str]
+
+@final
+class AddedToken:
+    """A token that is found in the text before the model runs."""
+
+    def __new__(
+        cls,
+        content: str,
+        *,
+        single_word: bool = False,
+        lstrip: bool = False,
+        rstrip: bool = False,
+        normalized: bool | None = None,
+        special: bool = False,
+    ) -> AddedToken:
+        """Describes a token.
+
+        Args:
+            content: The token's text.
+            single_word: Match whole words only.
+            lstrip: Take the blanks on the left with it.
+            rstrip: Take the blanks on the right with it.
+            normalized: Search for it in the normalized text; by default, unless it is special.
+            special: Leave it out of decoded text on request.
+        """
+
+    @property
+    def content(self) -> str:
+        """The token's text."""
+    @property
+    def single_word(self) -> bool:
+        """True if it matches whole words only."""
+    @property
+    def lstrip(self) -> bool:
+        """True if it takes the blanks on its left with it."""
+    @property
+    def rstrip(self) -> bool:
+        """True if it takes the blanks on its right with it."""
+    @property
+    def normalized(self) -> bool:
+        """True if it is searched for in the normalized text."""
+    @property
+    def special(self) -> bool:
+        """True if decoding can leave it out."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+    def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, bool]]: ...
+
+@final
+class DecodeStream:
+    """Decodes one id at a time and never emits a broken character."""
+
+    def step(self, id: int, /) -> str | None:
+        """Takes the next id; returns the text it completes, or None."""
+
+@final
+class Encoding:
+    """The result of encoding one text or pair. Each field is built when it is asked for."""
+
+    @property
+    def ids(self) -> list[int]:
+        """The token ids."""
+    @property
+    def type_ids(self) -> list[int]:
+        """The sequence's type of every token, as the post-processor set it."""
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens as the vocabulary writes them."""
+    @property
+    def offsets(self) -> list[tuple[int, int]]:
+        """The characters that every token covers in its text."""
+    @property
+    def attention_mask(self) -> list[int]:
+        """1 for tokens, 0 for padding."""
+    @property
+    def special_tokens_mask(self) -> list[int]:
+        """1 for tokens that the post-processor added."""
+    @property
+    def word_ids(self) -> list[int | None]:
+        """The word of every token, None for added special tokens."""
+    @property
+    def words(self) -> list[int | None]:
+        """The reference's older name of `word_ids`."""
+    @property
+    def sequence_ids(self) -> list[int | None]:
+        """The sequence of every token, None for added special tokens."""
+    @property
+    def n_sequences(self) -> int:
+        """1 for a text, 2 for a pair."""
+    @property
+    def overflowing(self) -> list[Encoding]:
+        """What truncation cut off."""
+    def char_to_token(self, char_pos: int, sequence_index: int = 0) -> int | None:
+        """Returns the token that covers a character."""
+    def char_to_word(self, char_pos: int, sequence_index: int = 0) -> int | None:
+        """Returns the word that covers a character."""
+    def token_to_chars(self, token_index: int) -> tuple[int, int] | None:
+        """Returns the characters that a token covers."""
+    def token_to_sequence(self, token_index: int) -> int | None:
+        """Returns the sequence of a token."""
+    def token_to_word(self, token_index: int) -> int | None:
+        """Returns the word of a token."""
+    def word_to_chars(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
+        """Returns the characters that a word covers."""
+    def word_to_tokens(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
+        """Returns the first token of a word and one past its last."""
+    def __len__(self) -> int: ...
+
+@final
+class Tokenizer:
+    """An immutable tokenizer. `penstock.Tokenizer` holds one and documents its calls."""
+
+    @staticmethod
+    def from_file(path: str | PathLike[str], /) -> Tokenizer:
+        """Loads a tokenizer.json."""
+    @staticmethod
+    def from_buffer(json: bytes, /) -> Tokenizer:
+        """Loads the bytes of a tokenizer.json."""
+    @staticmethod
+    def from_str(json: str, /) -> Tokenizer:
+        """Loads the text of a tokenizer.json."""
+    @staticmethod
+    def from_tiktoken(
+        path: str | PathLike[str], pattern: str, special_tokens: Sequence[tuple[str, int]], /
+    ) -> Tokenizer:
+        """Loads a tiktoken rank file."""
+    def encode(
+        self,
+        sequence: str | Sequence[str],
+        pair: str | Sequence[str] | None = None,
+        is_pretokenized: bool = False,
+        add_special_tokens: bool = True,
+    ) -> Encoding:
+        """Encodes one text or pair."""
+    def encode_batch(
+        self, inputs: Iterable[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
+    ) -> list[Encoding]:
+        """Encodes texts and pairs."""
+    def encode_ids(self, text: str, /, add_special_tokens: bool = True) -> NDArray[np.uint32]:
+        """Encodes one text to ids."""
+    def encode_ragged(
+        self, texts: Any, /, add_special_tokens: bool = True, offsets: bool = False
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.uint32] | None]:
+        """Encodes texts to values, row offsets and, on request, character offsets."""
+    def count_tokens(self, texts: Any, /) -> list[int]:
+        """Counts the tokens of texts."""
+    def decode(self, ids: Any, /, skip_special_tokens: bool = True, strict: bool = False) -> str:
+        """Decodes ids to text."""
+    def decode_batch(
+        self, sequences: Iterable[Any], /, skip_special_tokens: bool = True, strict: bool = False
+    ) -> list[str]:
+        """Decodes sequences of ids to texts."""
+    def decode_stream(self, skip_special_tokens: bool = True) -> DecodeStream:
+        """Returns an incremental decoder."""
+    def token_to_id(self, token: str) -> int | None:
+        """Returns the id of a token."""
+    def id_to_token(self, id: int) -> str | None:
+        """Returns the token of an id."""
+    def get_vocab(self, with_added_tokens: bool = True) -> dict[str, int]:
+        """Returns all tokens with their ids."""
+    def get_vocab_size(self, with_added_tokens: bool = True) -> int:
+        """Returns the number of tokens."""
+    def get_added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """Returns the added tokens by id."""
+    def num_special_tokens_to_add(self, is_pair: bool) -> int:
+        """Returns how many tokens the post-processor adds."""
+    @property
+    def encode_special_tokens(self) -> bool:
+        """True if special tokens in a text are ordinary text."""
+    def with_encode_special_tokens(self, value: bool, /) -> Tokenizer:
+        """Returns a tokenizer that differs in `encode_special_tokens`."""
+    def with_added_tokens(
+        self, tokens: Sequence[str | AddedToken], /, special: bool = False
+    ) -> tuple[Tokenizer, int]:
+        """Returns a tokenizer with more tokens, and how many were new."""
+    def description(self) -> list[tuple[str, str, str]]:
+        """Returns the stages: stage, component, and what runs it."""
+
+def tiktoken_encodings() -> dict[str, tuple[str, list[tuple[str, int]]]]:
+    """Returns the pattern and the special tokens of the published tiktoken encodings by name."""

@@ -1,0 +1,342 @@
+//! The `added_tokens` of tokenizer.json: strings that become one token wherever they stand in a text.
+//!
+//! They are cut out before anything else sees the text. Tokens that are not `normalized` are looked for in the text as
+//! it came; what lies between them is normalized, and the others are looked for there, in their own normalized form.
+
+mod matcher;
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+
+use crate::error::{Error, Result};
+use crate::ids::{Span, TokenId};
+use crate::normalizers::{Normalized, Normalizer};
+use crate::vocab::Vocab;
+use matcher::{Match, Matcher};
+
+/// A token added to those of the model, and how it is matched.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the independent flags of the file format")]
+pub struct AddedToken {
+    /// The string.
+    pub content: String,
+    /// Match only between characters that are not part of a word.
+    pub single_word: bool,
+    /// Take the white space on the left, too.
+    pub lstrip: bool,
+    /// Take the white space on the right, too.
+    pub rstrip: bool,
+    /// Match the normalized content in the normalized text.
+    pub normalized: bool,
+    /// Left out by `decode` when special tokens are skipped.
+    pub special: bool,
+}
+
+impl AddedToken {
+    /// A token with the reference's defaults: normalized unless special, and no other flag.
+    pub fn new(content: impl Into<String>, special: bool) -> Self {
+        let content = content.into();
+        Self { content, single_word: false, lstrip: false, rstrip: false, normalized: !special, special }
+    }
+}
+
+/// The added tokens of a tokenizer. Adding some makes a new value.
+#[derive(Clone, Debug, Default)]
+pub struct AddedVocabulary {
+    ids: HashMap<String, TokenId>,
+    tokens: BTreeMap<TokenId, AddedToken>,
+    /// Contents of all that were ever added as special tokens.
+    special: HashSet<String>,
+    /// Normalized contents, where they differ from the contents.
+    normalized_contents: HashMap<TokenId, String>,
+    /// Finds the tokens that are not `normalized`.
+    in_raw_text: Option<Search>,
+    /// Finds those that are.
+    in_normalized_text: Option<Search>,
+}
+
+/// A part of a text: an added token, or what lies between two of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Segment<'t> {
+    /// The normalized text, borrowed from the input when unchanged. Of an added token, what was matched, with the white
+    /// space it took.
+    pub text: Cow<'t, str>,
+    /// The bytes of the input that `text` stands for. When the normalizer changed the text and alignments were not
+    /// asked for, the whole stretch that was normalized together.
+    pub original: Span,
+    /// For each byte of `text`, the bytes of the input that it stands for; `None` when not asked for, or when each
+    /// character stands for itself, one after the other from `original.start`.
+    pub alignments: Option<Vec<Span>>,
+    /// The added token.
+    pub token: Option<TokenId>,
+}
+
+impl AddedVocabulary {
+    /// No added tokens.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// This vocabulary with more tokens, and how many of them were not there before with the same flags.
+    ///
+    /// A token that the model has keeps its id. The others are numbered upwards from the model's size, or from behind
+    /// the highest added id when that is larger. Empty tokens are left out.
+    ///
+    /// # Errors
+    /// [`Error::EmptyAddedToken`] when the normalizer leaves nothing of a token, and the errors of
+    /// [`Normalizer::normalize`].
+    pub fn with_tokens(
+        &self,
+        tokens: &[AddedToken],
+        model_vocab: &Vocab,
+        normalizer: Option<&Normalizer>,
+    ) -> Result<(Self, usize)> {
+        let tokens: Vec<_> = tokens.iter().map(|token| (None, token.clone())).collect();
+        self.with_numbered_tokens(&tokens, model_vocab, normalizer)
+    }
+
+    /// As [`with_tokens`](Self::with_tokens); a token that comes with an id gets that one.
+    ///
+    /// # Errors
+    /// As for [`with_tokens`](Self::with_tokens).
+    pub fn with_numbered_tokens(
+        &self,
+        tokens: &[(Option<TokenId>, AddedToken)],
+        model_vocab: &Vocab,
+        normalizer: Option<&Normalizer>,
+    ) -> Result<(Self, usize)> {
+        let mut new = self.clone();
+        let mut added = 0;
+        let after_last = self.tokens.last_key_value().map_or(0, |(last, _)| last.saturating_add(1));
+        let mut next_id = after_last.max(model_vocab.len() as TokenId);
+        for (given, token) in tokens.iter().filter(|(_, token)| !token.content.is_empty()) {
+            let known = new.ids.get(&token.content).copied();
+            if known.is_some_and(|id| new.tokens.get(&id) == Some(token)) {
+                continue;
+            }
+            let id = given.or(known).or_else(|| model_vocab.id(&token.content)).unwrap_or_else(|| {
+                let id = next_id;
+                next_id = next_id.saturating_add(1);
+                id
+            });
+            if let (true, Some(normalizer)) = (token.normalized, normalizer) {
+                match &*normalizer.normalize(&token.content)? {
+                    "" => return Err(Error::EmptyAddedToken { token: token.content.clone() }),
+                    same if same == token.content => {}
+                    other => drop(new.normalized_contents.insert(id, other.to_owned())),
+                }
+            }
+            new.ids.insert(token.content.clone(), id);
+            if token.special {
+                new.special.insert(token.content.clone());
+            }
+            new.tokens.insert(id, token.clone());
+            added += 1;
+        }
+        if added > 0 {
+            new.in_raw_text = new.search(false);
+            new.in_normalized_text = new.search(true);
+        }
+        Ok((new, added))
+    }
+
+    /// The search for the tokens that are, or are not, `normalized`.
+    fn search(&self, normalized: bool) -> Option<Search> {
+        let tokens: Vec<_> = self.tokens.iter().filter(|(_, token)| token.normalized == normalized).collect();
+        let pattern = |id: TokenId, token: &'_ AddedToken| match self.normalized_contents.get(&id) {
+            Some(content) if normalized => content.clone(),
+            _ => token.content.clone(),
+        };
+        let patterns: Vec<String> = tokens.iter().map(|(id, token)| pattern(**id, token)).collect();
+        let ids = tokens.iter().map(|(id, _)| **id);
+        let only_special = tokens.iter().all(|(_, token)| self.special.contains(&token.content));
+        (!tokens.is_empty())
+            .then(|| Search { matcher: Matcher::new(patterns.iter().map(String::as_str).zip(ids)), only_special })
+    }
+
+    /// The id of an added token.
+    pub fn token_to_id(&self, content: &str) -> Option<TokenId> {
+        self.ids.get(content).copied()
+    }
+
+    /// What an added token is decoded to: its normalized form where that was matched, else its content.
+    pub fn id_to_token(&self, id: TokenId) -> Option<&str> {
+        let token = self.tokens.get(&id)?;
+        Some(self.normalized_contents.get(&id).unwrap_or(&token.content))
+    }
+
+    /// Whether `decode` leaves the token out when it skips special tokens. As in the reference, that is a question about
+    /// what the token is decoded to: a special token whose normalized form differs is not left out.
+    pub fn is_special(&self, id: TokenId) -> bool {
+        self.id_to_token(id).is_some_and(|token| self.special.contains(token))
+    }
+
+    /// The added tokens, by id.
+    pub fn iter(&self) -> impl Iterator<Item = (TokenId, &AddedToken)> {
+        self.tokens.iter().map(|(id, token)| (*id, token))
+    }
+
+    /// The contents of all added tokens and their ids, in no order. More than [`iter`](Self::iter) gives when a model
+    /// has two tokens of one id.
+    pub fn contents(&self) -> impl Iterator<Item = (&str, TokenId)> {
+        self.ids.iter().map(|(content, id)| (content.as_str(), *id))
+    }
+
+    /// How many contents were added.
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// True when nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Cuts the added tokens out of `text`, normalizes the rest, and appends all the parts to `out`, in order and
+    /// without empty ones. With `encode_special_tokens`, special tokens are text like any other.
+    ///
+    /// Parts follow each other without overlap, except that the white space a token took on its right is searched
+    /// again, as in the reference: a token made of white space is found there a second time.
+    ///
+    /// # Errors
+    /// [`Error::AddedTokenOverlap`] for such a token that strips to its left, and the errors of
+    /// [`Normalizer::normalize`].
+    pub fn split<'t>(
+        &self,
+        text: &'t str,
+        normalizer: Option<&Normalizer>,
+        encode_special_tokens: bool,
+        alignments: bool,
+        out: &mut Vec<Segment<'t>>,
+    ) -> Result<()> {
+        self.cut(self.in_raw_text.as_ref(), text, encode_special_tokens, |part| {
+            let (token, original) = (part.token, Span::new(part.start, part.end));
+            let text = &text[part.start..part.end];
+            if token.is_some() {
+                out.push(Segment { text: Cow::Borrowed(text), original, alignments: None, token });
+                return Ok(());
+            }
+            let normalized = match normalizer {
+                None => Normalized { text: Cow::Borrowed(text), alignments: None },
+                Some(normalizer) if alignments => normalizer.normalize_tracked(text)?,
+                Some(normalizer) => Normalized { text: normalizer.normalize(text)?, alignments: None },
+            };
+            let one_to_one = alignments || matches!(normalized.text, Cow::Borrowed(_));
+            let before = out.len();
+            let mut held: Option<Part> = None;
+            self.cut(self.in_normalized_text.as_ref(), &normalized.text, encode_special_tokens, |part| {
+                // One part is held back: when it is all there is, the text moves instead of being copied.
+                if let Some(part) = held.replace(part) {
+                    out.push(segment(&normalized, &part, original, one_to_one));
+                }
+                Ok(())
+            })?;
+            match held {
+                Some(part) if part.token.is_some() || out.len() > before => {
+                    out.push(segment(&normalized, &part, original, one_to_one));
+                }
+                Some(_) => out.push(whole_segment(normalized, original, one_to_one)),
+                None => {}
+            }
+            Ok(())
+        })
+    }
+
+    /// Calls `found` with the added tokens that `search` finds in `text` and the parts between them.
+    fn cut(
+        &self,
+        search: Option<&Search>,
+        text: &str,
+        encode_special_tokens: bool,
+        mut found: impl FnMut(Part) -> Result<()>,
+    ) -> Result<()> {
+        let (mut done, mut blanks) = (0, 0..0);
+        let mut found = |start, end, token| if start == end { Ok(()) } else { found(Part { start, end, token }) };
+        let search = search.filter(|search| !(encode_special_tokens && search.only_special));
+        for Match { mut start, mut end, id } in search.into_iter().flat_map(|search| search.matcher.matches(text)) {
+            let token = &self.tokens[&id];
+            let skipped = encode_special_tokens && self.special.contains(&token.content);
+            if skipped || token.single_word && touches_word(text, start, end) {
+                continue;
+            }
+            if token.lstrip {
+                // Not further than `done`: the token before may have taken these blanks.
+                start = done + text[done.min(start)..start].trim_end().len();
+            }
+            if token.rstrip {
+                // Tokens made of blanks would otherwise look at a run of them once each.
+                if !(blanks.start..=blanks.end).contains(&end) {
+                    blanks = end..text.len() - text[end..].trim_start().len();
+                }
+                end = blanks.end;
+            }
+            if start > end {
+                return Err(Error::AddedTokenOverlap { token: token.content.clone(), position: start });
+            }
+            if done < start {
+                found(done, start, None)?;
+            }
+            found(start, end, Some(id))?;
+            done = end;
+        }
+        found(done, text.len(), None)
+    }
+}
+
+/// The search for one kind of added tokens.
+#[derive(Clone, Debug)]
+struct Search {
+    matcher: Matcher,
+    /// Every token is special, so that there is nothing to look for when those are text.
+    only_special: bool,
+}
+
+/// A part of the text that [`AddedVocabulary::cut`] went through.
+struct Part {
+    start: usize,
+    end: usize,
+    token: Option<TokenId>,
+}
+
+/// The segment of a stretch without normalized tokens; `original` is the stretch in the input.
+fn whole_segment(normalized: Normalized<'_>, original: Span, one_to_one: bool) -> Segment<'_> {
+    let Normalized { text, mut alignments } = normalized;
+    let length = text.len();
+    let original = originals(alignments.as_deref_mut(), 0..length, original, one_to_one);
+    Segment { text, original, alignments, token: None }
+}
+
+/// The segment of one part of a stretch; `stretch` is the stretch in the input.
+fn segment<'t>(normalized: &Normalized<'t>, part: &Part, stretch: Span, one_to_one: bool) -> Segment<'t> {
+    let range = part.start..part.end;
+    let text = match &normalized.text {
+        Cow::Borrowed(text) => Cow::Borrowed(&text[range.clone()]),
+        Cow::Owned(text) => Cow::Owned(text[range.clone()].to_owned()),
+    };
+    let mut alignments = normalized.alignments.as_deref().map(|spans| spans[range.clone()].to_vec());
+    let original = originals(alignments.as_deref_mut(), range, stretch, one_to_one);
+    Segment { text, original, alignments, token: part.token }
+}
+
+/// Moves `alignments`, those of bytes `range` of a normalized `stretch`, from the stretch to the input, and gives the
+/// bytes of the input that they cover.
+fn originals(alignments: Option<&mut [Span]>, range: Range<usize>, stretch: Span, one_to_one: bool) -> Span {
+    let to_input = |span: Span| Span { start: span.start + stretch.start, end: span.end + stretch.start };
+    match alignments {
+        Some(spans) => {
+            for span in spans.iter_mut() {
+                *span = to_input(*span);
+            }
+            Span { start: spans[0].start, end: spans[spans.len() - 1].end }
+        }
+        None if one_to_one => to_input(Span::new(range.start, range.end)),
+        None => stretch,
+    }
+}
+
+/// Whether a character beside `start..end` is part of a word (`\w` of the regex crate, as in the reference).
+fn touches_word(text: &str, start: usize, end: usize) -> bool {
+    let is_word = |c: Option<char>| c.is_some_and(regex_syntax::is_word_character);
+    is_word(text[..start].chars().next_back()) || is_word(text[end..].chars().next())
+}

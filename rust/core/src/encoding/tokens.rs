@@ -1,0 +1,146 @@
+//! The growing output of an encode: ids, and on request the bytes and the piece that each came from.
+
+use crate::TokenId;
+
+/// Collect ids only.
+pub const IDS: u8 = 0;
+/// Collect spans too.
+pub const SPANS: u8 = 1;
+/// Collect the piece of each token too.
+pub const WORDS: u8 = 2;
+
+/// Tokens in order. Room is zeroed memory that nothing touches before a token is written, so reserving for one token a
+/// byte costs address space only.
+#[derive(Default)]
+pub struct Tokens {
+    ids: Vec<TokenId>,
+    len: usize,
+    scratch: Vec<TokenId>,
+    /// Byte spans, when collected.
+    pub spans: Vec<[u32; 2]>,
+    /// Index of the piece of each token, when collected.
+    pub words: Vec<u32>,
+    /// With spans: what added tokens matched, where it is not the token's string or has blanks at its ends; by index.
+    pub texts: Vec<(u32, Box<str>)>,
+    /// Index of the next piece.
+    pub next_word: u32,
+}
+
+impl Tokens {
+    /// Ids that may be stored beyond the length.
+    const SLACK: usize = 8;
+
+    /// Room for `tokens`.
+    pub fn with_capacity(tokens: usize) -> Self {
+        Self { ids: vec![0; tokens + Self::SLACK], ..Self::default() }
+    }
+
+    /// Makes room for `tokens` more.
+    #[inline(always)]
+    pub fn reserve(&mut self, tokens: usize) {
+        let needed = self.len + tokens + Self::SLACK;
+        if needed > self.ids.len() {
+            self.grow(needed);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, needed: usize) {
+        self.ids.resize(needed.max(self.ids.len() * 3 / 2), 0);
+    }
+
+    /// Number of tokens.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// True without tokens.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The ids.
+    pub fn ids(&self) -> &[TokenId] {
+        &self.ids[..self.len]
+    }
+
+    /// The ids from a token on.
+    pub fn from(&self, start: usize) -> &[TokenId] {
+        &self.ids[start..self.len]
+    }
+
+    /// One id.
+    #[inline(always)]
+    pub fn id(&self, i: usize) -> TokenId {
+        self.ids[i]
+    }
+
+    /// Ids and spans from a token on.
+    pub fn ids_and_spans(&mut self, start: usize) -> (&[TokenId], &mut [[u32; 2]]) {
+        (&self.ids[start..self.len], &mut self.spans[start..])
+    }
+
+    /// Stores four ids and keeps `count` of them; room must be reserved.
+    #[inline(always)]
+    pub fn push_lanes(&mut self, lanes: [TokenId; 4], count: usize) {
+        let room: &mut [TokenId; 4] = (&mut self.ids[self.len..self.len + 4]).try_into().expect("four lanes");
+        *room = lanes;
+        self.len += count;
+    }
+
+    /// Appends one id.
+    #[inline(always)]
+    pub fn push(&mut self, id: TokenId) {
+        self.reserve(1);
+        self.ids[self.len] = id;
+        self.len += 1;
+    }
+
+    /// Appends ids.
+    pub fn extend(&mut self, ids: impl Iterator<Item = TokenId>) {
+        ids.for_each(|id| self.push(id));
+    }
+
+    /// Appends what `write` pushes on the vector it is given.
+    pub fn append_with(&mut self, write: impl FnOnce(&mut Vec<TokenId>)) {
+        let mut ids = std::mem::take(&mut self.scratch);
+        ids.clear();
+        write(&mut ids);
+        self.reserve(ids.len());
+        self.ids[self.len..self.len + ids.len()].copy_from_slice(&ids);
+        self.len += ids.len();
+        self.scratch = ids;
+    }
+
+    /// Appends all of another's tokens; piece indices do not move.
+    pub fn append(&mut self, other: &Self) {
+        self.reserve(other.len);
+        self.ids[self.len..self.len + other.len].copy_from_slice(other.ids());
+        self.spans.extend_from_slice(&other.spans);
+        self.texts.extend(other.texts.iter().map(|(index, text)| (index + self.len as u32, text.clone())));
+        self.len += other.len;
+    }
+
+    /// Appends the span of one token.
+    #[inline(always)]
+    pub fn push_span(&mut self, start: u32, end: u32) {
+        self.spans.push([start, end]);
+    }
+
+    /// Gives the last `count` tokens the next piece index.
+    #[inline(always)]
+    pub fn push_word(&mut self, count: usize) {
+        for _ in 0..count {
+            self.words.push(self.next_word);
+        }
+        self.next_word += 1;
+    }
+
+    /// The ids, in memory of their size.
+    pub fn into_ids(mut self) -> Vec<TokenId> {
+        self.ids.truncate(self.len);
+        self.ids.shrink_to_fit();
+        self.ids
+    }
+}

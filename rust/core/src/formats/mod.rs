@@ -1,0 +1,40 @@
+//! Files to tokenizers.
+
+mod json;
+pub mod tiktoken;
+pub mod tokenizer_json;
+
+use std::path::Path;
+
+use crate::{Error, Result, TokenId, Tokenizer};
+
+impl Tokenizer {
+    /// Reads a tokenizer.json.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`Tokenizer::from_bytes`].
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::from_bytes(&read(path.as_ref())?)
+    }
+
+    /// Reads the content of a tokenizer.json.
+    ///
+    /// # Errors
+    /// [`Error::Json`] when it is no JSON, [`Error::Schema`] when a value has the wrong shape,
+    /// [`Error::UnsupportedComponent`] for what this version does not run, and what building the components may raise.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        Self::new(tokenizer_json::parse(bytes)?)
+    }
+
+    /// Reads a tiktoken rank file, with the pattern and special tokens that such a file does not hold.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`tiktoken::parse`].
+    pub fn from_tiktoken(path: impl AsRef<Path>, pattern: &str, special_tokens: &[(String, TokenId)]) -> Result<Self> {
+        Self::new(tiktoken::parse(&read(path.as_ref())?, pattern, special_tokens)?)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })
+}

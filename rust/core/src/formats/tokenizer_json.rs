@@ -1,0 +1,168 @@
+//! tokenizer.json, the file format of the reference.
+//!
+//! A file of 200,000 tokens has to load in milliseconds, so nothing is built in between: the vocabulary and the merges, which
+//! are nearly all of the file, go from the text straight into the tables that the model is made of. The small components
+//! are read as values, and each stage makes sense of its own.
+
+mod model;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use self::model::{MergesSeed, ModelFields, ModelSeed};
+use super::json::{At, Context, text};
+use crate::added_vocabulary::AddedToken;
+use crate::decoders::Decoder;
+use crate::error::{Error, Result};
+use crate::ids::TokenId;
+use crate::models::Model;
+use crate::models::bpe::Bpe;
+use crate::normalizers::Normalizer;
+use crate::post_processors::PostProcessor;
+use crate::pre_tokenizers::PreTokenizer;
+use crate::tokenizer::TokenizerParts;
+
+/// Reads the content of a tokenizer.json.
+///
+/// # Errors
+/// [`Error::Json`] where the text is not JSON, not UTF-8 or ends early; [`Error::Schema`] where a value is not what the format
+/// asks for; [`Error::UnsupportedComponent`] for truncation, padding and components that this version does not run;
+/// [`Error::UnknownMergeToken`], [`Error::Limit`] and [`Error::Regex`] as their names say.
+pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
+    let file = read(bytes)?;
+    for (stage, value) in [("truncation", &file.truncation), ("padding", &file.padding)] {
+        if !value.is_null() {
+            let name = value.get("strategy").unwrap_or(value);
+            let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
+            return Err(Error::UnsupportedComponent { stage, name });
+        }
+    }
+    Ok(TokenizerParts {
+        normalizer: component(&file.normalizer, "normalizer", Normalizer::from_config)?,
+        pre_tokenizer: component(&file.pre_tokenizer, "pre_tokenizer", PreTokenizer::from_config)?,
+        post_processor: component(&file.post_processor, "post_processor", PostProcessor::from_config)?,
+        decoder: component(&file.decoder, "decoder", Decoder::from_config)?,
+        added_tokens: file.added_tokens.into_iter().map(AddedTokenFields::into_token).collect(),
+        model: Model::Bpe(Bpe::new(file.model.ok_or_else(missing_model)?.into_config()?)?),
+    })
+}
+
+fn component<T>(value: &Value, path: &str, from_config: impl Fn(&Value, &str) -> Result<T>) -> Result<Option<T>> {
+    if value.is_null() { Ok(None) } else { from_config(value, path).map(Some) }
+}
+
+fn missing_model() -> Error {
+    Error::Schema { path: "model".to_owned(), message: "missing".to_owned() }
+}
+
+fn read(bytes: &[u8]) -> Result<File> {
+    let text = text(bytes)?;
+    let context = Context::default();
+    context.enter("tokenizer.json".to_owned());
+    let parse_error = |error| context.error(&error);
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let mut file = FileSeed { context: &context, size: text.len() }.deserialize(&mut parser).map_err(parse_error)?;
+    parser.end().map_err(parse_error)?;
+    // Merges can be resolved only when the vocabulary and the prefix are known. Files that have them later are rare: they
+    // are read a second time.
+    if let Some(model) = &mut file.model
+        && model.merges_are_late
+        && let Some(vocab) = &model.vocab
+    {
+        context.enter("model.merges".to_owned());
+        let seed = MergesSeed { context: &context, vocab, prefix_len: model.prefix_len() };
+        let mut parser = serde_json::Deserializer::from_str(text);
+        model.merges = At { keys: &["model", "merges"], seed }.deserialize(&mut parser).map_err(parse_error)?;
+    }
+    Ok(file)
+}
+
+/// The fields of the file. Components are null where the file has none.
+#[derive(Default)]
+struct File {
+    truncation: Value,
+    padding: Value,
+    added_tokens: Vec<AddedTokenFields>,
+    normalizer: Value,
+    pre_tokenizer: Value,
+    post_processor: Value,
+    decoder: Value,
+    model: Option<ModelFields>,
+}
+
+/// An added token as it stands in the file. All fields are required, others are ignored.
+#[derive(Deserialize)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the fields of the format")]
+struct AddedTokenFields {
+    #[expect(dead_code, reason = "checked to be there and a number, then numbered anew")]
+    id: TokenId,
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    normalized: bool,
+    special: bool,
+}
+
+impl AddedTokenFields {
+    /// The file's id is not used: the reference numbers the tokens anew, and so does [`TokenizerParts::added_tokens`].
+    fn into_token(self) -> (Option<TokenId>, AddedToken) {
+        let Self { id: _, content, single_word, lstrip, rstrip, normalized, special } = self;
+        (None, AddedToken { content, single_word, lstrip, rstrip, normalized, special })
+    }
+}
+
+struct FileSeed<'c> {
+    context: &'c Context,
+    size: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for FileSeed<'_> {
+    type Value = File;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<File, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for FileSeed<'_> {
+    type Value = File;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+        formatter.write_str("the object of a tokenizer")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<File, M::Error> {
+        let mut file = File::default();
+        while let Some(key) = map.next_key::<String>()? {
+            self.context.enter(key.clone());
+            match key.as_str() {
+                "version" => {
+                    let version: String = map.next_value()?;
+                    if version != "1.0" {
+                        return Err(self.context.fail_here(format!("expected \"1.0\", found {version:?}")));
+                    }
+                }
+                "truncation" => file.truncation = map.next_value()?,
+                "padding" => file.padding = map.next_value()?,
+                "added_tokens" => file.added_tokens = map.next_value()?,
+                "normalizer" => file.normalizer = map.next_value()?,
+                "pre_tokenizer" => file.pre_tokenizer = map.next_value()?,
+                "post_processor" => file.post_processor = map.next_value()?,
+                "decoder" => file.decoder = map.next_value()?,
+                "model" => {
+                    let seed = ModelSeed { context: self.context, size: self.size };
+                    file.model = Some(map.next_value_seed(seed)?);
+                }
+                // As the reference: a key that nobody knows may change what the tokenizer means.
+                _ => return Err(de::Error::custom("unknown key")),
+            }
+        }
+        Ok(file)
+    }
+}

@@ -1,0 +1,215 @@
+use serde_json::json;
+
+use super::*;
+use crate::models::bpe::BpeConfig;
+
+fn file() -> Value {
+    json!({
+        "version": "1.0", "truncation": null, "padding": null,
+        "added_tokens": [
+            {"id": 3, "content": "<s>", "single_word": false, "lstrip": false, "rstrip": true, "normalized": false, "special": true}
+        ],
+        "normalizer": null, "pre_tokenizer": null, "post_processor": null, "decoder": null,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": "a", "continuing_subword_prefix": null, "end_of_word_suffix": "",
+            "fuse_unk": null, "byte_fallback": true, "ignore_merges": false,
+            "vocab": {"a": 0, "b": 1, "ab": 2, "\"é\\": 3, "ab\"é\\": 4}, "merges": ["a b", "ab \"é\\"]
+        }
+    })
+}
+
+fn with(key: &str, value: &Value) -> Value {
+    let mut file = file();
+    let (parent, key) = match key.split_once('.') {
+        Some((parent, key)) => (&mut file[parent], key),
+        None => (&mut file, key),
+    };
+    parent[key] = value.clone();
+    file
+}
+
+fn config(text: &str) -> Result<BpeConfig> {
+    read(text.as_bytes())?.model.ok_or_else(missing_model)?.into_config()
+}
+
+fn merges(text: &str) -> Vec<(TokenId, TokenId, TokenId)> {
+    config(text).unwrap().merges.iter().map(|merge| (merge.left, merge.right, merge.result)).collect()
+}
+
+/// `message` of the error that the text gives.
+fn refusal(text: &str) -> String {
+    match read(text.as_bytes()).and_then(|file| file.model.ok_or_else(missing_model)?.into_config()) {
+        Ok(_) => "accepted".to_owned(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn reads_every_field() {
+    let text = file().to_string();
+    let config = config(&text).unwrap();
+    assert_eq!((config.vocab.len(), config.vocab.token(4)), (5, Some("ab\"é\\")));
+    assert_eq!((config.unk_token.as_deref(), config.end_of_word_suffix.as_deref()), (Some("a"), Some("")));
+    assert_eq!((config.fuse_unk, config.byte_fallback, config.ignore_merges), (false, true, false));
+    assert_eq!((config.continuing_subword_prefix, config.dropout), (None, None));
+    let added: Vec<_> =
+        read(text.as_bytes()).unwrap().added_tokens.into_iter().map(AddedTokenFields::into_token).collect();
+    assert_eq!((added.len(), added[0].0, added[0].1.content.as_str(), added[0].1.rstrip), (1, None, "<s>", true));
+}
+
+#[test]
+fn merges_may_be_strings_or_pairs() {
+    let expected = [(0, 1, 2), (2, 3, 4)];
+    assert_eq!(merges(&file().to_string()), expected);
+    assert_eq!(merges(&with("model.merges", &json!([["a", "b"], ["ab", "\"é\\"]])).to_string()), expected);
+    assert_eq!(merges(&with("model.merges", &json!(["#version: 0.2", "a b"])).to_string()), expected[..1]);
+    assert_eq!(merges(&with("model.merges", &json!([])).to_string()), []);
+    // More than are resolved together.
+    let many = vec![json!(["a", "b"]); 100];
+    assert_eq!(merges(&with("model.merges", &json!(many)).to_string()), [(0, 1, 2); 100]);
+}
+
+#[test]
+fn keys_may_come_in_any_order() {
+    let vocab = r###""vocab": {"a": 0, "##b": 1, "ab": 2}"###;
+    let merges_field = r#""merges": ["a ##b"]"#;
+    let prefix = r###""continuing_subword_prefix": "##""###;
+    for fields in [
+        [vocab, merges_field, prefix],
+        [vocab, prefix, merges_field],
+        [merges_field, vocab, prefix],
+        [merges_field, prefix, vocab],
+        [prefix, vocab, merges_field],
+        [prefix, merges_field, vocab],
+    ] {
+        let text =
+            format!(r#"{{"model": {{{}, "type": "BPE", "other": [[1]]}}, "version": "1.0"}}"#, fields.join(", "));
+        assert_eq!(merges(&text), [(0, 1, 2)], "{text}");
+    }
+}
+
+#[test]
+fn of_repeated_keys_the_last_one_counts() {
+    let text = r#"{"model": {"vocab": {"a": 5, "b": 1, "ab": 2, "a": 0}, "merges": [], "merges": ["a b"]}}"#;
+    let config = config(text).unwrap();
+    assert_eq!((config.vocab.id("a"), config.vocab.token(5), config.vocab.len()), (Some(0), None, 3));
+    assert_eq!(merges(text), [(0, 1, 2)]);
+}
+
+#[test]
+fn the_limit_on_ids_is_exact() {
+    let text = |id: u64| format!(r#"{{"model": {{"vocab": {{"a": {id}}}, "merges": []}}}}"#);
+    assert_eq!(config(&text(2_097_151)).unwrap().vocab.id("a"), Some(2_097_151));
+    assert_eq!(refusal(&text(2_097_152)), "token id is 2097152, the limit is 2097151");
+    assert_eq!(refusal(&text(u64::MAX)), format!("token id is {}, the limit is 2097151", u64::MAX));
+}
+
+#[test]
+fn bad_values_are_refused_with_their_path() {
+    for (key, value, expected) in [
+        ("version", json!("2.0"), "version: expected \"1.0\", found \"2.0\""),
+        ("version", json!(null), "version: invalid type: null, expected a string"),
+        ("padding_side", json!(1), "padding_side: unknown key"),
+        ("added_tokens", json!(null), "added_tokens: invalid type: null"),
+        ("added_tokens", json!([{"id": 1, "content": "x"}]), "added_tokens: missing field `single_word`"),
+        ("model", json!(null), "model: invalid type: null, expected the object of a model"),
+        ("model.type", json!("WordPiece"), "unsupported model: WordPiece"),
+        ("model.type", json!(3), "model.type: invalid type: integer `3`"),
+        ("model.vocab", json!([["a", 0.5]]), "model.vocab: invalid type: sequence"),
+        ("model.vocab", json!(null), "model.vocab: invalid type: null"),
+        ("model.vocab", json!({"a": -1}), "model.vocab[\"a\"]: invalid type: integer `-1`, expected a token id"),
+        ("model.vocab", json!({"a": 0.5}), "model.vocab[\"a\"]: invalid type: floating point"),
+        ("model.vocab", json!({"a": "0"}), "model.vocab[\"a\"]: invalid type: string"),
+        (
+            "model.vocab",
+            json!({"a": 0, "b": 1, "ab": 2, "\"é\\": 3, "ab\"é\\": 4, "c": 0}),
+            "model.vocab: tokens \"a\" and \"c\" have the same id 0",
+        ),
+        ("model.merges", json!(null), "model.merges: invalid type: null"),
+        ("model.merges", json!(["a b", "ab"]), "model.merges[1]: invalid value: string \"ab\", expected a merge"),
+        ("model.merges", json!(["a b c"]), "model.merges[0]: invalid value: string \"a b c\", expected a merge"),
+        ("model.merges", json!([["a", "b", "c"]]), "model.merges[0]: invalid length 3, expected a merge"),
+        ("model.merges", json!([["a"]]), "model.merges[0]: invalid length 1, expected a merge"),
+        ("model.merges", json!([["a", 1]]), "model.merges[0]: invalid type: integer `1`"),
+        ("model.merges", json!(["a b", ["a", "b"]]), "model.merges[1]: strings and pairs are mixed"),
+        ("model.merges", json!(["a b", "a zz"]), "model.merges[1] names token \"zz\""),
+        ("model.merges", json!(["b a"]), "model.merges[0] names token \"ba\""),
+        ("model.merges", json!([" a"]), "model.merges[0] names token \"\""),
+        ("model.continuing_subword_prefix", json!("##"), "model.merges[0]: \"b\" does not begin with"),
+        ("model.dropout", json!(1.5), "model.dropout: expected a number from 0 to 1, found 1.5"),
+        ("model.dropout", json!("x"), "model.dropout: invalid type: string"),
+        ("model.unk_token", json!(1), "model.unk_token: invalid type: integer"),
+        ("model.fuse_unk", json!(1), "model.fuse_unk: invalid type: integer"),
+    ] {
+        // `type` goes first, as in every file that the reference writes.
+        let text = with(key, &value).to_string().replace(r#""model":{"#, r#""model":{"type":"BPE","#);
+        let found = refusal(&text);
+        assert!(found.starts_with(expected), "{key} = {value}: {found}");
+    }
+}
+
+#[test]
+fn a_model_without_type_is_taken_for_what_its_fields_allow() {
+    for (model, expected) in [
+        (json!({"vocab": {"a": 0}, "merges": []}), "accepted"),
+        (
+            json!({"vocab": {"a": 0}}),
+            "unsupported model: model without type and merges (WordPiece, WordLevel or Unigram)",
+        ),
+        (json!({"vocab": [["a", 0.0]]}), "unsupported model: Unigram"),
+        (json!({"type": "BPE", "vocab": {"a": 0}}), "model.merges: missing"),
+        (json!({"type": "BPE", "merges": []}), "model.vocab: missing"),
+    ] {
+        assert_eq!(refusal(&json!({"model": model}).to_string()), expected);
+    }
+    assert_eq!(refusal("{}"), "model: missing");
+}
+
+#[test]
+fn what_is_not_json_is_refused_with_its_place() {
+    let deep = "[".repeat(100_000);
+    for (text, expected) in [
+        ("", "invalid JSON at line 1, column 0: EOF while parsing a value"),
+        ("[]", "tokenizer.json: invalid type: sequence, expected the object of a tokenizer at line 1 column 0"),
+        ("{\n \"version\": \"1.0\",\n}", "invalid JSON at line 3, column 1: trailing comma"),
+        ("{\"model\": {\"vocab\": {}, \"merges\": []}} x", "invalid JSON at line 1, column 40: trailing characters"),
+        ("{\"normalizer\": 1e999}", "invalid JSON at line 1, column 20: number out of range"),
+        (r#"{"model": {"vocab": {"\ud800": 0}}}"#, "invalid JSON at line 1, column 29: unexpected end of hex escape"),
+        (&format!("{{\"normalizer\": {deep}"), "invalid JSON at line 1, column 142: recursion limit exceeded"),
+        (&format!("{{\"model\": {{\"vocab\": {{\"a\": {deep}"), "model.vocab[\"a\"]: invalid type: sequence"),
+        (
+            &format!("{{\"model\": {{\"other\": {deep}"),
+            "invalid JSON at line 1, column 100020: EOF while parsing a list",
+        ),
+    ] {
+        let found = refusal(text);
+        assert!(found.starts_with(expected), "{found}");
+    }
+    let mut bytes = file().to_string().replacen(':', ":\n", 1).into_bytes();
+    bytes[19] = 0xff;
+    assert_eq!(read(&bytes).err().unwrap().to_string(), "invalid JSON at line 2, column 3: invalid UTF-8");
+}
+
+#[test]
+fn a_file_that_ends_early_is_refused_wherever_it_ends() {
+    let text = file().to_string();
+    for end in 0..text.len() {
+        match read(&text.as_bytes()[..end]) {
+            Err(Error::Json { .. }) => {}
+            Err(error) => panic!("cut at {end}: {error}"),
+            Ok(_) => panic!("cut at {end}: accepted"),
+        }
+    }
+}
+
+#[test]
+fn truncation_and_padding_are_refused_by_name() {
+    for (key, value, expected) in [
+        ("truncation", json!({"strategy": "LongestFirst", "max_length": 3}), "unsupported truncation: LongestFirst"),
+        ("padding", json!({"strategy": {"Fixed": 8}}), "unsupported padding: {\"Fixed\":8}"),
+        ("post_processor", json!({"type": "Foo"}), "unsupported post_processor: Foo"),
+        ("decoder", json!({"type": "Foo"}), "unsupported decoder: Foo"),
+    ] {
+        assert_eq!(parse(with(key, &value).to_string().as_bytes()).err().unwrap().to_string(), expected);
+    }
+}

@@ -1,0 +1,104 @@
+//! The only unsafe code: instruction sets behind run-time detection, and memory from the operating system.
+//!
+//! An algorithm is written once over a small trait (`generic.rs`); an instruction set is a thin shell around it
+//! (`x86_64.rs`), picked once per process by [`isa`]. Machines without a shell run the scalar scanners, which are also
+//! the oracle in the tests.
+#![allow(unsafe_code)]
+
+mod generic;
+pub mod pages;
+mod queue;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+use std::sync::OnceLock;
+
+pub use generic::{Block, Boundaries, Grammar, Starts};
+pub use queue::{MinQueue, QueueTask, with_queue};
+
+/// An instruction set this process may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// No vector shell: piece by piece.
+    Scalar,
+    /// AVX2, BMI1, BMI2.
+    Avx2,
+    /// AVX-512 BW and VBMI, BMI1, BMI2.
+    Avx512,
+}
+
+impl Isa {
+    /// The name that `PENSTOCK_ISA` and `inspect` use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            Self::Avx2 => "avx2",
+            Self::Avx512 => "avx512",
+        }
+    }
+
+    /// True when this processor runs the instruction set.
+    pub fn is_available(self) -> bool {
+        match self {
+            Self::Scalar => true,
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86_64::avx2_available(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86_64::avx512_available(),
+            #[cfg(not(target_arch = "x86_64"))]
+            _ => false,
+        }
+    }
+}
+
+/// The best instruction set of this machine, or the one that `PENSTOCK_ISA` names if the machine has it.
+pub fn isa() -> Isa {
+    static CHOICE: OnceLock<Isa> = OnceLock::new();
+    *CHOICE.get_or_init(|| {
+        let all = [Isa::Avx512, Isa::Avx2, Isa::Scalar];
+        let wanted = std::env::var("PENSTOCK_ISA").unwrap_or_default();
+        let named = all.into_iter().find(|isa| isa.name() == wanted && isa.is_available());
+        named.or_else(|| all.into_iter().find(|isa| isa.is_available())).unwrap_or(Isa::Scalar)
+    })
+}
+
+/// Harvests piece boundaries of `text` from the piece start `from` until `out` is full or the text ends.
+///
+/// Returns the position reached: the start of the next piece, or the text's length. `out` then holds the end of every
+/// piece between the two.
+pub fn scan<G: Grammar>(isa: Isa, text: &str, from: usize, out: &mut Boundaries) -> usize {
+    out.clear();
+    match isa {
+        // SAFETY: `isa()` and the tests hand out a set only after `is_available` said yes.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { x86_64::scan_avx512::<G>(text, from, out) },
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { x86_64::scan_avx2::<G>(text, from, out) },
+        _ => generic::scan_scalar::<G>(text, from, out),
+    }
+}
+
+/// Asks the processor to load the cache line of `value`; never faults.
+#[inline(always)]
+pub fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch has no effect but on the cache, and the address comes from a reference.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
+}
+
+/// Bit `i` is set when byte `i` starts a character; at most 64 bytes.
+pub fn character_starts(bytes: &[u8]) -> u64 {
+    debug_assert!(bytes.len() <= 64);
+    bytes.iter().enumerate().fold(0, |mask, (i, &byte)| mask | u64::from(byte & 0xC0 != 0x80) << i)
+}
+
+/// What a pointer that is only ever set to leaked values points to.
+pub(crate) fn shared<T>(pointer: &'static std::sync::atomic::AtomicPtr<T>) -> Option<&'static T> {
+    // SAFETY: the callers store nothing but null and `Box::leak`ed values, which live for ever and are never mutated.
+    unsafe { pointer.load(std::sync::atomic::Ordering::Acquire).as_ref() }
+}

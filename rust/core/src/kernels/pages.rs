@@ -1,0 +1,85 @@
+//! Zeroed memory for big tables, on huge pages where the system has them.
+
+use std::{ops::Deref, sync::atomic::AtomicU64};
+
+/// Zeroed 64-bit words that threads share.
+///
+/// On Linux an allocation of 2 MiB or more is mapped, aligned and advised for huge pages *before* anything touches it:
+/// processors drop a prefetch whose page is not in the translation cache, and with 4 KiB pages most of a table is not.
+pub struct Pages {
+    ptr: *mut AtomicU64,
+    len: usize,
+    /// What `munmap` needs; none when the words come from the allocator.
+    mapping: Option<(*mut u8, usize)>,
+}
+
+// SAFETY: the words are atomics, and the memory belongs to this value alone.
+unsafe impl Send for Pages {}
+// SAFETY: as above.
+unsafe impl Sync for Pages {}
+
+#[cfg(target_os = "linux")]
+const HUGE: usize = 2 << 20;
+
+impl Pages {
+    /// `len` zeroed words.
+    pub fn zeroed(len: usize) -> Self {
+        #[cfg(target_os = "linux")]
+        if len * 8 >= HUGE {
+            if let Some(pages) = Self::map(len) {
+                return pages;
+            }
+        }
+        let words: Box<[AtomicU64]> = (0..len).map(|_| AtomicU64::new(0)).collect();
+        Self { ptr: Box::into_raw(words).cast(), len, mapping: None }
+    }
+
+    #[cfg(target_os = "linux")]
+    fn map(len: usize) -> Option<Self> {
+        let bytes = (len * 8).next_multiple_of(HUGE);
+        let total = bytes + HUGE;
+        // SAFETY: a fresh private anonymous mapping touches no memory of ours.
+        let base = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                total,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return None;
+        }
+        let base = base.cast::<u8>();
+        let start = base.wrapping_add(base.align_offset(HUGE));
+        // SAFETY: `start..start + bytes` lies inside the mapping. A refusal only means small pages.
+        unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
+        Some(Self { ptr: start.cast(), len, mapping: Some((base, total)) })
+    }
+}
+
+impl Deref for Pages {
+    type Target = [AtomicU64];
+
+    #[inline(always)]
+    fn deref(&self) -> &[AtomicU64] {
+        // SAFETY: `ptr` points to `len` initialised (zeroed) words that live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.ptr, self.len) }
+    }
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        match self.mapping {
+            #[cfg(target_os = "linux")]
+            // SAFETY: the mapping was made by `map` and nobody borrows from it any more.
+            Some((base, total)) => unsafe {
+                libc::munmap(base.cast(), total);
+            },
+            // SAFETY: without a mapping the words came from a boxed slice of this length.
+            _ => drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(self.ptr, self.len)) }),
+        }
+    }
+}

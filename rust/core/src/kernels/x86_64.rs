@@ -1,0 +1,267 @@
+//! Shells for x86-64: AVX2 and AVX-512.
+
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
+    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_loadu_si512,
+    _mm512_mask_set1_epi32, _mm512_min_epu32, _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_reduce_min_epu32,
+    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask, _pdep_u64, _pext_u64,
+};
+
+use super::{
+    generic::{self, Boundaries, Grammar, Lanes},
+    queue::{MinQueue, QueueTask},
+};
+
+pub(super) fn avx2_available() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("lzcnt")
+}
+
+pub(super) fn avx512_available() -> bool {
+    avx2_available()
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl")
+        && is_x86_feature_detected!("avx512vbmi")
+}
+
+/// # Safety
+/// [`avx512_available`] must hold.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn scan_avx512<G: Grammar>(text: &str, from: usize, out: &mut Boundaries) -> usize {
+    // SAFETY: the caller's duty.
+    unsafe { generic::scan::<Avx512, G>(text, from, out) }
+}
+
+/// # Safety
+/// [`avx2_available`] must hold.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn scan_avx2<G: Grammar>(text: &str, from: usize, out: &mut Boundaries) -> usize {
+    // SAFETY: the caller's duty.
+    unsafe { generic::scan::<Avx2, G>(text, from, out) }
+}
+
+/// One register of 64 bytes.
+#[derive(Clone, Copy)]
+struct Avx512(__m512i);
+
+// SAFETY of every block below: callers of `Lanes` promise AVX-512 BW and VBMI, and BMI2.
+impl Lanes for Avx512 {
+    type Table = (__m512i, __m512i);
+
+    #[inline(always)]
+    unsafe fn table(ascii: &'static [u8; 128]) -> Self::Table {
+        // SAFETY: the two loads read bytes 0..64 and 64..128 of the table.
+        unsafe { (_mm512_loadu_si512(ascii.as_ptr().cast()), _mm512_loadu_si512(ascii.as_ptr().add(64).cast())) }
+    }
+    #[inline(always)]
+    unsafe fn load(bytes: &[u8; 64]) -> Self {
+        // SAFETY: reads the 64 bytes of the array.
+        Self(unsafe { _mm512_loadu_si512(bytes.as_ptr().cast()) })
+    }
+    #[inline(always)]
+    unsafe fn non_ascii(&self) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _mm512_movepi8_mask(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn continuation(&self) -> u64 {
+        // SAFETY: see the impl. As signed bytes 0x80..=0xBF are those below -64.
+        unsafe { _mm512_cmplt_epi8_mask(self.0, _mm512_set1_epi8(-64)) }
+    }
+    #[inline(always)]
+    unsafe fn classes(&self, (low, high): Self::Table) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_permutex2var_epi8(low, self.0, high) })
+    }
+    #[inline(always)]
+    unsafe fn store(&self, to: &mut [u8; 64]) {
+        // SAFETY: writes the 64 bytes of the array.
+        unsafe { _mm512_storeu_si512(to.as_mut_ptr().cast(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn any(&self, flags: u8) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _mm512_test_epi8_mask(self.0, _mm512_set1_epi8(flags as i8)) }
+    }
+    #[inline(always)]
+    unsafe fn equal(&self, byte: u8) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _mm512_cmpeq_epi8_mask(self.0, _mm512_set1_epi8(byte as i8)) }
+    }
+    #[inline(always)]
+    unsafe fn extract(mask: u64, select: u64) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _pext_u64(mask, select) }
+    }
+    #[inline(always)]
+    unsafe fn deposit(bits: u64, select: u64) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _pdep_u64(bits, select) }
+    }
+}
+
+/// The class of 32 bytes. Row `r` of the table serves the bytes `16 r` to `16 r + 15`.
+///
+/// # Safety
+/// [`avx2_available`] must hold.
+#[inline(always)]
+unsafe fn look_up(bytes: __m256i, rows: &[__m256i; 8]) -> __m256i {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut out = _mm256_setzero_si256();
+        let mut r = 0i32;
+        while r < 8 {
+            let shifted = _mm256_add_epi8(bytes, _mm256_set1_epi8((-16 * r) as i8));
+            // In the row exactly when what is left lies in 0..16.
+            let inside = _mm256_cmpeq_epi8(_mm256_min_epu8(shifted, _mm256_set1_epi8(15)), shifted);
+            out = _mm256_or_si256(out, _mm256_and_si256(inside, _mm256_shuffle_epi8(rows[r as usize], shifted)));
+            r += 1;
+        }
+        out
+    }
+}
+
+/// Two registers of 32 bytes.
+#[derive(Clone, Copy)]
+struct Avx2(__m256i, __m256i);
+
+impl Avx2 {
+    #[inline(always)]
+    unsafe fn bits(&self) -> u64 {
+        // SAFETY: callers promise AVX2.
+        unsafe { u64::from(_mm256_movemask_epi8(self.0) as u32) | u64::from(_mm256_movemask_epi8(self.1) as u32) << 32 }
+    }
+}
+
+// SAFETY of every block below: callers of `Lanes` promise AVX2 and BMI2.
+impl Lanes for Avx2 {
+    /// Eight rows of sixteen classes, each row in both halves of a register.
+    type Table = [__m256i; 8];
+
+    #[inline(always)]
+    unsafe fn table(ascii: &'static [u8; 128]) -> Self::Table {
+        let mut rows = [[0u8; 32]; 8];
+        for (row, out) in ascii.chunks_exact(16).zip(&mut rows) {
+            out[..16].copy_from_slice(row);
+            out[16..].copy_from_slice(row);
+        }
+        // SAFETY: each load reads the 32 bytes of a row.
+        unsafe {
+            let mut table = [_mm256_setzero_si256(); 8];
+            let mut r = 0;
+            while r < 8 {
+                table[r] = _mm256_loadu_si256(rows[r].as_ptr().cast());
+                r += 1;
+            }
+            table
+        }
+    }
+    #[inline(always)]
+    unsafe fn load(bytes: &[u8; 64]) -> Self {
+        // SAFETY: the two loads read bytes 0..32 and 32..64 of the array.
+        unsafe { Self(_mm256_loadu_si256(bytes.as_ptr().cast()), _mm256_loadu_si256(bytes.as_ptr().add(32).cast())) }
+    }
+    #[inline(always)]
+    unsafe fn non_ascii(&self) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { self.bits() }
+    }
+    #[inline(always)]
+    unsafe fn continuation(&self) -> u64 {
+        // SAFETY: see the impl.
+        unsafe {
+            let least = _mm256_set1_epi8(-64);
+            Self(_mm256_cmpgt_epi8(least, self.0), _mm256_cmpgt_epi8(least, self.1)).bits()
+        }
+    }
+    #[inline(always)]
+    unsafe fn classes(&self, table: Self::Table) -> Self {
+        // SAFETY: see the impl.
+        unsafe { Self(look_up(self.0, &table), look_up(self.1, &table)) }
+    }
+    #[inline(always)]
+    unsafe fn store(&self, to: &mut [u8; 64]) {
+        // SAFETY: the two stores write bytes 0..32 and 32..64 of the array.
+        unsafe {
+            _mm256_storeu_si256(to.as_mut_ptr().cast(), self.0);
+            _mm256_storeu_si256(to.as_mut_ptr().add(32).cast(), self.1);
+        }
+    }
+    #[inline(always)]
+    unsafe fn any(&self, flags: u8) -> u64 {
+        // SAFETY: see the impl.
+        unsafe {
+            let flags = _mm256_set1_epi8(flags as i8);
+            let zero = _mm256_setzero_si256();
+            let (a, b) = (_mm256_and_si256(self.0, flags), _mm256_and_si256(self.1, flags));
+            !Self(_mm256_cmpeq_epi8(a, zero), _mm256_cmpeq_epi8(b, zero)).bits()
+        }
+    }
+    #[inline(always)]
+    unsafe fn equal(&self, byte: u8) -> u64 {
+        // SAFETY: see the impl.
+        unsafe {
+            let byte = _mm256_set1_epi8(byte as i8);
+            Self(_mm256_cmpeq_epi8(self.0, byte), _mm256_cmpeq_epi8(self.1, byte)).bits()
+        }
+    }
+    #[inline(always)]
+    unsafe fn extract(mask: u64, select: u64) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _pext_u64(mask, select) }
+    }
+    #[inline(always)]
+    unsafe fn deposit(bits: u64, select: u64) -> u64 {
+        // SAFETY: see the impl.
+        unsafe { _pdep_u64(bits, select) }
+    }
+}
+
+/// # Safety
+/// [`avx512_available`] must hold.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn run_queue<const REGISTERS: usize, T: QueueTask>(task: T) -> T::Output {
+    task.run(Registers::<REGISTERS>::new())
+}
+
+/// A [`MinQueue`] of 16 lanes a register, which never goes through memory: a wide load right after a narrow store to the
+/// same place has to wait until the store is done.
+struct Registers<const N: usize>([__m512i; N]);
+
+impl<const N: usize> Registers<N> {
+    #[inline(always)]
+    fn new() -> Self {
+        // SAFETY: made in `run_queue` only, whose caller promises AVX-512.
+        Self([unsafe { _mm512_set1_epi32(-1) }; N])
+    }
+}
+
+impl<const N: usize> MinQueue for Registers<N> {
+    #[inline(always)]
+    fn set(&mut self, lane: usize, value: u32) {
+        let bit = 1u64 << lane;
+        let mut i = 0;
+        while i < N {
+            // SAFETY: as in `new`.
+            self.0[i] = unsafe { _mm512_mask_set1_epi32(self.0[i], (bit >> (16 * i)) as u16, value as i32) };
+            i += 1;
+        }
+    }
+    #[inline(always)]
+    fn min(&self) -> u32 {
+        let mut least = self.0[0];
+        let mut i = 1;
+        while i < N {
+            // SAFETY: as in `new`.
+            least = unsafe { _mm512_min_epu32(least, self.0[i]) };
+            i += 1;
+        }
+        // SAFETY: as in `new`.
+        unsafe { _mm512_reduce_min_epu32(least) }
+    }
+}

@@ -1,0 +1,308 @@
+//! The word cache: what a piece of text encoded to last time.
+//!
+//! One cache serves every thread of a tokenizer, so a word that one thread has met is known to all, and memory is bounded
+//! for the tokenizer, not for each thread. Tables are insert-only: a reader takes no lock and can never see half an
+//! entry, because the last word of a key is published after everything else. A full table is replaced by a larger one,
+//! and the largest by an empty one; readers move over at their next call.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use crate::{TokenId, kernels::pages::Pages};
+
+/// Default bound of a tokenizer's cache, in bytes.
+pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
+
+/// The longest pieces of the two tables. On English web text 99.9 % of pieces are short; Cyrillic, Greek and Indic words
+/// are mostly between the two.
+pub(super) const SHORT_PIECE: usize = 15;
+pub(super) const MEDIUM_PIECE: usize = 47;
+
+/// Slots looked at before a look-up gives up.
+const PROBES: usize = 16;
+/// Key word of a slot that a writer has claimed: its length byte belongs to no piece.
+const BUSY: u64 = u64::MAX;
+/// Ids stored in the slot itself.
+pub(super) const INLINE: usize = 4;
+/// `count` of a value whose ids lie in the spill area.
+const SPILLED: u32 = 7;
+const COUNT_SHIFT: u32 = 29;
+const ID_MASK: u32 = (1 << COUNT_SHIFT) - 1;
+
+/// What a slot holds: up to four ids, or where more of them lie.
+#[derive(Clone, Copy)]
+pub(super) struct Value([u64; 2]);
+
+impl Value {
+    fn inline(ids: &[TokenId]) -> Self {
+        let lane = |i: usize| u64::from(ids.get(i).copied().unwrap_or(0));
+        Self([lane(0) | (ids.len() as u64) << COUNT_SHIFT | lane(1) << 32, lane(2) | lane(3) << 32])
+    }
+
+    fn spilled(offset: usize, count: usize) -> Self {
+        Self([u64::from(SPILLED << COUNT_SHIFT) | (offset as u64) << 32, count as u64])
+    }
+
+    /// The four lanes, the first without its count, and the count; none when the ids are spilled.
+    #[inline(always)]
+    pub(super) fn lanes(self) -> Option<([TokenId; INLINE], usize)> {
+        let [a, b] = self.0;
+        let count = a as u32 >> COUNT_SHIFT;
+        (count != SPILLED)
+            .then_some(([a as u32 & ID_MASK, (a >> 32) as u32, b as u32, (b >> 32) as u32], count as usize))
+    }
+
+    fn spill(self) -> (usize, usize) {
+        ((self.0[0] >> 32) as usize, self.0[1] as usize)
+    }
+}
+
+/// A hash table with keys of `K` words, the last of which has the piece's length in its top byte.
+pub(super) struct Table<const K: usize> {
+    words: Pages,
+    mask: usize,
+    shift: u32,
+    used: AtomicUsize,
+}
+
+impl<const K: usize> Table<K> {
+    const WIDTH: usize = K + 2;
+
+    fn new(slots: usize) -> Self {
+        Self {
+            words: Pages::zeroed(slots * Self::WIDTH),
+            mask: slots - 1,
+            shift: 64 - slots.trailing_zeros(),
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    fn slots(&self) -> usize {
+        self.mask + 1
+    }
+
+    #[inline(always)]
+    fn slot(&self, at: usize) -> &[AtomicU64] {
+        &self.words[at * Self::WIDTH..][..Self::WIDTH]
+    }
+
+    /// Where the search for a key begins.
+    #[inline(always)]
+    pub(super) fn home(&self, hash: u64) -> usize {
+        (hash >> self.shift) as usize & self.mask
+    }
+
+    /// Asks for the cache line of a slot ahead of the search.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, home: usize) {
+        crate::kernels::prefetch(&self.words[home * Self::WIDTH]);
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, key: &[u64; K], home: usize) -> Option<Value> {
+        let mut at = home;
+        for _ in 0..PROBES {
+            let slot = self.slot(at);
+            // Acquire pairs with the release in `insert`: whoever sees the last key word sees the rest.
+            let last = slot[K - 1].load(Ordering::Acquire);
+            if last == key[K - 1] && (0..K - 1).all(|i| slot[i].load(Ordering::Relaxed) == key[i]) {
+                return Some(Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]));
+            }
+            if last == 0 {
+                return None;
+            }
+            at = (at + 1) & self.mask;
+        }
+        None
+    }
+
+    /// Adds an entry unless all the places it may take are taken.
+    fn insert(&self, key: &[u64; K], home: usize, value: Value) {
+        let mut at = home;
+        for _ in 0..PROBES {
+            let slot = self.slot(at);
+            let last = &slot[K - 1];
+            if last.compare_exchange(0, BUSY, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+                for i in 0..K - 1 {
+                    slot[i].store(key[i], Ordering::Relaxed);
+                }
+                slot[K].store(value.0[0], Ordering::Relaxed);
+                slot[K + 1].store(value.0[1], Ordering::Relaxed);
+                last.store(key[K - 1], Ordering::Release);
+                self.used.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            at = (at + 1) & self.mask;
+        }
+        // A table in which this happens is about to be replaced.
+        self.used.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Fuller than this, chains get long.
+    fn is_full(&self) -> bool {
+        self.used.load(Ordering::Relaxed) * 2 > self.slots()
+    }
+
+    fn copy_into(&self, other: &Self, hash: impl Fn(&[u64; K]) -> u64) {
+        for at in 0..self.slots() {
+            let slot = self.slot(at);
+            let last = slot[K - 1].load(Ordering::Acquire);
+            if last != 0 && last != BUSY {
+                let key: [u64; K] = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
+                let value = Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]);
+                // The ids of a spilled value stay behind; the piece is met again soon enough.
+                if value.lanes().is_some() {
+                    other.insert(&key, other.home(hash(&key)), value);
+                }
+            }
+        }
+    }
+}
+
+/// One generation of the cache.
+pub(super) struct Tables {
+    pub(super) short: Table<2>,
+    pub(super) medium: Table<6>,
+    /// Ids of pieces with more than four tokens, one a word.
+    spill: Pages,
+    spilled: AtomicUsize,
+    /// Bumped by the tables' successor; compared by readers through [`WordCache`].
+    generation: u64,
+}
+
+impl Tables {
+    fn new(short: usize, medium: usize, generation: u64) -> Self {
+        let spill = Pages::zeroed(short.max(medium * 4));
+        Self { short: Table::new(short), medium: Table::new(medium), spill, spilled: AtomicUsize::new(0), generation }
+    }
+
+    fn bytes(short: usize, medium: usize) -> usize {
+        short * 32 + medium * 64 + short.max(medium * 4) * 8
+    }
+
+    fn is_full(&self) -> bool {
+        self.short.is_full() || self.medium.is_full() || self.spilled.load(Ordering::Relaxed) > self.spill.len()
+    }
+
+    /// The ids of a spilled value.
+    pub(super) fn spilled_ids(&self, value: Value) -> impl Iterator<Item = TokenId> + '_ {
+        let (offset, count) = value.spill();
+        self.spill[offset..offset + count].iter().map(|id| id.load(Ordering::Relaxed) as TokenId)
+    }
+
+    fn value(&self, ids: &[TokenId]) -> Option<Value> {
+        if ids.len() <= INLINE {
+            return Some(Value::inline(ids));
+        }
+        let offset = self.spilled.fetch_add(ids.len(), Ordering::Relaxed);
+        let room = self.spill.get(offset..offset + ids.len())?;
+        for (to, &id) in room.iter().zip(ids) {
+            to.store(u64::from(id), Ordering::Relaxed);
+        }
+        Some(Value::spilled(offset, ids.len()))
+    }
+
+    /// Remembers a piece; its spilled ids are published together with its key.
+    pub(super) fn insert_short(&self, key: &[u64; 2], ids: &[TokenId]) {
+        if let Some(value) = self.value(ids) {
+            self.short.insert(key, self.short.home(hash_short(key)), value);
+        }
+    }
+
+    /// As [`Self::insert_short`].
+    pub(super) fn insert_medium(&self, key: &[u64; 6], ids: &[TokenId]) {
+        if let Some(value) = self.value(ids) {
+            self.medium.insert(key, self.medium.home(hash_medium(key)), value);
+        }
+    }
+}
+
+/// The current tables of a tokenizer.
+pub(super) struct WordCache {
+    current: Mutex<Arc<Tables>>,
+    generation: AtomicU64,
+    max_bytes: usize,
+}
+
+/// A thread's hold on the tables of the tokenizer it used last.
+#[derive(Default)]
+pub struct CacheHandle(Option<(u64, Arc<Tables>)>);
+
+impl WordCache {
+    /// Slots of the first tables: 0.5 and 0.25 MB, which short jobs never outgrow and a second-level cache holds.
+    const FIRST: (usize, usize) = (1 << 14, 1 << 12);
+
+    pub(super) fn new(max_bytes: usize) -> Self {
+        let tables = Tables::new(Self::FIRST.0, Self::FIRST.1, 0);
+        Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
+    }
+
+    /// The current tables, through the handle of this thread. `owner` tells tokenizers apart.
+    pub(super) fn tables<'h>(&self, owner: u64, handle: &'h mut CacheHandle) -> &'h Tables {
+        let generation = self.generation.load(Ordering::Acquire);
+        if !matches!(&handle.0, Some((o, tables)) if *o == owner && tables.generation == generation) {
+            handle.0 = Some((owner, self.acquire()));
+        }
+        &handle.0.as_ref().expect("set above").1
+    }
+
+    /// Never blocks for good: in a forked child the lock may be held by a thread that does not exist there.
+    fn acquire(&self) -> Arc<Tables> {
+        for _ in 0..1 << 12 {
+            if let Ok(current) = self.current.try_lock() {
+                return Arc::clone(&current);
+            }
+            std::thread::yield_now();
+        }
+        Arc::new(Tables::new(Self::FIRST.0, Self::FIRST.1, u64::MAX))
+    }
+
+    /// Replaces full tables: by larger ones with the same entries, or by empty ones once the bound is reached.
+    pub(super) fn grow_if_full(&self, tables: &Tables) {
+        if !tables.is_full() {
+            return;
+        }
+        let Ok(mut current) = self.current.try_lock() else { return };
+        if current.generation != tables.generation {
+            return;
+        }
+        let spilled = tables.spilled.load(Ordering::Relaxed) > tables.spill.len();
+        let grow = |full: bool, slots: usize| if full { slots * 4 } else { slots };
+        let short = grow(tables.short.is_full() || spilled, tables.short.slots());
+        let medium = grow(tables.medium.is_full() || spilled, tables.medium.slots());
+        let next = if Tables::bytes(short, medium) <= self.max_bytes {
+            let next = Tables::new(short, medium, tables.generation + 1);
+            tables.short.copy_into(&next.short, hash_short);
+            tables.medium.copy_into(&next.medium, hash_medium);
+            next
+        } else {
+            Tables::new(tables.short.slots(), tables.medium.slots(), tables.generation + 1)
+        };
+        self.generation.store(next.generation, Ordering::Release);
+        *current = Arc::new(next);
+    }
+}
+
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+const SEED: [u64; 3] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93, 0xA076_1D64_78BD_642F];
+
+/// Folded multiplication: two cycles more than a CRC instruction, the same on every machine.
+#[inline(always)]
+pub(super) fn hash_short(key: &[u64; 2]) -> u64 {
+    fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
+}
+
+/// As [`hash_short`].
+#[inline(always)]
+pub(super) fn hash_medium(key: &[u64; 6]) -> u64 {
+    fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
+        ^ fold(key[2] ^ SEED[1], key[3] ^ SEED[2]).rotate_left(23)
+        ^ fold(key[4] ^ SEED[2], key[5] ^ SEED[0]).rotate_left(41)
+}

@@ -1,0 +1,439 @@
+//! Byte-level byte-pair encoding.
+//!
+//! ```text
+//! for each piece: key = its bytes and length; the word cache knows its ids, or
+//!     with ignore_merges the vocabulary knows the whole piece, or
+//!     merge its bytes (merge.rs) and remember the result
+//! ```
+
+mod cache;
+mod merge;
+mod pairs;
+mod token_bytes;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
+use cache::{INLINE, MEDIUM_PIECE, SHORT_PIECE, Tables, WordCache, hash_medium, hash_short};
+use merge::{Merger, merge_symbols};
+pub use pairs::MAX_MERGES;
+use pairs::PairTable;
+pub use token_bytes::{TokenBytes, append_token_bytes};
+
+use crate::{Error, Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
+
+/// A merge of two neighbouring tokens into one. Its rank is its position in the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merge {
+    /// The left token.
+    pub left: TokenId,
+    /// The right token.
+    pub right: TokenId,
+    /// What they become.
+    pub result: TokenId,
+}
+
+/// The `model` object of a tokenizer.json with `"type": "BPE"`, its merges resolved to ids.
+#[derive(Default)]
+pub struct BpeConfig {
+    /// `vocab`
+    pub vocab: Vocab,
+    /// `merges`, in order of rank.
+    pub merges: Vec<Merge>,
+    /// `unk_token`
+    pub unk_token: Option<String>,
+    /// `fuse_unk`
+    pub fuse_unk: bool,
+    /// `byte_fallback`
+    pub byte_fallback: bool,
+    /// `ignore_merges`: a piece that is a token as a whole needs no merging.
+    pub ignore_merges: bool,
+    /// `continuing_subword_prefix`
+    pub continuing_subword_prefix: Option<String>,
+    /// `end_of_word_suffix`
+    pub end_of_word_suffix: Option<String>,
+    /// `dropout`
+    pub dropout: Option<f32>,
+}
+
+/// A byte-pair encoder over bytes. Immutable but for its cache, which never changes an answer.
+pub struct Bpe {
+    vocab: Vocab,
+    merger: Merger,
+    ignore_merges: bool,
+    /// Set when a piece's first symbols are not simply the tokens of its bytes.
+    symbols: Option<Symbols>,
+    cache: WordCache,
+    /// Tells this encoder's cache from another's in a thread's [`CacheHandle`].
+    serial: u64,
+}
+
+/// How bytes become symbols when the vocabulary lacks some of them, or marks where in a word they stand.
+struct Symbols {
+    unk: Option<TokenId>,
+    fuse_unk: bool,
+    byte_fallback: bool,
+    prefix: String,
+    suffix: String,
+}
+
+impl Bpe {
+    /// Checks the configuration and builds the tables.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when there are more than [`MAX_MERGES`] merges, [`Error::UnsupportedComponent`] for dropout,
+    /// [`Error::Schema`] when `unk_token` is needed and missing from the vocabulary.
+    pub fn new(config: BpeConfig) -> Result<Self> {
+        Self::with_cache_bytes(config, DEFAULT_CACHE_BYTES)
+    }
+
+    /// As [`Bpe::new`], with a bound for the word cache.
+    pub fn with_cache_bytes(config: BpeConfig, cache_bytes: usize) -> Result<Self> {
+        static SERIAL: AtomicU64 = AtomicU64::new(0);
+        if config.dropout.is_some_and(|p| p > 0.0) {
+            return Err(Error::UnsupportedComponent { stage: "model", name: "BPE with dropout".into() });
+        }
+        let vocab = config.vocab;
+        let prefix = config.continuing_subword_prefix.unwrap_or_default();
+        let suffix = config.end_of_word_suffix.unwrap_or_default();
+        let mut missing = false;
+        let byte_ids = Box::new(std::array::from_fn(|byte| {
+            let id = vocab.id(BYTE_CHARS[byte].encode_utf8(&mut [0; 4]));
+            missing |= id.is_none();
+            id.unwrap_or(0)
+        }));
+        let symbols = if missing || !prefix.is_empty() || !suffix.is_empty() {
+            let unk = match &config.unk_token {
+                Some(token) => Some(vocab.id(token).ok_or_else(|| Error::Schema {
+                    path: "model.unk_token".into(),
+                    message: format!("the vocabulary lacks {token:?}"),
+                })?),
+                None => None,
+            };
+            let (fuse_unk, byte_fallback) = (config.fuse_unk, config.byte_fallback);
+            Some(Symbols { unk, fuse_unk, byte_fallback, prefix, suffix })
+        } else {
+            None
+        };
+        let bytes = TokenBytes::new(&vocab);
+        let merger = Merger::new(PairTable::new(&config.merges)?, byte_ids, bytes, kernels::isa());
+        Ok(Self {
+            vocab,
+            merger,
+            ignore_merges: config.ignore_merges,
+            symbols,
+            cache: WordCache::new(cache_bytes),
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+        })
+    }
+
+    /// The vocabulary.
+    pub fn vocab(&self) -> &Vocab {
+        &self.vocab
+    }
+
+    /// Number of merges.
+    pub fn merges(&self) -> usize {
+        self.merger.pairs.len()
+    }
+
+    /// Whether whole pieces are looked up before merging.
+    pub fn ignore_merges(&self) -> bool {
+        self.ignore_merges
+    }
+
+    /// The bytes of every token.
+    pub fn token_bytes(&self) -> &TokenBytes {
+        &self.merger.bytes
+    }
+
+    /// Encodes the pieces of `text` that lie between `start` and the last of `ends`, one behind the other.
+    ///
+    /// `LEVEL` is what [`Tokens`] collects: ids, spans, words.
+    #[inline(always)]
+    pub fn encode_pieces<const LEVEL: u8>(
+        &self,
+        text: &[u8],
+        start: usize,
+        ends: &[u32],
+        handle: &mut CacheHandle,
+        out: &mut Tokens,
+    ) {
+        let Some(&last) = ends.last() else { return };
+        out.reserve(last as usize - start);
+        if LEVEL > 0 && self.symbols.is_some() {
+            let mut from = start;
+            for &end in ends {
+                self.encode_symbols(text, from, end as usize, out);
+                from = end as usize;
+            }
+            return;
+        }
+        let tables = self.cache.tables(self.serial, handle);
+        let mut from = start as u32;
+        for ends in ends.chunks(AHEAD) {
+            // First the keys, asking for the cache line of each; by the time the last is made the first has come.
+            let mut slots = [Slot::default(); AHEAD];
+            let mut next = from;
+            for (slot, &end) in slots.iter_mut().zip(ends) {
+                *slot = Slot::find(text, next as usize, (end - next) as usize, tables);
+                next = end;
+            }
+            for (slot, &end) in slots.iter().zip(ends) {
+                self.encode_piece::<LEVEL>(text, from, end, slot, tables, out);
+                from = end;
+            }
+        }
+        self.cache.grow_if_full(tables);
+    }
+
+    #[inline(always)]
+    fn encode_piece<const LEVEL: u8>(
+        &self,
+        text: &[u8],
+        from: u32,
+        end: u32,
+        slot: &Slot,
+        tables: &Tables,
+        out: &mut Tokens,
+    ) {
+        let (start, len) = (from as usize, (end - from) as usize);
+        if len <= SHORT_PIECE {
+            if let Some((lanes, count)) = tables.short.get(&slot.key, slot.home).and_then(cache::Value::lanes) {
+                self.emit::<LEVEL>(lanes, count, from, end, out);
+                return;
+            }
+        } else if len <= MEDIUM_PIECE {
+            let key = medium_key(text, start, len);
+            let home = tables.medium.home(hash_medium(&key));
+            if let Some((lanes, count)) = tables.medium.get(&key, home).and_then(cache::Value::lanes) {
+                self.emit::<LEVEL>(lanes, count, from, end, out);
+                return;
+            }
+        }
+        self.encode_rare::<LEVEL>(text, from, end, tables, out);
+    }
+
+    /// Stores the four lanes whatever the count, so that there is no branch on it.
+    #[inline(always)]
+    fn emit<const LEVEL: u8>(&self, lanes: [TokenId; INLINE], count: usize, from: u32, end: u32, out: &mut Tokens) {
+        out.push_lanes(lanes, count);
+        if LEVEL > 0 {
+            if count == 1 {
+                out.push_span(from, end);
+            } else {
+                self.push_spans(&lanes[..count], from, out);
+            }
+        }
+        if LEVEL > 1 {
+            out.push_word(count);
+        }
+    }
+
+    #[inline(always)]
+    fn push_spans(&self, ids: &[TokenId], from: u32, out: &mut Tokens) {
+        let mut from = from;
+        for &id in ids {
+            let end = from + self.merger.bytes.len(id) as u32;
+            out.push_span(from, end);
+            from = end;
+        }
+    }
+
+    /// A piece with many tokens, one that is too long for the cache, or one that the cache has not met.
+    #[cold]
+    #[inline(never)]
+    fn encode_rare<const LEVEL: u8>(&self, text: &[u8], from: u32, end: u32, tables: &Tables, out: &mut Tokens) {
+        let (start, len) = (from as usize, (end - from) as usize);
+        let before = out.len();
+        if len <= SHORT_PIECE {
+            let key = short_key(text, start, len);
+            if let Some(value) = tables.short.get(&key, tables.short.home(hash_short(&key))) {
+                out.extend(tables.spilled_ids(value));
+            } else {
+                self.merge_into(&text[start..end as usize], out);
+                tables.insert_short(&key, out.from(before));
+            }
+        } else if len <= MEDIUM_PIECE {
+            let key = medium_key(text, start, len);
+            if let Some(value) = tables.medium.get(&key, tables.medium.home(hash_medium(&key))) {
+                out.extend(tables.spilled_ids(value));
+            } else {
+                self.merge_into(&text[start..end as usize], out);
+                tables.insert_medium(&key, out.from(before));
+            }
+        } else {
+            self.merge_into(&text[start..end as usize], out);
+        }
+        let count = out.len() - before;
+        if LEVEL > 0 {
+            let mut at = from;
+            for i in before..out.len() {
+                let next = at + self.merger.bytes.len(out.id(i)) as u32;
+                out.push_span(at, next);
+                at = next;
+            }
+        }
+        if LEVEL > 1 {
+            out.push_word(count);
+        }
+    }
+
+    /// Appends the ids of one piece, without the cache.
+    fn merge_into(&self, piece: &[u8], out: &mut Tokens) {
+        if self.ignore_merges {
+            if let Some(id) = self.whole(piece) {
+                out.push(id);
+                return;
+            }
+        }
+        if let Some(symbols) = &self.symbols {
+            self.merge_marked(symbols, piece, |id, _| out.push(id));
+        } else {
+            out.append_with(|ids| self.merger.merge(piece, ids));
+        }
+    }
+
+    /// The token that a piece is as a whole.
+    fn whole(&self, piece: &[u8]) -> Option<TokenId> {
+        let mut name = String::with_capacity(piece.len() * 2);
+        name.extend(piece.iter().map(|&byte| BYTE_CHARS[usize::from(byte)]));
+        self.vocab.id(&name)
+    }
+
+    /// Encodes a piece whose symbols carry marks or may be missing, with spans.
+    ///
+    /// The reference counts in bytes of the *mapped* text, from the start of the piece, and a character that it drops
+    /// does not move the count; so a span here is the sum of the lengths so far, looked up in that text.
+    fn encode_symbols(&self, text: &[u8], start: usize, end: usize, out: &mut Tokens) {
+        let piece = &text[start..end];
+        // Mapped byte to source byte, and one past the end.
+        let mut source = Vec::with_capacity(piece.len() * 2 + 1);
+        for (i, &byte) in piece.iter().enumerate() {
+            source.extend(std::iter::repeat_n((start + i) as u32, BYTE_CHARS[usize::from(byte)].len_utf8()));
+        }
+        let before = out.len();
+        let push = |id: TokenId, span: std::ops::Range<usize>, out: &mut Tokens| {
+            let to = span.end.min(source.len());
+            let from = source.get(span.start).copied().unwrap_or(end as u32);
+            out.push(id);
+            out.push_span(from, if to > span.start { source[to - 1] + 1 } else { from });
+        };
+        match self.ignore_merges.then(|| self.whole(piece)).flatten() {
+            Some(id) => push(id, 0..source.len(), out),
+            None => {
+                let symbols = self.symbols.as_ref().expect("called for marked symbols only");
+                let mut at = 0;
+                self.merge_marked(symbols, piece, |id, len| {
+                    push(id, at..at + len, out);
+                    at += len;
+                });
+            }
+        }
+        out.push_word(out.len() - before);
+    }
+
+    /// The reference's `merge_word`: symbols with prefix and suffix, unknown ones fused, dropped or split into bytes;
+    /// then the merges. `emit` gets each token and its length in bytes of the mapped text.
+    fn merge_marked(&self, marks: &Symbols, piece: &[u8], mut emit: impl FnMut(TokenId, usize)) {
+        let (mut ids, mut lengths) = (Vec::with_capacity(piece.len()), Vec::with_capacity(piece.len()));
+        let mut add = |id: TokenId, len: usize| {
+            ids.push(id);
+            lengths.push(len);
+        };
+        let mut unknown = 0;
+        let mut name = String::new();
+        for (i, &byte) in piece.iter().enumerate() {
+            let c = BYTE_CHARS[usize::from(byte)];
+            name.clear();
+            if i > 0 {
+                name.push_str(&marks.prefix);
+            }
+            name.push(c);
+            if i + 1 == piece.len() {
+                name.push_str(&marks.suffix);
+            }
+            if let Some(id) = self.vocab.id(&name) {
+                if unknown > 0 {
+                    add(marks.unk.expect("counted only with an unk token"), std::mem::take(&mut unknown));
+                }
+                add(id, c.len_utf8());
+                continue;
+            }
+            let fallback = || name.bytes().map(|b| self.vocab.id(&format!("<0x{b:02X}>"))).collect::<Option<Vec<_>>>();
+            if let Some(fallback) = marks.byte_fallback.then(fallback).flatten() {
+                fallback.into_iter().for_each(|id| add(id, 1));
+            } else if let Some(unk) = marks.unk {
+                if unknown > 0 && !marks.fuse_unk {
+                    add(unk, std::mem::take(&mut unknown));
+                }
+                unknown += c.len_utf8();
+            }
+        }
+        if unknown > 0 {
+            add(marks.unk.expect("counted only with an unk token"), unknown);
+        }
+        let mut at = 0;
+        merge_symbols(&self.merger.pairs, ids, |id, symbols| {
+            emit(id, lengths[at..at + symbols].iter().sum());
+            at += symbols;
+        });
+    }
+}
+
+/// Pieces whose table slots are asked for ahead of the probes. A slot in the third-level cache is 50 cycles away, and
+/// without asking ahead three quarters of the time went into waiting for it.
+const AHEAD: usize = 32;
+
+/// Key of a short piece and where it is looked for; meaningless for a longer one.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    key: [u64; 2],
+    home: usize,
+}
+
+impl Slot {
+    #[inline(always)]
+    fn find(text: &[u8], start: usize, len: usize, tables: &Tables) -> Self {
+        let key = short_key(text, start, len.min(SHORT_PIECE));
+        let home = tables.short.home(hash_short(&key));
+        tables.short.prefetch(home);
+        Self { key, home }
+    }
+}
+
+/// Masks for the two key words, by length.
+const KEY_MASKS: [[u64; 2]; 16] = {
+    let mut masks = [[0; 2]; 16];
+    let mut len = 1;
+    while len < 16 {
+        masks[len][0] = if len >= 8 { u64::MAX } else { (1 << (8 * len)) - 1 };
+        masks[len][1] = if len > 8 { (1 << (8 * (len - 8))) - 1 } else { 0 };
+        len += 1;
+    }
+    masks
+};
+
+/// Up to 15 bytes and their number, in 16.
+#[inline(always)]
+fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
+    let masks = KEY_MASKS[len & 15];
+    let (low, high) = if let Some(bytes) = text.get(start..start + 16) {
+        (word(&bytes[..8]), word(&bytes[8..]))
+    } else {
+        let mut bytes = [0; 16];
+        bytes[..len].copy_from_slice(&text[start..start + len]);
+        (word(&bytes[..8]), word(&bytes[8..]))
+    };
+    [low & masks[0], high & masks[1] | (len as u64) << 56]
+}
+
+/// 16 to 47 bytes and their number, in 48.
+#[inline(always)]
+fn medium_key(text: &[u8], start: usize, len: usize) -> [u64; 6] {
+    let mut bytes = [0; 48];
+    bytes[..len].copy_from_slice(&text[start..start + len]);
+    bytes[47] = len as u8;
+    std::array::from_fn(|i| u64::from_le_bytes(bytes[i * 8..i * 8 + 8].try_into().expect("eight bytes")))
+}

@@ -1,0 +1,70 @@
+//! Token id to bytes.
+
+use crate::{TokenId, Vocab, unicode::byte_chars::char_byte};
+
+/// The bytes that each token stands for in a byte-level vocabulary, in one arena.
+pub struct TokenBytes {
+    arena: Vec<u8>,
+    /// Token `i` is `arena[starts[i]..starts[i + 1]]`.
+    starts: Vec<u32>,
+}
+
+impl TokenBytes {
+    /// Maps every token back through the byte alphabet. A token with a character outside of it stands for its own UTF-8
+    /// bytes, as the reference's `ByteLevel` decoder has it.
+    pub(super) fn new(vocab: &Vocab) -> Self {
+        let mut arena = Vec::with_capacity(vocab.text_len() + Self::SLACK);
+        let mut starts = Vec::with_capacity(vocab.id_bound() + 1);
+        starts.push(0);
+        for id in 0..vocab.id_bound() {
+            append_token_bytes(vocab.token(id as TokenId).unwrap_or_default(), &mut arena);
+            starts.push(arena.len() as u32);
+        }
+        arena.resize(arena.len() + Self::SLACK, 0);
+        Self { arena, starts }
+    }
+
+    /// Readable bytes behind the last token, so that a reader may copy a fixed number of them.
+    pub const SLACK: usize = 16;
+
+    /// The bytes of a token; empty for an id that the vocabulary lacks.
+    #[inline(always)]
+    pub fn get(&self, id: TokenId) -> &[u8] {
+        match self.starts.get(id as usize..id as usize + 2) {
+            Some(&[start, end]) => &self.arena[start as usize..end as usize],
+            _ => &[],
+        }
+    }
+
+    /// [`Self::get`]'s first 16 bytes, whatever follows the token, and its length.
+    #[inline(always)]
+    pub fn padded(&self, id: TokenId) -> (&[u8; Self::SLACK], usize) {
+        match self.starts.get(id as usize..id as usize + 2) {
+            Some(&[start, end]) => {
+                let bytes = self.arena[start as usize..].first_chunk().expect("slack behind the last token");
+                (bytes, (end - start) as usize)
+            }
+            _ => (&[0; Self::SLACK], 0),
+        }
+    }
+
+    /// Length of a token of the vocabulary, in bytes.
+    #[inline(always)]
+    pub fn len(&self, id: TokenId) -> usize {
+        (self.starts[id as usize + 1] - self.starts[id as usize]) as usize
+    }
+}
+
+/// Appends what one token string stands for.
+pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) {
+    let start = out.len();
+    for c in token.chars() {
+        if let Some(byte) = char_byte(c) {
+            out.push(byte);
+        } else {
+            out.truncate(start);
+            out.extend_from_slice(token.as_bytes());
+            return;
+        }
+    }
+}

@@ -1,0 +1,342 @@
+//! Many texts, or one long text, over the cores.
+
+use super::{
+    Tokenizer,
+    encode::{Input, Scratch, to_characters},
+    finish::Finish,
+};
+use crate::{
+    Encoding, Error, Result, TokenId,
+    added_vocabulary::Segment,
+    encoding::{IDS, SPANS, Tokens},
+    threads,
+};
+
+/// Token ids of many texts, one behind the other.
+#[derive(Debug, Default)]
+pub struct Ragged {
+    /// The ids of all texts.
+    pub values: Vec<TokenId>,
+    /// Text `i` has the ids `row_offsets[i]..row_offsets[i + 1]`.
+    pub row_offsets: Vec<i64>,
+    /// The characters of each token, when asked for.
+    pub offsets: Option<Vec<[u32; 2]>>,
+}
+
+/// Text per task: long enough that a task's start does not show, short enough that threads end together.
+const TASK_BYTES: usize = 256 << 10;
+/// Tasks between two looks at the caller's interrupt.
+const WAVE: usize = 64;
+/// A text is cut into tasks from this length on.
+const LONG_TEXT: usize = 2 * TASK_BYTES;
+
+/// A part of a long text: of a segment, from a byte of it on.
+struct Part<'a, 't> {
+    segment: &'a Segment<'t>,
+    start: usize,
+    text: &'a str,
+}
+
+/// What a task gives: tokens, and where each of its texts ends in them.
+struct Done {
+    tokens: Tokens,
+    ends: Vec<usize>,
+}
+
+impl Tokenizer {
+    /// Encodes texts into one array. `interrupt` is asked now and then on the calling thread; true stops the work.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`], and [`Error::Interrupted`].
+    pub fn encode_ragged(
+        &self,
+        texts: &[&str],
+        add_special_tokens: bool,
+        offsets: bool,
+        interrupt: &dyn Fn() -> bool,
+    ) -> Result<Ragged> {
+        match self.finish(add_special_tokens) {
+            Some(finish) if offsets => self.ragged::<SPANS>(texts, finish, interrupt),
+            Some(finish) => self.ragged::<IDS>(texts, finish, interrupt),
+            None => self.ragged_from_encodings(texts, add_special_tokens, offsets, interrupt),
+        }
+    }
+
+    /// Number of tokens of each text, special tokens not counted.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode_ragged`].
+    pub fn count_tokens(&self, texts: &[&str], interrupt: &dyn Fn() -> bool) -> Result<Vec<usize>> {
+        let mut counts = Vec::with_capacity(texts.len());
+        // A wave's ids are dropped before the next one's are made.
+        for texts in waves(texts) {
+            let ragged = self.encode_ragged(texts, false, false, interrupt)?;
+            counts.extend(ragged.row_offsets.windows(2).map(|row| (row[1] - row[0]) as usize));
+        }
+        Ok(counts)
+    }
+
+    /// Encodes texts or pairs with everything the reference's `Encoding` has.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode_ragged`].
+    pub fn encode_batch(
+        &self,
+        inputs: &[(Input<'_>, Option<Input<'_>>)],
+        add_special_tokens: bool,
+        interrupt: &dyn Fn() -> bool,
+    ) -> Result<Vec<Encoding>> {
+        let mut encodings = Vec::with_capacity(inputs.len());
+        let size = |(input, pair): &(Input<'_>, Option<Input<'_>>)| input.len() + pair.as_ref().map_or(0, Input::len);
+        let tasks = group(inputs, size);
+        for wave in tasks.chunks(WAVE) {
+            let done = threads::map(wave, |inputs| {
+                let encode =
+                    |(input, pair): &(Input<'_>, _)| self.encode(input, Option::as_ref(pair), add_special_tokens);
+                inputs.iter().map(encode).collect::<Result<Vec<_>>>()
+            });
+            for done in done {
+                encodings.extend(done?);
+            }
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(encodings)
+    }
+
+    /// Texts to text, for ids.
+    pub fn decode_batch(&self, rows: &[&[TokenId]], skip_special_tokens: bool) -> Vec<String> {
+        let tasks = group(rows, |row| row.len() * 4);
+        let done = threads::map(&tasks, |rows| {
+            rows.iter().map(|row| self.decode(row, skip_special_tokens)).collect::<Vec<_>>()
+        });
+        done.into_iter().flatten().collect()
+    }
+
+    fn ragged_from_encodings(
+        &self,
+        texts: &[&str],
+        add_special_tokens: bool,
+        offsets: bool,
+        interrupt: &dyn Fn() -> bool,
+    ) -> Result<Ragged> {
+        let inputs: Vec<_> = texts.iter().map(|text| (Input::Text(text), None)).collect();
+        let mut ragged = Ragged { row_offsets: vec![0], offsets: offsets.then(Vec::new), ..Ragged::default() };
+        for encoding in self.encode_batch(&inputs, add_special_tokens, interrupt)? {
+            if let Some(all) = &mut ragged.offsets {
+                all.extend(encoding.offsets.iter().map(|&(start, end)| [start, end]));
+            }
+            ragged.values.extend(encoding.ids);
+            ragged.row_offsets.push(ragged.values.len() as i64);
+        }
+        Ok(ragged)
+    }
+
+    fn ragged<const LEVEL: u8>(&self, texts: &[&str], finish: &Finish, interrupt: &dyn Fn() -> bool) -> Result<Ragged> {
+        let total: usize = texts.iter().map(|text| text.len()).sum();
+        if threads::count() == 1 || total < LONG_TEXT {
+            let done = self.encode_texts::<LEVEL>(texts, finish, interrupt)?;
+            let mut row_offsets = Vec::with_capacity(texts.len() + 1);
+            row_offsets.push(0);
+            row_offsets.extend(done.ends.iter().map(|&end| end as i64));
+            let mut tokens = done.tokens;
+            let offsets = (LEVEL >= SPANS).then(|| std::mem::take(&mut tokens.spans));
+            return Ok(Ragged { values: tokens.into_ids(), row_offsets, offsets });
+        }
+        let mut ragged = Ragged { row_offsets: vec![0], offsets: (LEVEL >= SPANS).then(Vec::new), ..Ragged::default() };
+        let mut rest = texts;
+        while let Some(position) = rest.iter().position(|text| text.len() >= LONG_TEXT) {
+            self.ragged_texts::<LEVEL>(&rest[..position], finish, interrupt, &mut ragged)?;
+            self.ragged_long::<LEVEL>(rest[position], finish, interrupt, &mut ragged)?;
+            rest = &rest[position + 1..];
+        }
+        self.ragged_texts::<LEVEL>(rest, finish, interrupt, &mut ragged)?;
+        Ok(ragged)
+    }
+
+    /// Texts in a row on this thread.
+    fn encode_texts<const LEVEL: u8>(
+        &self,
+        texts: &[&str],
+        finish: &Finish,
+        interrupt: &dyn Fn() -> bool,
+    ) -> Result<Done> {
+        let Finish { before, after, .. } = finish;
+        let room = |text: &&str| text.len() + before.len() + after.len();
+        let mut tokens = Tokens::with_capacity(texts.iter().map(room).sum());
+        let mut ends = Vec::with_capacity(texts.len());
+        let mut unasked = 0;
+        Scratch::with(|scratch| {
+            for text in texts {
+                push_specials::<LEVEL>(before, &mut tokens);
+                let first = tokens.len();
+                self.encode_text::<LEVEL>(text, scratch, &mut tokens)?;
+                if LEVEL >= SPANS {
+                    let texts = rebased(&mut tokens.texts, first);
+                    let (ids, spans) = tokens.ids_and_spans(first);
+                    finish.trim(ids, spans, &texts);
+                }
+                push_specials::<LEVEL>(after, &mut tokens);
+                ends.push(tokens.len());
+                unasked += text.len();
+                if unasked > TASK_BYTES * WAVE {
+                    unasked = 0;
+                    if interrupt() {
+                        return Err(Error::Interrupted);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(Done { tokens, ends })
+    }
+
+    fn ragged_texts<const LEVEL: u8>(
+        &self,
+        texts: &[&str],
+        finish: &Finish,
+        interrupt: &dyn Fn() -> bool,
+        ragged: &mut Ragged,
+    ) -> Result<()> {
+        let tasks = group(texts, |text| text.len());
+        for wave in tasks.chunks(WAVE) {
+            let done = threads::map(wave, |texts| self.encode_texts::<LEVEL>(texts, finish, &|| false));
+            for done in done {
+                let done = done?;
+                let base = ragged.values.len();
+                ragged.row_offsets.extend(done.ends.iter().map(|&end| (base + end) as i64));
+                append::<LEVEL>(&done.tokens, ragged);
+            }
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok(())
+    }
+
+    /// One text over the cores: its segments, cut where every scanner has a boundary.
+    fn ragged_long<const LEVEL: u8>(
+        &self,
+        text: &str,
+        finish: &Finish,
+        interrupt: &dyn Fn() -> bool,
+        ragged: &mut Ragged,
+    ) -> Result<()> {
+        let Finish { before, after, .. } = finish;
+        let mut segments = Vec::new();
+        self.segments::<LEVEL>(text, &mut segments)?;
+        let mut parts = Vec::new();
+        for segment in &segments {
+            match () {
+                _ if segment.token.is_some() || self.inner.scanner.is_none() => {
+                    parts.push(Part { segment, start: 0, text: &segment.text });
+                }
+                _ => {
+                    let mut start = 0;
+                    while start < segment.text.len() {
+                        let end = safe_cut(segment.text.as_bytes(), start + TASK_BYTES);
+                        parts.push(Part { segment, start, text: &segment.text[start..end] });
+                        start = end;
+                    }
+                }
+            }
+        }
+        let mut tokens = Tokens::with_capacity(text.len() + before.len() + after.len());
+        push_specials::<LEVEL>(before, &mut tokens);
+        for wave in parts.chunks(WAVE) {
+            for done in threads::map(wave, |part| self.encode_part::<LEVEL>(part)) {
+                tokens.append(&done?);
+            }
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+        }
+        if LEVEL >= SPANS {
+            let texts = rebased(&mut tokens.texts, before.len());
+            let (ids, spans) = tokens.ids_and_spans(before.len());
+            to_characters(text, spans);
+            finish.trim(ids, spans, &texts);
+        }
+        push_specials::<LEVEL>(after, &mut tokens);
+        append::<LEVEL>(&tokens, ragged);
+        ragged.row_offsets.push(ragged.values.len() as i64);
+        Ok(())
+    }
+
+    fn encode_part<const LEVEL: u8>(&self, part: &Part<'_, '_>) -> Result<Tokens> {
+        let mut tokens = Tokens::with_capacity(part.text.len());
+        match part.segment.token {
+            Some(id) => self.push_added::<LEVEL>(id, part.segment, &mut tokens),
+            None => Scratch::with(|scratch| {
+                self.encode_segment::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens)
+            })?,
+        }
+        Ok(tokens)
+    }
+}
+
+fn append<const LEVEL: u8>(tokens: &Tokens, ragged: &mut Ragged) {
+    ragged.values.extend_from_slice(tokens.ids());
+    if let Some(offsets) = &mut ragged.offsets {
+        offsets.extend_from_slice(&tokens.spans);
+    }
+}
+
+fn push_specials<const LEVEL: u8>(ids: &[TokenId], tokens: &mut Tokens) {
+    for &id in ids {
+        tokens.push(id);
+        if LEVEL >= SPANS {
+            tokens.push_span(0, 0);
+        }
+    }
+}
+
+/// Takes the texts of added tokens out, with indices that count from the token `first`.
+fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u32, Box<str>)> {
+    let mut texts = std::mem::take(texts);
+    texts.iter_mut().for_each(|(index, _)| *index -= first as u32);
+    texts
+}
+
+/// The first position from `from` on where every scanner ends a piece: before a space between two ASCII letters.
+fn safe_cut(text: &[u8], from: usize) -> usize {
+    let is_cut = |at: &usize| {
+        text[*at] == b' ' && text[at - 1].is_ascii_alphabetic() && text.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
+    };
+    (from.max(1)..text.len()).find(is_cut).unwrap_or(text.len())
+}
+
+/// Runs of items of about [`TASK_BYTES`].
+fn group<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut groups = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, item) in items.iter().enumerate() {
+        bytes += size(item) + 64;
+        if bytes >= TASK_BYTES {
+            groups.push(&items[start..=i]);
+            (start, bytes) = (i + 1, 0);
+        }
+    }
+    if start < items.len() {
+        groups.push(&items[start..]);
+    }
+    groups
+}
+
+/// Runs of texts of about one wave.
+fn waves<'a, 't>(texts: &'a [&'t str]) -> Vec<&'a [&'t str]> {
+    let mut waves = Vec::new();
+    let (mut start, mut bytes) = (0, 0);
+    for (i, text) in texts.iter().enumerate() {
+        bytes += text.len() + 64;
+        if bytes >= TASK_BYTES * WAVE {
+            waves.push(&texts[start..=i]);
+            (start, bytes) = (i + 1, 0);
+        }
+    }
+    if start < texts.len() {
+        waves.push(&texts[start..]);
+    }
+    waves
+}

@@ -1,0 +1,253 @@
+//! One text through the stages of tokenizer.json, in order.
+
+use std::cell::RefCell;
+
+use super::{Tokenizer, chars::CharIndex, finish::Finish};
+use crate::{
+    Encoding, Error, Result, Span, TokenId,
+    added_vocabulary::Segment,
+    encoding::{IDS, SPANS, Tokens, WORDS},
+    kernels::{self, Boundaries},
+    models::{Model, bpe::CacheHandle},
+    post_processors::{blanks, without_processor},
+};
+
+/// What is encoded: a text, or words that the caller has already cut.
+#[derive(Clone, Debug)]
+pub enum Input<'t> {
+    /// A text.
+    Text(&'t str),
+    /// Words of a text (`is_pretokenized=True`).
+    Words(Vec<&'t str>),
+}
+
+impl Input<'_> {
+    /// Size in bytes, to share work between threads.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Words(words) => words.iter().map(|word| word.len()).sum(),
+        }
+    }
+}
+
+/// The longest text: spans count bytes in 32 bits.
+pub const MAX_TEXT_BYTES: usize = u32::MAX as usize - 64;
+
+/// Buffers that a thread reuses from text to text.
+#[derive(Default)]
+pub struct Scratch {
+    boundaries: Boundaries,
+    pieces: Vec<Span>,
+    prefixed: String,
+    cache: CacheHandle,
+}
+
+impl Scratch {
+    /// Runs `f` with the buffers of this thread.
+    pub(super) fn with<R>(f: impl FnOnce(&mut Self) -> R) -> R {
+        thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
+        SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
+            Ok(mut scratch) => f(&mut scratch),
+            Err(_) => f(&mut Self::default()),
+        })
+    }
+}
+
+impl Tokenizer {
+    /// Encodes a text or a pair, with everything the reference's `Encoding` has.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] for a text beyond 4 GiB, [`Error::RegexSearch`] when the regex engine gives up on a text.
+    pub fn encode(&self, input: &Input<'_>, pair: Option<&Input<'_>>, add_special_tokens: bool) -> Result<Encoding> {
+        Scratch::with(|scratch| {
+            let encoding = self.encode_input(input, scratch)?;
+            let pair = pair.map(|pair| self.encode_input(pair, scratch)).transpose()?;
+            Ok(match &self.inner.post_processor {
+                Some(processor) => {
+                    processor.process(encoding, pair, add_special_tokens, &|id| self.inner.model.id_to_token(id))
+                }
+                None => without_processor(encoding, pair),
+            })
+        })
+    }
+
+    /// The ids of one text.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn encode_ids(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>> {
+        let Some(Finish { before, after, .. }) = self.finish(add_special_tokens) else {
+            return Ok(self.encode(&Input::Text(text), None, add_special_tokens)?.ids);
+        };
+        let mut out = Tokens::with_capacity(text.len() + before.len() + after.len());
+        out.extend(before.iter().copied());
+        Scratch::with(|scratch| self.encode_text::<IDS>(text, scratch, &mut out))?;
+        out.extend(after.iter().copied());
+        Ok(out.into_ids())
+    }
+
+    /// What the post-processor does to one text, where that is simple.
+    pub(super) fn finish(&self, add_special_tokens: bool) -> Option<&Finish> {
+        self.inner.finish[usize::from(add_special_tokens)].as_ref()
+    }
+
+    /// A text before post-processing.
+    fn encode_input(&self, input: &Input<'_>, scratch: &mut Scratch) -> Result<Encoding> {
+        let mut out = Tokens::with_capacity(input.len());
+        match input {
+            Input::Text(text) => self.encode_text::<WORDS>(text, scratch, &mut out)?,
+            Input::Words(words) => {
+                for (i, word) in words.iter().enumerate() {
+                    let first = out.len();
+                    self.encode_text::<WORDS>(word, scratch, &mut out)?;
+                    out.words[first..].fill(i as u32);
+                }
+            }
+        }
+        let len = out.len();
+        Ok(Encoding {
+            type_ids: vec![0; len],
+            offsets: out.spans.iter().map(|&[start, end]| (start, end)).collect(),
+            words: std::mem::take(&mut out.words),
+            special_tokens_mask: vec![0; len],
+            attention_mask: vec![1; len],
+            token_texts: std::mem::take(&mut out.texts),
+            ids: out.into_ids(),
+            ..Encoding::default()
+        })
+    }
+
+    /// The pipeline: added tokens are cut out and the rest is normalized; what is left goes to pre-tokenizer and model.
+    /// Spans come out in characters.
+    #[inline(always)]
+    pub(super) fn encode_text<const LEVEL: u8>(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        if text.len() > MAX_TEXT_BYTES {
+            return Err(Error::Limit { what: "length of a text in bytes", found: text.len(), limit: MAX_TEXT_BYTES });
+        }
+        let first = out.spans.len();
+        let mut segments = Vec::new();
+        self.segments::<LEVEL>(text, &mut segments)?;
+        for segment in &segments {
+            match segment.token {
+                Some(id) => self.push_added::<LEVEL>(id, segment, out),
+                None => self.encode_segment::<LEVEL>(segment, segment.text.as_ref(), 0, scratch, out)?,
+            }
+        }
+        if LEVEL >= SPANS {
+            to_characters(text, &mut out.spans[first..]);
+        }
+        Ok(())
+    }
+
+    /// Cuts the added tokens out of a text and normalizes the rest.
+    pub(super) fn segments<'t, const LEVEL: u8>(&self, text: &'t str, out: &mut Vec<Segment<'t>>) -> Result<()> {
+        let normalizer = self.inner.normalizer.as_ref();
+        self.added_vocabulary.split(text, normalizer, self.encode_special_tokens, LEVEL >= SPANS, out)
+    }
+
+    pub(super) fn push_added<const LEVEL: u8>(&self, id: TokenId, segment: &Segment<'_>, out: &mut Tokens) {
+        if LEVEL >= SPANS {
+            let blank_ends = blanks(&segment.text) != (0, 0);
+            if blank_ends || self.inner.model.id_to_token(id) != Some(&segment.text) {
+                out.texts.push((out.len() as u32, segment.text.as_ref().into()));
+            }
+        }
+        out.push(id);
+        if LEVEL >= SPANS {
+            out.push_span(segment.original.start, segment.original.end);
+        }
+        if LEVEL >= WORDS {
+            out.push_word(1);
+        }
+    }
+
+    /// Encodes a part of a segment's text that begins at byte `skipped` of it.
+    pub(super) fn encode_segment<const LEVEL: u8>(
+        &self,
+        segment: &Segment<'_>,
+        text: &str,
+        skipped: usize,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let Scratch { boundaries, pieces, prefixed, cache } = scratch;
+        let first = out.spans.len();
+        let prefix = self.inner.splitter.add_prefix_space && skipped == 0 && !text.starts_with(' ');
+        if prefix {
+            prefixed.clear();
+            prefixed.push(' ');
+            prefixed.push_str(text);
+            self.encode_plain::<LEVEL>(prefixed, boundaries, pieces, cache, out)?;
+        } else {
+            self.encode_plain::<LEVEL>(text, boundaries, pieces, cache, out)?;
+        }
+        if LEVEL >= SPANS {
+            to_original(segment, skipped, prefix, &mut out.spans[first..]);
+        }
+        Ok(())
+    }
+
+    /// The hot loop's frame: pieces by a scanner, some hundred at a time, or by the generic splitter.
+    #[inline(always)]
+    fn encode_plain<const LEVEL: u8>(
+        &self,
+        text: &str,
+        boundaries: &mut Boundaries,
+        pieces: &mut Vec<Span>,
+        cache: &mut CacheHandle,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let Model::Bpe(bpe) = &self.inner.model;
+        if let Some(scanner) = self.inner.scanner {
+            let isa = kernels::isa();
+            let mut at = 0;
+            while at < text.len() {
+                let start = at;
+                at = scanner.harvest(isa, text, start, boundaries);
+                bpe.encode_pieces::<LEVEL>(text.as_bytes(), start, boundaries.ends(), cache, out);
+            }
+        } else {
+            self.inner.splitter.split(text, pieces)?;
+            for piece in pieces {
+                bpe.encode_pieces::<LEVEL>(text.as_bytes(), piece.start as usize, &[piece.end], cache, out);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Spans of a segment's text, in bytes, to spans of the input, in bytes.
+fn to_original(segment: &Segment<'_>, skipped: usize, prefix: bool, spans: &mut [[u32; 2]]) {
+    let (skipped, prefix) = (skipped as u32, u32::from(prefix));
+    let base = segment.original.start + skipped;
+    for span in spans {
+        // The prefixed space stands for nothing: a position in it is the start of the text.
+        let [start, end] = span.map(|at| at.saturating_sub(prefix));
+        *span = match &segment.alignments {
+            None => [base + start, base + end],
+            Some(alignments) if start < end => {
+                let (first, last) = (alignments[(skipped + start) as usize], alignments[(skipped + end - 1) as usize]);
+                [first.start, last.end]
+            }
+            Some(alignments) => {
+                let at = alignments.get((skipped + start) as usize).map_or(segment.original.end, |span| span.start);
+                [at, at]
+            }
+        };
+    }
+}
+
+/// Spans of a text in bytes to spans in characters.
+pub(super) fn to_characters(text: &str, spans: &mut [[u32; 2]]) {
+    if let Some(index) = CharIndex::new(text) {
+        for span in spans {
+            *span = index.span(*span);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The pipeline of a tokenizer.json, put together and run.
+
+mod batch;
+mod chars;
+mod decode;
+mod description;
+mod encode;
+mod finish;
+mod stream;
+
+use std::{borrow::Cow, sync::Arc};
+
+pub use batch::Ragged;
+pub use description::Stage;
+pub use encode::{Input, Scratch};
+pub use stream::DecodeStream;
+
+use decode::DecodeTable;
+use finish::Finish;
+
+use crate::{
+    Decoder, Error, PostProcessor, PreTokenizer, Result, TokenId,
+    added_vocabulary::{AddedToken, AddedVocabulary},
+    models::Model,
+    normalizers::Normalizer,
+    pre_tokenizers::{Scanner, Splitter},
+};
+
+/// The components of a tokenizer, as loaded.
+pub struct TokenizerParts {
+    /// `normalizer`
+    pub normalizer: Option<Normalizer>,
+    /// `pre_tokenizer`
+    pub pre_tokenizer: Option<PreTokenizer>,
+    /// `model`
+    pub model: Model,
+    /// `post_processor`
+    pub post_processor: Option<PostProcessor>,
+    /// `decoder`
+    pub decoder: Option<Decoder>,
+    /// `added_tokens`, in order. One without an id is numbered as the reference does when it loads a file: by the model
+    /// where it has the token, else behind the last.
+    pub added_tokens: Vec<(Option<TokenId>, AddedToken)>,
+}
+
+/// A tokenizer: immutable, shared between threads without a lock.
+#[derive(Clone)]
+pub struct Tokenizer {
+    inner: Arc<Inner>,
+    added_vocabulary: AddedVocabulary,
+    decode_table: DecodeTable,
+    /// Special tokens in a text are encoded as any other text.
+    encode_special_tokens: bool,
+}
+
+/// What stays the same when tokens are added.
+struct Inner {
+    normalizer: Option<Normalizer>,
+    pre_tokenizer: Option<PreTokenizer>,
+    splitter: Splitter,
+    /// The scanner, where it is all that the splitter does.
+    scanner: Option<Scanner>,
+    model: Model,
+    post_processor: Option<PostProcessor>,
+    decoder: Option<Decoder>,
+    /// What the post-processor does to one text, without and with special tokens, where that is simple enough to be done
+    /// to plain arrays.
+    finish: [Option<Finish>; 2],
+}
+
+impl Tokenizer {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// [`Error::UnsupportedComponent`] for a pipeline that this version does not run, [`Error::Regex`] for a pattern that
+    /// does not compile.
+    pub fn new(parts: TokenizerParts) -> Result<Self> {
+        let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?;
+        if !splitter.byte_level {
+            return Err(Error::UnsupportedComponent { stage: "pre_tokenizer", name: "BPE without ByteLevel".into() });
+        }
+        let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
+            &parts.added_tokens,
+            parts.model.vocab(),
+            parts.normalizer.as_ref(),
+        )?;
+        let finish = [false, true].map(|add| Finish::new(parts.post_processor.as_ref(), parts.model.vocab(), add));
+        let inner = Inner {
+            scanner: splitter.scanner(),
+            finish,
+            normalizer: parts.normalizer,
+            pre_tokenizer: parts.pre_tokenizer,
+            splitter,
+            model: parts.model,
+            post_processor: parts.post_processor,
+            decoder: parts.decoder,
+        };
+        let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
+        Ok(Self { inner: Arc::new(inner), added_vocabulary, decode_table, encode_special_tokens: false })
+    }
+
+    /// The same tokenizer with more added tokens, and how many of them were new.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] when the ids run out.
+    pub fn with_added_tokens(&self, tokens: &[AddedToken]) -> Result<(Self, usize)> {
+        let inner = &self.inner;
+        let (added_vocabulary, count) =
+            self.added_vocabulary.with_tokens(tokens, inner.model.vocab(), inner.normalizer.as_ref())?;
+        let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
+        Ok((Self { added_vocabulary, decode_table, ..self.clone() }, count))
+    }
+
+    /// The same tokenizer with special tokens in texts encoded as text, or not.
+    #[must_use]
+    pub fn with_encode_special_tokens(&self, encode_special_tokens: bool) -> Self {
+        Self { encode_special_tokens, ..self.clone() }
+    }
+
+    /// Whether special tokens in a text are encoded as text.
+    pub fn encode_special_tokens(&self) -> bool {
+        self.encode_special_tokens
+    }
+
+    /// The tokens added to the model's vocabulary.
+    pub fn added_vocabulary(&self) -> &AddedVocabulary {
+        &self.added_vocabulary
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Model {
+        &self.inner.model
+    }
+
+    /// The normalizer.
+    pub fn normalizer(&self) -> Option<&Normalizer> {
+        self.inner.normalizer.as_ref()
+    }
+
+    /// The pre-tokenizer as configured.
+    pub fn pre_tokenizer(&self) -> Option<&PreTokenizer> {
+        self.inner.pre_tokenizer.as_ref()
+    }
+
+    /// The pre-tokenizer as it runs.
+    pub fn splitter(&self) -> &Splitter {
+        &self.inner.splitter
+    }
+
+    /// The post-processor.
+    pub fn post_processor(&self) -> Option<&PostProcessor> {
+        self.inner.post_processor.as_ref()
+    }
+
+    /// The decoder.
+    pub fn decoder(&self) -> Option<&Decoder> {
+        self.inner.decoder.as_ref()
+    }
+
+    /// The id of a token; added tokens first.
+    pub fn token_to_id(&self, token: &str) -> Option<TokenId> {
+        self.added_vocabulary.token_to_id(token).or_else(|| self.inner.model.token_to_id(token))
+    }
+
+    /// The token of an id; added tokens first.
+    pub fn id_to_token(&self, id: TokenId) -> Option<&str> {
+        self.added_vocabulary.id_to_token(id).or_else(|| self.inner.model.id_to_token(id))
+    }
+
+    /// Number of tokens.
+    pub fn vocab_size(&self, with_added_tokens: bool) -> usize {
+        let model = self.inner.model.vocab();
+        let added = if with_added_tokens {
+            self.added_vocabulary.iter().filter(|(_, token)| model.id(&token.content).is_none()).count()
+        } else {
+            0
+        };
+        model.len() + added
+    }
+
+    /// All tokens with their ids, in no particular order; an added token comes after the model's token of the same name.
+    pub fn vocab(&self, with_added_tokens: bool) -> impl Iterator<Item = (Cow<'_, str>, TokenId)> {
+        let added = self.added_vocabulary.iter().filter(move |_| with_added_tokens);
+        let model = self.inner.model.vocab().iter().map(|(token, id)| (Cow::Borrowed(token), id));
+        model.chain(added.map(|(id, token)| (Cow::Borrowed(token.content.as_str()), id)))
+    }
+
+    /// Number of special tokens that encoding a text or a pair adds.
+    pub fn num_special_tokens_to_add(&self, is_pair: bool) -> usize {
+        self.inner.post_processor.as_ref().map_or(0, |post_processor| post_processor.added_tokens(is_pair))
+    }
+}

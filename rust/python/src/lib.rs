@@ -1,0 +1,34 @@
+//! The Python module `penstock._native`: converts arguments, releases the GIL, calls the core, maps its errors.
+//!
+//! No algorithm lives here. Classes are frozen over immutable core values, so threads share them without a lock.
+
+// PyO3 converts an argument and hands it over by value, whether the function keeps it or not.
+#![allow(clippy::needless_pass_by_value)]
+
+mod added_token;
+mod arrays;
+mod columns;
+mod decode_stream;
+mod encoding;
+mod errors;
+mod inputs;
+mod tokenizer;
+
+/// Compiled part of penstock; use it through the package `penstock`.
+#[pyo3::pymodule(gil_used = false)]
+mod _native {
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::{
+        added_token::AddedToken,
+        decode_stream::DecodeStream,
+        encoding::Encoding,
+        tokenizer::{Tokenizer, tiktoken_encodings},
+    };
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

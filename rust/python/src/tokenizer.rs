@@ -1,0 +1,248 @@
+//! The native half of `penstock.Tokenizer`: one immutable core tokenizer.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use numpy::{PyArray1, PyArray2};
+use penstock::TokenId;
+use penstock::formats::tiktoken::ENCODINGS;
+use penstock::tokenizer;
+use pyo3::exceptions::PyTypeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+
+use crate::added_token::{AddedToken, token_to_add};
+use crate::arrays::{Ids, array, array_of_pairs, id_at, require_known};
+use crate::decode_stream::DecodeStream;
+use crate::encoding::Encoding;
+use crate::errors::{detached, interruptible, to_py};
+use crate::inputs::{Item, Sequence, Texts, text};
+
+/// Values, row offsets and, on request, character offsets of a batch.
+type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, Option<Bound<'py, PyArray2<u32>>>);
+
+/// An immutable tokenizer, shared between threads without a lock.
+#[pyclass(frozen, module = "penstock._native")]
+pub struct Tokenizer(Arc<tokenizer::Tokenizer>);
+
+impl Tokenizer {
+    fn new(core: tokenizer::Tokenizer) -> Self {
+        Self(Arc::new(core))
+    }
+}
+
+#[pymethods]
+impl Tokenizer {
+    #[staticmethod]
+    #[pyo3(signature = (path, /))]
+    fn from_file(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| tokenizer::Tokenizer::from_file(&path)).map(Self::new).map_err(|error| to_py(error, Some(&path)))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (json, /))]
+    fn from_buffer(py: Python<'_>, json: &Bound<'_, PyBytes>) -> PyResult<Self> {
+        let json = json.as_bytes();
+        detached(py, || tokenizer::Tokenizer::from_bytes(json)).map(Self::new)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (json, /))]
+    fn from_str(py: Python<'_>, json: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let json = text(json, None)?;
+        detached(py, || tokenizer::Tokenizer::from_bytes(json.as_bytes())).map(Self::new)
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (path, pattern, special_tokens, /))]
+    fn from_tiktoken(
+        py: Python<'_>,
+        path: PathBuf,
+        pattern: &str,
+        special_tokens: Vec<(String, TokenId)>,
+    ) -> PyResult<Self> {
+        py.detach(|| tokenizer::Tokenizer::from_tiktoken(&path, pattern, &special_tokens))
+            .map(Self::new)
+            .map_err(|error| to_py(error, Some(&path)))
+    }
+
+    #[pyo3(signature = (sequence, pair=None, is_pretokenized=false, add_special_tokens=true))]
+    fn encode(
+        &self,
+        py: Python<'_>,
+        sequence: &Bound<'_, PyAny>,
+        pair: Option<&Bound<'_, PyAny>>,
+        is_pretokenized: bool,
+        add_special_tokens: bool,
+    ) -> PyResult<Encoding> {
+        let sequence = Sequence::new(sequence, is_pretokenized, None)?;
+        let pair = pair.map(|pair| Sequence::new(pair, is_pretokenized, None)).transpose()?;
+        let encoding = detached(py, || {
+            let pair = pair.as_ref().map(Sequence::as_input);
+            self.0.encode(&sequence.as_input(), pair.as_ref(), add_special_tokens)
+        })?;
+        Ok(Encoding::new(encoding, Arc::clone(&self.0)))
+    }
+
+    #[pyo3(signature = (inputs, is_pretokenized=false, add_special_tokens=true))]
+    fn encode_batch(
+        &self,
+        py: Python<'_>,
+        inputs: &Bound<'_, PyAny>,
+        is_pretokenized: bool,
+        add_special_tokens: bool,
+    ) -> PyResult<Vec<Encoding>> {
+        if inputs.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("inputs must be a list of sequences, not a single str"));
+        }
+        let items: Vec<Item> = inputs
+            .try_iter()?
+            .enumerate()
+            .map(|(row, item)| Item::new(&item?, is_pretokenized, row))
+            .collect::<PyResult<_>>()?;
+        let encodings = interruptible(py, |stop| {
+            let inputs: Vec<_> = items.iter().map(Item::as_inputs).collect();
+            self.0.encode_batch(&inputs, add_special_tokens, stop)
+        })?;
+        Ok(encodings.into_iter().map(|encoding| Encoding::new(encoding, Arc::clone(&self.0))).collect())
+    }
+
+    #[pyo3(signature = (text, /, add_special_tokens=true))]
+    fn encode_ids<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        add_special_tokens: bool,
+    ) -> PyResult<Bound<'py, PyArray1<u32>>> {
+        let text = crate::inputs::text(text, None)?;
+        let ids = detached(py, || self.0.encode_ids(&text, add_special_tokens))?;
+        Ok(array(py, ids))
+    }
+
+    #[pyo3(signature = (texts, /, add_special_tokens=true, offsets=false))]
+    fn encode_ragged<'py>(
+        &self,
+        py: Python<'py>,
+        texts: Texts<'py>,
+        add_special_tokens: bool,
+        offsets: bool,
+    ) -> PyResult<RaggedArrays<'py>> {
+        let rows = texts.rows()?;
+        let ragged = interruptible(py, |stop| self.0.encode_ragged(&rows, add_special_tokens, offsets, stop))?;
+        let offsets = ragged.offsets.map(|offsets| array_of_pairs(py, offsets)).transpose()?;
+        Ok((array(py, ragged.values), array(py, ragged.row_offsets), offsets))
+    }
+
+    #[pyo3(signature = (texts, /))]
+    fn count_tokens<'py>(&self, py: Python<'py>, texts: Texts<'py>) -> PyResult<Bound<'py, PyList>> {
+        let rows = texts.rows()?;
+        let counts = interruptible(py, |stop| self.0.count_tokens(&rows, stop))?;
+        PyList::new(py, counts)
+    }
+
+    #[pyo3(signature = (ids, /, skip_special_tokens=true, strict=false))]
+    fn decode(&self, py: Python<'_>, ids: Ids<'_>, skip_special_tokens: bool, strict: bool) -> PyResult<String> {
+        let ids = ids.as_slice();
+        if strict {
+            self.require_tokens(ids)?;
+        }
+        Ok(py.detach(|| self.0.decode(ids, skip_special_tokens)))
+    }
+
+    #[pyo3(signature = (sequences, /, skip_special_tokens=true, strict=false))]
+    fn decode_batch(
+        &self,
+        py: Python<'_>,
+        sequences: &Bound<'_, PyAny>,
+        skip_special_tokens: bool,
+        strict: bool,
+    ) -> PyResult<Vec<String>> {
+        let sequences: Vec<Ids<'_>> =
+            sequences.try_iter()?.map(|ids| ids?.extract::<Ids<'_>>()).collect::<PyResult<_>>()?;
+        let rows: Vec<&[TokenId]> = sequences.iter().map(Ids::as_slice).collect();
+        if strict {
+            rows.iter().try_for_each(|ids| self.require_tokens(ids))?;
+        }
+        Ok(py.detach(|| self.0.decode_batch(&rows, skip_special_tokens)))
+    }
+
+    #[pyo3(signature = (skip_special_tokens=true))]
+    fn decode_stream(&self, skip_special_tokens: bool) -> DecodeStream {
+        DecodeStream::new(Arc::clone(&self.0), skip_special_tokens)
+    }
+
+    fn token_to_id(&self, token: &str) -> Option<TokenId> {
+        self.0.token_to_id(token)
+    }
+
+    fn id_to_token(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<&str>> {
+        Ok(self.0.id_to_token(id_at(id, None)?))
+    }
+
+    #[pyo3(signature = (with_added_tokens=true))]
+    fn get_vocab<'py>(&self, py: Python<'py>, with_added_tokens: bool) -> PyResult<Bound<'py, PyDict>> {
+        let vocab = PyDict::new(py);
+        for (token, id) in self.0.vocab(with_added_tokens) {
+            vocab.set_item(token, id)?;
+        }
+        Ok(vocab)
+    }
+
+    #[pyo3(signature = (with_added_tokens=true))]
+    fn get_vocab_size(&self, with_added_tokens: bool) -> usize {
+        self.0.vocab_size(with_added_tokens)
+    }
+
+    fn get_added_tokens_decoder<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let tokens = PyDict::new(py);
+        for (id, token) in self.0.added_vocabulary().iter() {
+            tokens.set_item(id, AddedToken::from(token.clone()))?;
+        }
+        Ok(tokens)
+    }
+
+    fn num_special_tokens_to_add(&self, is_pair: bool) -> usize {
+        self.0.num_special_tokens_to_add(is_pair)
+    }
+
+    #[getter]
+    fn encode_special_tokens(&self) -> bool {
+        self.0.encode_special_tokens()
+    }
+
+    #[pyo3(signature = (value, /))]
+    fn with_encode_special_tokens(&self, value: bool) -> Self {
+        Self::new(self.0.with_encode_special_tokens(value))
+    }
+
+    #[pyo3(signature = (tokens, /, special=false))]
+    fn with_added_tokens(&self, py: Python<'_>, tokens: &Bound<'_, PyAny>, special: bool) -> PyResult<(Self, usize)> {
+        if tokens.is_instance_of::<PyString>() {
+            return Err(PyTypeError::new_err("tokens must be a list of str or AddedToken, not a single str"));
+        }
+        let tokens = tokens.try_iter()?.map(|token| token_to_add(&token?, special)).collect::<PyResult<Vec<_>>>()?;
+        let (core, added) = detached(py, || self.0.with_added_tokens(&tokens))?;
+        Ok((Self::new(core), added))
+    }
+
+    /// The pipeline's stages: stage, component, and how it runs.
+    fn description(&self) -> Vec<(String, String, String)> {
+        self.0.description().into_iter().map(|part| (part.stage.to_owned(), part.component, part.engine)).collect()
+    }
+}
+
+impl Tokenizer {
+    fn require_tokens(&self, ids: &[TokenId]) -> PyResult<()> {
+        require_known(ids, |id| self.0.id_to_token(id).is_some())
+    }
+}
+
+/// A pattern, and special tokens with their ids.
+type TiktokenEncoding = (&'static str, Vec<(&'static str, TokenId)>);
+
+/// The published tiktoken encodings by name: what their rank files do not hold.
+#[pyfunction]
+pub fn tiktoken_encodings() -> HashMap<&'static str, TiktokenEncoding> {
+    ENCODINGS.iter().map(|known| (known.name, (known.pattern, known.special_tokens.to_vec()))).collect()
+}
