@@ -45,6 +45,13 @@ pub(super) unsafe fn scan_avx2<G: Grammar>(text: &str, from: usize, out: &mut Bo
     unsafe { generic::scan::<Avx2, G>(text, from, out) }
 }
 
+/// # Safety
+/// [`avx2_available`] must hold.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn specialize<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 /// One register of 64 bytes.
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
