@@ -104,8 +104,9 @@ pub fn prefetch<T>(value: &T) {
 
 /// Bit `i` is set when byte `i` starts a character; at most 64 bytes.
 pub fn character_starts(bytes: &[u8]) -> u64 {
-    debug_assert!(bytes.len() <= 64);
     const TOPS: u64 = 0x8080_8080_8080_8080;
+
+    debug_assert!(bytes.len() <= 64);
     let mut mask = 0;
     for (i, chunk) in bytes.chunks(8).enumerate() {
         let mut word = [0x80; 8];
