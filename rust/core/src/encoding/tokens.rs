@@ -30,9 +30,15 @@ impl Tokens {
     /// Ids that may be stored beyond the length.
     const SLACK: usize = 8;
 
-    /// Room for `tokens`.
-    pub fn with_capacity(tokens: usize) -> Self {
-        Self { ids: vec![0; tokens + Self::SLACK], ..Self::default() }
+    /// Room for `tokens` and what `LEVEL` collects about them.
+    pub fn with_capacity<const LEVEL: u8>(tokens: usize) -> Self {
+        let room = |level: u8| if LEVEL >= level { tokens } else { 0 };
+        Self {
+            ids: vec![0; tokens + Self::SLACK],
+            spans: Vec::with_capacity(room(SPANS)),
+            words: Vec::with_capacity(room(WORDS)),
+            ..Self::default()
+        }
     }
 
     /// Makes room for `tokens` more.

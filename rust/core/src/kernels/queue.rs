@@ -6,6 +6,8 @@ use super::x86_64;
 
 /// Lanes of numbers, all of them `u32::MAX` at first.
 pub trait MinQueue {
+    /// Sets all lanes; those that the queue does not have are left out.
+    fn fill(&mut self, values: &[u32; 64]);
     /// Sets one lane.
     fn set(&mut self, lane: usize, value: u32);
     /// The least number.
@@ -44,6 +46,10 @@ struct Array<const N: usize>([u32; N]);
 
 impl<const N: usize> MinQueue for Array<N> {
     #[inline(always)]
+    fn fill(&mut self, values: &[u32; 64]) {
+        self.0.copy_from_slice(&values[..N]);
+    }
+    #[inline(always)]
     fn set(&mut self, lane: usize, value: u32) {
         self.0[lane % N] = value;
     }
@@ -65,11 +71,15 @@ mod tests {
     impl QueueTask for Script<'_> {
         type Output = Vec<u32>;
         fn run<Q: MinQueue>(self, mut queue: Q) -> Vec<u32> {
-            let step = |&(lane, value)| {
+            let mut values = [u32::MAX; 64];
+            values[0] = 7;
+            queue.fill(&values);
+            let mut least = vec![queue.min()];
+            for &(lane, value) in self.0 {
                 queue.set(lane, value);
-                queue.min()
-            };
-            self.0.iter().map(step).collect()
+                least.push(queue.min());
+            }
+            least
         }
     }
 

@@ -45,6 +45,13 @@ pub(super) unsafe fn scan_avx2<G: Grammar>(text: &str, from: usize, out: &mut Bo
     unsafe { generic::scan::<Avx2, G>(text, from, out) }
 }
 
+/// # Safety
+/// [`avx2_available`] must hold.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn specialize<R>(f: impl FnOnce() -> R) -> R {
+    f()
+}
+
 /// One register of 64 bytes.
 #[derive(Clone, Copy)]
 struct Avx512(__m512i);
@@ -242,6 +249,15 @@ impl<const N: usize> Registers<N> {
 }
 
 impl<const N: usize> MinQueue for Registers<N> {
+    #[inline(always)]
+    fn fill(&mut self, values: &[u32; 64]) {
+        let mut i = 0;
+        while i < N {
+            // SAFETY: as in `new`; N is 4 at most, so the load reads sixteen of the 64 values.
+            self.0[i] = unsafe { _mm512_loadu_si512(values[16 * i..16 * i + 16].as_ptr().cast()) };
+            i += 1;
+        }
+    }
     #[inline(always)]
     fn set(&mut self, lane: usize, value: u32) {
         let bit = 1u64 << lane;

@@ -142,6 +142,10 @@ impl Tokenizer {
             row_offsets.extend(done.ends.iter().map(|&end| end as i64));
             let mut tokens = done.tokens;
             let offsets = (LEVEL >= SPANS).then(|| std::mem::take(&mut tokens.spans));
+            let offsets = offsets.map(|mut offsets| {
+                offsets.shrink_to_fit();
+                offsets
+            });
             return Ok(Ragged { values: tokens.into_ids(), row_offsets, offsets });
         }
         let mut ragged = Ragged { row_offsets: vec![0], offsets: (LEVEL >= SPANS).then(Vec::new), ..Ragged::default() };
@@ -164,7 +168,7 @@ impl Tokenizer {
     ) -> Result<Done> {
         let Finish { before, after, .. } = finish;
         let room = |text: &&str| text.len() + before.len() + after.len();
-        let mut tokens = Tokens::with_capacity(texts.iter().map(room).sum());
+        let mut tokens = Tokens::with_capacity::<LEVEL>(texts.iter().map(room).sum());
         let mut ends = Vec::with_capacity(texts.len());
         let mut unasked = 0;
         Scratch::with(|scratch| {
@@ -239,7 +243,7 @@ impl Tokenizer {
                 start = end;
             }
         }
-        let mut tokens = Tokens::with_capacity(text.len() + before.len() + after.len());
+        let mut tokens = Tokens::with_capacity::<LEVEL>(text.len() + before.len() + after.len());
         push_specials::<LEVEL>(before, &mut tokens);
         for wave in parts.chunks(WAVE) {
             for done in threads::map(wave, |part| self.encode_part::<LEVEL>(part)) {
@@ -262,7 +266,7 @@ impl Tokenizer {
     }
 
     fn encode_part<const LEVEL: u8>(&self, part: &Part<'_, '_>) -> Result<Tokens> {
-        let mut tokens = Tokens::with_capacity(part.text.len());
+        let mut tokens = Tokens::with_capacity::<LEVEL>(part.text.len());
         match part.segment.token {
             Some(id) => self.push_added::<LEVEL>(id, part.segment, &mut tokens),
             None => Scratch::with(|scratch| {

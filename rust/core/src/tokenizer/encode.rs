@@ -80,7 +80,7 @@ impl Tokenizer {
         let Some(Finish { before, after, .. }) = self.finish(add_special_tokens) else {
             return Ok(self.encode(&Input::Text(text), None, add_special_tokens)?.ids);
         };
-        let mut out = Tokens::with_capacity(text.len() + before.len() + after.len());
+        let mut out = Tokens::with_capacity::<IDS>(text.len() + before.len() + after.len());
         out.extend(before.iter().copied());
         Scratch::with(|scratch| self.encode_text::<IDS>(text, scratch, &mut out))?;
         out.extend(after.iter().copied());
@@ -94,7 +94,7 @@ impl Tokenizer {
 
     /// A text before post-processing.
     fn encode_input(&self, input: &Input<'_>, scratch: &mut Scratch) -> Result<Encoding> {
-        let mut out = Tokens::with_capacity(input.len());
+        let mut out = Tokens::with_capacity::<WORDS>(input.len());
         match input {
             Input::Text(text) => self.encode_text::<WORDS>(text, scratch, &mut out)?,
             Input::Words(words) => {
@@ -226,6 +226,9 @@ impl Tokenizer {
 fn to_original(segment: &Segment<'_>, skipped: usize, prefix: bool, spans: &mut [[u32; 2]]) {
     let (skipped, prefix) = (skipped as u32, u32::from(prefix));
     let base = segment.original.start + skipped;
+    if base == 0 && prefix == 0 && segment.alignments.is_none() {
+        return;
+    }
     let first_char = segment.text[skipped as usize..].chars().next().map_or(0, |c| c.len_utf8() as u32);
     for span in spans {
         // The prefixed space takes the place of the first character, as when the reference inserts it.
@@ -250,8 +253,10 @@ fn to_original(segment: &Segment<'_>, skipped: usize, prefix: bool, spans: &mut 
 /// Spans of a text in bytes to spans in characters.
 pub(super) fn to_characters(text: &str, spans: &mut [[u32; 2]]) {
     if let Some(index) = CharIndex::new(text) {
-        for span in spans {
-            *span = index.span(*span);
-        }
+        kernels::specialize(kernels::isa(), || {
+            for span in spans {
+                *span = index.span(*span);
+            }
+        });
     }
 }

@@ -141,9 +141,9 @@ impl<const K: usize> Table<K> {
         self.used.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Fuller than this, chains get long.
+    /// Fuller than five eighths, chains get long.
     fn is_full(&self) -> bool {
-        self.used.load(Ordering::Relaxed) * 2 > self.slots()
+        self.used.load(Ordering::Relaxed) * 8 > self.slots() * 5
     }
 
     fn copy_into(&self, other: &Self, hash: impl Fn(&[u64; K]) -> u64) {

@@ -162,13 +162,15 @@ impl QueueTask for Short<'_> {
             before[i & (SHORT - 1)] = (i as u8).wrapping_sub(1);
             after[i & (SHORT - 1)] = i as u8 + 1;
         }
+        let mut lanes = [NONE; SHORT];
         for (i, pair) in piece.windows(2).enumerate() {
             let rank = merger.byte_rank(pair[0], pair[1]);
             if rank != NONE {
-                queue.set(i, rank << 6 | i as u32);
+                lanes[i & (SHORT - 1)] = rank << 6 | i as u32;
                 made[i & (SHORT - 1)] = merger.pairs.result(rank);
             }
         }
+        queue.fill(&lanes);
         loop {
             let best = queue.min();
             if best == NONE {

@@ -1,7 +1,9 @@
 //! The merge table: a pair of neighbours to the rank at which they merge.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use super::Merge;
-use crate::{Error, Result, TokenId};
+use crate::{Error, Result, TokenId, kernels::pages::Pages};
 
 /// No merge.
 pub(super) const NONE: u32 = u32::MAX;
@@ -17,13 +19,15 @@ pub const MAX_MERGES: usize = (1 << RANK_BITS) - 1;
 /// Most pairs that merging asks about do not merge. The filter says so from the second-level cache, where the slots of a
 /// large vocabulary (8 MB for o200k) would have to come from the third.
 pub(super) struct PairTable {
-    slots: Box<[u64]>,
+    /// Complements of `key << 22 | rank`, so that zeroed memory is empty.
+    slots: Pages,
     shift: u32,
     /// A bit for each key's hash.
-    filter: Box<[u64]>,
+    filter: Pages,
     filter_shift: u32,
-    /// Rank to the token it makes.
-    results: Box<[TokenId]>,
+    /// Rank to the token it makes, two to a word.
+    results: Pages,
+    len: usize,
 }
 
 impl PairTable {
@@ -35,32 +39,38 @@ impl PairTable {
         let size = (merges.len() * 4 / 3).next_power_of_two().max(64);
         // Four bits a slot: with the slots half full one pair in eight passes for nothing.
         let bits = size * 4;
-        let mut table = Self {
-            filter: vec![0; bits / 64].into_boxed_slice(),
-            filter_shift: 64 - bits.trailing_zeros(),
-            slots: vec![u64::MAX; size].into_boxed_slice(),
+        let table = Self {
+            slots: Pages::zeroed(size),
             shift: 64 - size.trailing_zeros(),
-            results: merges.iter().map(|merge| merge.result).collect(),
+            filter: Pages::zeroed(bits / 64),
+            filter_shift: 64 - bits.trailing_zeros(),
+            results: Pages::zeroed(merges.len().div_ceil(2)),
+            len: merges.len(),
         };
+        let set = |word: &AtomicU64, bits: u64| word.store(word.load(Relaxed) | bits, Relaxed);
         for (rank, merge) in merges.iter().enumerate() {
             let key = key(merge.left, merge.right);
-            let slot = table.find(key, hash(key));
-            table.slots[slot] = key << RANK_BITS | rank as u64;
+            let (slot, _) = table.find(key, hash(key));
+            table.slots[slot].store(!(key << RANK_BITS | rank as u64), Relaxed);
             let bit = hash(key) >> table.filter_shift;
-            table.filter[bit as usize / 64] |= 1 << (bit % 64);
+            set(&table.filter[bit as usize / 64], 1 << (bit % 64));
+            set(&table.results[rank / 2], u64::from(merge.result) << (32 * (rank % 2)));
         }
         Ok(table)
     }
 
-    /// The slot that holds `key`, or the empty one where it would go.
+    /// The slot that holds `key`, or the empty one where it would go, and what it holds.
     #[inline(always)]
-    fn find(&self, key: u64, hash: u64) -> usize {
+    fn find(&self, key: u64, hash: u64) -> (usize, u64) {
         let mask = self.slots.len() - 1;
         let mut at = (hash >> self.shift) as usize & mask;
-        while self.slots[at] != u64::MAX && self.slots[at] >> RANK_BITS != key {
+        loop {
+            let slot = !self.slots[at].load(Relaxed);
+            if slot >> RANK_BITS == key || slot == u64::MAX {
+                return (at, slot);
+            }
             at = (at + 1) & mask;
         }
-        at
     }
 
     /// The rank at which `left` and `right` merge, or [`NONE`].
@@ -69,22 +79,22 @@ impl PairTable {
         let key = key(left, right);
         let hash = hash(key);
         let bit = hash >> self.filter_shift;
-        if self.filter[bit as usize / 64] >> (bit % 64) & 1 == 0 {
+        if self.filter[bit as usize / 64].load(Relaxed) >> (bit % 64) & 1 == 0 {
             return NONE;
         }
-        let slot = self.slots[self.find(key, hash)];
+        let (_, slot) = self.find(key, hash);
         if slot == u64::MAX { NONE } else { slot as u32 & MAX_MERGES as u32 }
     }
 
     /// The token that the merge of this rank makes.
     #[inline(always)]
     pub(super) fn result(&self, rank: u32) -> TokenId {
-        self.results[rank as usize]
+        (self.results[rank as usize / 2].load(Relaxed) >> (32 * (rank % 2))) as TokenId
     }
 
     /// Number of merges.
     pub(super) fn len(&self) -> usize {
-        self.results.len()
+        self.len
     }
 }
 
