@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,9 +44,9 @@ class Pair:
     """One tokenizer.json, loaded by us and by the reference."""
 
     name: str
-    ours: penstock.Tokenizer
-    reference: tokenizers.Tokenizer
-    specials: list[str]
+    ours: penstock.Tokenizer = field(repr=False)
+    reference: tokenizers.Tokenizer = field(repr=False)
+    specials: list[str] = field(repr=False)
 
     @classmethod
     def load(cls, name: str, text: str) -> Pair:
@@ -55,6 +55,13 @@ class Pair:
         return cls(
             name, penstock.Tokenizer.from_str(text), tokenizers.Tokenizer.from_str(text), specials
         )
+
+
+class SmallJson(dict[str, Json]):
+    """Contents of tokenizer.json files by family, with a repr that fits into a failure report."""
+
+    def __repr__(self) -> str:
+        return f"SmallJson({', '.join(self)})"
 
 
 def fixtures_root() -> Path | None:
@@ -114,9 +121,9 @@ def fixtures() -> Path:
 
 
 @pytest.fixture(scope="session")
-def small_json() -> dict[str, Json]:
+def small_json() -> SmallJson:
     """The tokenizer.json of every small family."""
-    return {name: small_tokenizer(family) for name, family in FAMILIES.items()}
+    return SmallJson((name, small_tokenizer(family)) for name, family in FAMILIES.items())
 
 
 @pytest.fixture(scope="session", params=FAMILIES)

@@ -44,7 +44,8 @@ impl Encoding {
         let tokens = self.encoding.ids.iter().enumerate().map(|(index, &id)| {
             match matched.next_if(|(at, _)| *at as usize == index) {
                 Some((_, text)) => text,
-                None => self.tokenizer.id_to_token(id).unwrap_or_default(),
+                // The model's own string: the added vocabulary may know the id by a normalized one.
+                None => self.tokenizer.model().id_to_token(id).unwrap_or_default(),
             }
         });
         PyList::new(py, tokens)

@@ -229,9 +229,13 @@ fn to_original(segment: &Segment<'_>, skipped: usize, prefix: bool, spans: &mut 
     if base == 0 && prefix == 0 && segment.alignments.is_none() {
         return;
     }
+    let first_char = segment.text[skipped as usize..].chars().next().map_or(0, |c| c.len_utf8() as u32);
     for span in spans {
-        // The prefixed space stands for nothing: a position in it is the start of the text.
-        let [start, end] = span.map(|at| at.saturating_sub(prefix));
+        // The prefixed space takes the place of the first character, as when the reference inserts it.
+        let [start, end] = match *span {
+            [0, 1] if prefix == 1 => [0, first_char],
+            other => other.map(|at| at.saturating_sub(prefix)),
+        };
         *span = match &segment.alignments {
             None => [base + start, base + end],
             Some(alignments) if start < end => {
