@@ -87,12 +87,18 @@ impl Tokens {
         (&self.ids[start..self.len], &mut self.spans[start..])
     }
 
-    /// Stores four ids and keeps `count` of them; room must be reserved.
+    /// Stores four ids from index `at` on, in reserved room; [`Tokens::set_len`] says how many of them count.
     #[inline(always)]
-    pub fn push_lanes(&mut self, lanes: [TokenId; 4], count: usize) {
-        let room: &mut [TokenId; 4] = (&mut self.ids[self.len..self.len + 4]).try_into().expect("four lanes");
+    pub fn store_lanes(&mut self, at: usize, lanes: [TokenId; 4]) {
+        let room: &mut [TokenId; 4] = (&mut self.ids[at..at + 4]).try_into().expect("four lanes");
         *room = lanes;
-        self.len += count;
+    }
+
+    /// Declares that `len` tokens are stored.
+    #[inline(always)]
+    pub fn set_len(&mut self, len: usize) {
+        debug_assert!(len <= self.ids.len());
+        self.len = len;
     }
 
     /// Appends one id.

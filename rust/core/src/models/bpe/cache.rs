@@ -162,46 +162,65 @@ impl<const K: usize> Table<K> {
     }
 }
 
+/// Sizes of the parts of one generation: slots of the three tables, words of the spill area.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Sizes {
+    short: usize,
+    medium: usize,
+    long: usize,
+    spill: usize,
+}
+
+impl Sizes {
+    /// The first generation: under 1.5 MB, which short jobs never outgrow.
+    const FIRST: Self = Self { short: 1 << 14, medium: 1 << 12, long: 1 << 10, spill: 1 << 14 };
+
+    fn bytes(self) -> usize {
+        8 * (self.short * 4 + self.medium * 8 + self.long * 18 + self.spill)
+    }
+}
+
 /// One generation of the cache.
 pub(super) struct Tables {
     pub(super) short: Table<2>,
     pub(super) medium: Table<6>,
     pub(super) long: Table<16>,
-    /// Ids of pieces with more than four tokens, one a word.
+    /// Ids of pieces with more than four tokens, [`PACKED`] to a word.
     spill: Pages,
     spilled: AtomicUsize,
-    /// Bumped by the tables' successor; compared by readers through [`WordCache`].
+    /// Tells a reader through [`WordCache`] whether these are still the current ones.
     generation: u64,
 }
 
+/// Ids in a word of the spill area, 21 bits each.
+const PACKED: usize = 3;
+const PACKED_BITS: u32 = 21;
+
 impl Tables {
-    fn new([short, medium, long]: [usize; 3], generation: u64) -> Self {
-        let spill = Pages::zeroed(Self::spill_words([short, medium, long]));
+    fn new(sizes: Sizes, generation: u64) -> Self {
         Self {
-            short: Table::new(short),
-            medium: Table::new(medium),
-            long: Table::new(long),
-            spill,
+            short: Table::new(sizes.short),
+            medium: Table::new(sizes.medium),
+            long: Table::new(sizes.long),
+            spill: Pages::zeroed(sizes.spill),
             spilled: AtomicUsize::new(0),
             generation,
         }
     }
 
-    /// Room for spilled ids: most long pieces have more than four, and most others have not.
-    fn spill_words([short, medium, long]: [usize; 3]) -> usize {
-        short / 2 + medium * 4 + long * 8
-    }
-
-    fn bytes(slots: [usize; 3]) -> usize {
-        let [short, medium, long] = slots;
-        8 * (short * 4 + medium * 8 + long * 18 + Self::spill_words(slots))
+    /// The sizes that a successor should have: parts that are full grow by `factor`.
+    fn grown(&self, factor: usize) -> Sizes {
+        let grow = |full: bool, size: usize| if full { size * factor } else { size };
+        Sizes {
+            short: grow(self.short.is_full(), self.short.slots()),
+            medium: grow(self.medium.is_full(), self.medium.slots()),
+            long: grow(self.long.is_full(), self.long.slots()),
+            spill: grow(self.spilled.load(Ordering::Relaxed) > self.spill.len(), self.spill.len()),
+        }
     }
 
     fn is_full(&self) -> bool {
-        self.short.is_full()
-            || self.medium.is_full()
-            || self.long.is_full()
-            || self.spilled.load(Ordering::Relaxed) > self.spill.len()
+        self.grown(2) != self.grown(1)
     }
 
     /// Appends the ids of a value, wherever they lie.
@@ -210,7 +229,14 @@ impl Tables {
             out.extend(lanes.into_iter().take(count));
         } else {
             let (offset, count) = value.spill();
-            out.extend(self.spill[offset..offset + count].iter().map(|id| id.load(Ordering::Relaxed) as TokenId));
+            out.reserve(count + PACKED);
+            for word in &self.spill[offset..offset + count.div_ceil(PACKED)] {
+                let word = word.load(Ordering::Relaxed);
+                let id = |i: u32| (word >> (i * PACKED_BITS)) as TokenId & ((1 << PACKED_BITS) - 1);
+                out.store_lanes(out.len(), [id(0), id(1), id(2), 0]);
+                out.set_len(out.len() + PACKED);
+            }
+            out.set_len(out.len() - (count.next_multiple_of(PACKED) - count));
         }
     }
 
@@ -218,10 +244,12 @@ impl Tables {
         if ids.len() <= INLINE {
             return Some(Value::inline(ids));
         }
-        let offset = self.spilled.fetch_add(ids.len(), Ordering::Relaxed);
-        let room = self.spill.get(offset..offset + ids.len())?;
-        for (to, &id) in room.iter().zip(ids) {
-            to.store(u64::from(id), Ordering::Relaxed);
+        let words = ids.len().div_ceil(PACKED);
+        let offset = self.spilled.fetch_add(words, Ordering::Relaxed);
+        let room = self.spill.get(offset..offset + words)?;
+        for (to, ids) in room.iter().zip(ids.chunks(PACKED)) {
+            let word = ids.iter().rev().fold(0, |word, &id| word << PACKED_BITS | u64::from(id));
+            to.store(word, Ordering::Relaxed);
         }
         Some(Value::spilled(offset, ids.len()))
     }
@@ -246,11 +274,8 @@ pub(super) struct WordCache {
 pub struct CacheHandle(Option<(u64, Arc<Tables>)>);
 
 impl WordCache {
-    /// Slots of the first tables: 0.5, 0.25 and 0.1 MB, which short jobs never outgrow and a second-level cache holds.
-    const FIRST: [usize; 3] = [1 << 14, 1 << 12, 1 << 10];
-
     pub(super) fn new(max_bytes: usize) -> Self {
-        let tables = Tables::new(Self::FIRST, 0);
+        let tables = Tables::new(Sizes::FIRST, 0);
         Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
     }
 
@@ -271,7 +296,7 @@ impl WordCache {
             }
             std::thread::yield_now();
         }
-        Arc::new(Tables::new(Self::FIRST, u64::MAX))
+        Arc::new(Tables::new(Sizes::FIRST, u64::MAX))
     }
 
     /// Replaces full tables: by larger ones with the same entries, or by empty ones once the bound is reached.
@@ -283,20 +308,13 @@ impl WordCache {
         if current.generation != tables.generation {
             return;
         }
-        let spilled = tables.spilled.load(Ordering::Relaxed) > tables.spill.len();
-        let grow = |full: bool, slots: usize| if full { slots * 4 } else { slots };
-        let short = grow(tables.short.is_full() || spilled, tables.short.slots());
-        let medium = grow(tables.medium.is_full() || spilled, tables.medium.slots());
-        let long = grow(tables.long.is_full() || spilled, tables.long.slots());
-        let next = if Tables::bytes([short, medium, long]) <= self.max_bytes {
-            let next = Tables::new([short, medium, long], tables.generation + 1);
+        let room = [4, 2].into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
+        let next = Tables::new(room.unwrap_or(tables.grown(1)), tables.generation + 1);
+        if room.is_some() {
             tables.short.copy_into(&next.short, hash_short);
             tables.medium.copy_into(&next.medium, hash_medium);
             tables.long.copy_into(&next.long, hash_long);
-            next
-        } else {
-            Tables::new([tables.short.slots(), tables.medium.slots(), tables.long.slots()], tables.generation + 1)
-        };
+        }
         self.generation.store(next.generation, Ordering::Release);
         *current = Arc::new(next);
     }

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
 use cache::{
-    INLINE, LONG_PIECE, MEDIUM_PIECE, SHORT_PIECE, Table, Tables, WordCache, hash_long, hash_medium, hash_short,
+    LONG_PIECE, MEDIUM_PIECE, SHORT_PIECE, Table, Tables, Value, WordCache, hash_long, hash_medium, hash_short,
 };
 use merge::{Merger, merge_symbols};
 pub use pairs::MAX_MERGES;
@@ -182,6 +182,8 @@ impl Bpe {
             *slot = Slot::find(text, next as usize, (end - next) as usize, tables);
             next = end;
         }
+        // The number of tokens stays in a register: read back from memory it would bind each piece to the one before.
+        let mut len = out.len();
         let mut from = start as u32;
         for (i, &end) in ends.iter().enumerate() {
             let slot = ring[i % AHEAD];
@@ -189,53 +191,30 @@ impl Bpe {
                 ring[i % AHEAD] = Slot::find(text, next as usize, (later - next) as usize, tables);
                 next = later;
             }
-            self.encode_piece::<LEVEL>(text, from, end, &slot, tables, out);
+            let value = slot.get(text, from as usize, (end - from) as usize, tables);
+            if let Some((lanes, count)) = value.and_then(Value::lanes) {
+                // Four lanes whatever the count, so that there is no branch on it.
+                out.store_lanes(len, lanes);
+                len += count;
+                if LEVEL > 0 {
+                    if count == 1 {
+                        out.push_span(from, end);
+                    } else {
+                        self.push_spans(&lanes[..count], from, out);
+                    }
+                }
+                if LEVEL > 1 {
+                    out.push_word(count);
+                }
+            } else {
+                out.set_len(len);
+                self.encode_rare::<LEVEL>(text, from, end, value, tables, out);
+                len = out.len();
+            }
             from = end;
         }
+        out.set_len(len);
         self.cache.grow_if_full(tables);
-    }
-
-    #[inline(always)]
-    fn encode_piece<const LEVEL: u8>(
-        &self,
-        text: &[u8],
-        from: u32,
-        end: u32,
-        slot: &Slot,
-        tables: &Tables,
-        out: &mut Tokens,
-    ) {
-        let (start, len) = (from as usize, (end - from) as usize);
-        if len <= SHORT_PIECE {
-            if let Some((lanes, count)) = tables.short.get(&slot.key, slot.home).and_then(cache::Value::lanes) {
-                self.emit::<LEVEL>(lanes, count, from, end, out);
-                return;
-            }
-        } else if len <= MEDIUM_PIECE {
-            let key = long_key(&text[start..end as usize]);
-            let home = tables.medium.home(hash_medium(&key));
-            if let Some((lanes, count)) = tables.medium.get(&key, home).and_then(cache::Value::lanes) {
-                self.emit::<LEVEL>(lanes, count, from, end, out);
-                return;
-            }
-        }
-        self.encode_rare::<LEVEL>(text, from, end, tables, out);
-    }
-
-    /// Stores the four lanes whatever the count, so that there is no branch on it.
-    #[inline(always)]
-    fn emit<const LEVEL: u8>(&self, lanes: [TokenId; INLINE], count: usize, from: u32, end: u32, out: &mut Tokens) {
-        out.push_lanes(lanes, count);
-        if LEVEL > 0 {
-            if count == 1 {
-                out.push_span(from, end);
-            } else {
-                self.push_spans(&lanes[..count], from, out);
-            }
-        }
-        if LEVEL > 1 {
-            out.push_word(count);
-        }
     }
 
     #[inline(always)]
@@ -248,21 +227,36 @@ impl Bpe {
         }
     }
 
-    /// A piece with many tokens, one that is too long for the cache, or one that the cache has not met.
+    /// A piece with many tokens (`value` says where they are), one that is too long for the cache, or one that it has not
+    /// met.
     #[cold]
     #[inline(never)]
-    fn encode_rare<const LEVEL: u8>(&self, text: &[u8], from: u32, end: u32, tables: &Tables, out: &mut Tokens) {
+    fn encode_rare<const LEVEL: u8>(
+        &self,
+        text: &[u8],
+        from: u32,
+        end: u32,
+        value: Option<Value>,
+        tables: &Tables,
+        out: &mut Tokens,
+    ) {
         let piece = &text[from as usize..end as usize];
         let before = out.len();
-        if piece.len() <= SHORT_PIECE {
+        if let Some(value) = value {
+            tables.extend(value, out);
+        } else if piece.len() <= SHORT_PIECE {
             let key = short_key(text, from as usize, piece.len());
-            self.encode_cached(piece, &tables.short, &key, hash_short(&key), tables, out);
+            self.encode_new(piece, &tables.short, &key, hash_short(&key), tables, out);
         } else if piece.len() <= MEDIUM_PIECE {
             let key = long_key(piece);
-            self.encode_cached(piece, &tables.medium, &key, hash_medium(&key), tables, out);
+            self.encode_new(piece, &tables.medium, &key, hash_medium(&key), tables, out);
         } else if piece.len() <= LONG_PIECE {
             let key = long_key(piece);
-            self.encode_cached(piece, &tables.long, &key, hash_long(&key), tables, out);
+            let hash = hash_long(&key);
+            match tables.long.get(&key, tables.long.home(hash)) {
+                Some(value) => tables.extend(value, out),
+                None => self.encode_new(piece, &tables.long, &key, hash, tables, out),
+            }
         } else {
             self.merge_into(piece, out);
         }
@@ -281,7 +275,7 @@ impl Bpe {
     }
 
     /// Appends the ids of one piece, which the cache knows afterwards.
-    fn encode_cached<const K: usize>(
+    fn encode_new<const K: usize>(
         &self,
         piece: &[u8],
         table: &Table<K>,
@@ -290,13 +284,9 @@ impl Bpe {
         tables: &Tables,
         out: &mut Tokens,
     ) {
-        if let Some(value) = table.get(key, table.home(hash)) {
-            tables.extend(value, out);
-        } else {
-            let before = out.len();
-            self.merge_into(piece, out);
-            tables.insert(table, key, hash, out.from(before));
-        }
+        let before = out.len();
+        self.merge_into(piece, out);
+        tables.insert(table, key, hash, out.from(before));
     }
 
     /// Appends the ids of one piece, without the cache.
@@ -420,6 +410,19 @@ impl Slot {
         let home = tables.short.home(hash_short(&key));
         tables.short.prefetch(home);
         Self { key, home }
+    }
+
+    /// What the cache knows of the piece; long pieces are not asked about here.
+    #[inline(always)]
+    fn get(&self, text: &[u8], start: usize, len: usize, tables: &Tables) -> Option<Value> {
+        if len <= SHORT_PIECE {
+            tables.short.get(&self.key, self.home)
+        } else if len <= MEDIUM_PIECE {
+            let key = long_key(&text[start..start + len]);
+            tables.medium.get(&key, tables.medium.home(hash_medium(&key)))
+        } else {
+            None
+        }
     }
 }
 
