@@ -106,6 +106,8 @@ pub struct Splitter {
     /// The vocabulary spells bytes as [`BYTE_CHARS`](crate::unicode::byte_chars::BYTE_CHARS).
     pub byte_level: bool,
     steps: Vec<Step>,
+    /// What runs on each piece of these steps as on a text of its own: a `ByteLevel` that puts a space before every piece.
+    pub each: Option<Box<Splitter>>,
 }
 
 /// One pass over the pieces.
@@ -124,8 +126,7 @@ impl Splitter {
     /// # Errors
     ///
     /// [`Error::Regex`] for a pattern that does not compile. [`Error::UnsupportedComponent`] for a `ByteLevel` that is not
-    /// the last step, since what follows it would have to match spelled bytes, and for one with `add_prefix_space` behind
-    /// other steps, since the reference then puts a space before every piece.
+    /// the last step, since what follows it would have to match spelled bytes.
     pub fn compile(pre_tokenizer: Option<&PreTokenizer>) -> Result<Self> {
         let mut leaves = Vec::new();
         if let Some(pre_tokenizer) = pre_tokenizer {
@@ -136,8 +137,13 @@ impl Splitter {
             _ => None,
         };
         let add_prefix_space = byte_level.is_some_and(|byte_level| byte_level.add_prefix_space);
-        if add_prefix_space && leaves.len() > 1 {
-            return Err(unsupported("ByteLevel with add_prefix_space after another pre-tokenizer"));
+        if add_prefix_space
+            && let [before @ .., last] = leaves.as_slice()
+            && !before.is_empty()
+        {
+            let before = PreTokenizer::Sequence(before.iter().map(|&leaf| leaf.clone()).collect());
+            let each = Some(Box::new(Self::compile(Some(last))?));
+            return Ok(Self { byte_level: true, each, ..Self::compile(Some(&before))? });
         }
 
         let mut steps = Vec::new();
@@ -162,13 +168,13 @@ impl Splitter {
                 PreTokenizer::Sequence(_) => unreachable!("sequences were flattened"),
             });
         }
-        Ok(Self { add_prefix_space, byte_level: byte_level.is_some(), steps })
+        Ok(Self { add_prefix_space, byte_level: byte_level.is_some(), steps, each: None })
     }
 
     /// The scanner, if it is all there is to do.
     pub fn scanner(&self) -> Option<Scanner> {
         match self.steps.as_slice() {
-            [Step::Scanner(scanner)] => Some(*scanner),
+            [Step::Scanner(scanner)] if self.each.is_none() => Some(*scanner),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use crate::{
     kernels::{self, Boundaries},
     models::{Model, bpe::CacheHandle},
     post_processors::{blanks, without_processor},
+    pre_tokenizers::Splitter,
 };
 
 /// What is encoded: a text, or words that the caller has already cut.
@@ -176,16 +177,41 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
+        let splitter = &self.inner.splitter;
+        let Some(each) = &splitter.each else {
+            let prefix = splitter.add_prefix_space && skipped == 0 && !text.starts_with(' ');
+            return self.encode_run::<LEVEL>(splitter, segment, text, skipped, prefix, scratch, out);
+        };
+        let mut pieces = Vec::new();
+        splitter.split(text, &mut pieces)?;
+        for piece in pieces {
+            let (text, skipped) = (&text[piece.range()], skipped + piece.start as usize);
+            self.encode_run::<LEVEL>(each, segment, text, skipped, !text.starts_with(' '), scratch, out)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Self::encode_segment`], by one splitter, with a space in front if `prefix`.
+    #[expect(clippy::too_many_arguments, reason = "the state of one text on its way")]
+    fn encode_run<const LEVEL: u8>(
+        &self,
+        splitter: &Splitter,
+        segment: &Segment<'_>,
+        text: &str,
+        skipped: usize,
+        prefix: bool,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
         let Scratch { boundaries, pieces, prefixed, cache } = scratch;
         let first = out.spans.len();
-        let prefix = self.inner.splitter.add_prefix_space && skipped == 0 && !text.starts_with(' ');
         if prefix {
             prefixed.clear();
             prefixed.push(' ');
             prefixed.push_str(text);
-            self.encode_plain::<LEVEL>(prefixed, boundaries, pieces, cache, out)?;
+            self.encode_plain::<LEVEL>(splitter, prefixed, boundaries, pieces, cache, out)?;
         } else {
-            self.encode_plain::<LEVEL>(text, boundaries, pieces, cache, out)?;
+            self.encode_plain::<LEVEL>(splitter, text, boundaries, pieces, cache, out)?;
         }
         if LEVEL >= SPANS {
             to_original(segment, skipped, prefix, &mut out.spans[first..]);
@@ -197,6 +223,7 @@ impl Tokenizer {
     #[inline(always)]
     fn encode_plain<const LEVEL: u8>(
         &self,
+        splitter: &Splitter,
         text: &str,
         boundaries: &mut Boundaries,
         pieces: &mut Vec<Span>,
@@ -204,7 +231,7 @@ impl Tokenizer {
         out: &mut Tokens,
     ) -> Result<()> {
         let Model::Bpe(bpe) = &self.inner.model;
-        if let Some(scanner) = self.inner.scanner {
+        if let Some(scanner) = splitter.scanner() {
             let isa = kernels::isa();
             let mut at = 0;
             while at < text.len() {
@@ -213,7 +240,7 @@ impl Tokenizer {
                 bpe.encode_pieces::<LEVEL>(text.as_bytes(), start, boundaries.ends(), cache, out);
             }
         } else {
-            self.inner.splitter.split(text, pieces)?;
+            splitter.split(text, pieces)?;
             for piece in pieces {
                 bpe.encode_pieces::<LEVEL>(text.as_bytes(), piece.start as usize, &[piece.end], cache, out);
             }
