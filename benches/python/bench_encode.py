@@ -389,7 +389,7 @@ def write(path: Path | None, results: list[Row]) -> None:
     if path is None:
         return
     commit = subprocess.run(
-        ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ["git", "-C", str(HERE), "describe", "--always", "--dirty"], capture_output=True, text=True
     ).stdout.strip()
     document = {
         "machine": {
@@ -404,6 +404,7 @@ def write(path: Path | None, results: list[Row]) -> None:
         "versions": {row["peer"]: row["version"] for row in results if "version" in row},
         "results": results,
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)
