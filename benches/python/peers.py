@@ -59,7 +59,11 @@ class Peer:
         """Ids of what `batch` returned."""
         return [self.ids_of_one(each) for each in result]
 
-    def decode(self, ids: list[int]) -> str:
+    def ids_to_decode(self, ids: list[int]) -> Ids:
+        """Ids in the form that the peer's encode returns and its decode likes best; untimed."""
+        return ids
+
+    def decode(self, ids: Ids) -> str:
         """Text of ids."""
         raise UnableError("has no decode")
 
@@ -83,10 +87,11 @@ class Penstock(Peer):
     def ids_of_batch(self, result: Any) -> list[Ids]:
         return rows(result.values, result.row_offsets)
 
-    def decode(self, ids: list[int]) -> str:
-        return str(
-            self.tokenizer.decode(np.asarray(ids, dtype=np.uint32), skip_special_tokens=False)
-        )
+    def ids_to_decode(self, ids: list[int]) -> Ids:
+        return np.asarray(ids, dtype=np.uint32)
+
+    def decode(self, ids: Ids) -> str:
+        return str(self.tokenizer.decode(ids, skip_special_tokens=False))
 
 
 class PenstockOffsets(Penstock):
@@ -143,7 +148,7 @@ class Tokenizers(Peer):
     def ids_of_one(self, result: Any) -> Ids:
         return result.ids
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Ids) -> str:
         return str(self.tokenizer.decode(ids, skip_special_tokens=False))
 
 
@@ -198,7 +203,7 @@ class Gigatoken(Peer):
     def ids_of_batch(self, result: Any) -> list[Ids]:
         return list(result.to_list())
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Ids) -> str:
         return str(self.tokenizer.decode(ids).decode("utf-8", "replace"))
 
 
@@ -224,7 +229,7 @@ class Fastokens(Peer):
     def ids_of_batch(self, result: Any) -> list[Ids]:
         return rows(np.frombuffer(result[0], np.uint32), np.frombuffer(result[1], np.uint64))
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Ids) -> str:
         return str(self.tokenizer.decode(ids))
 
 
@@ -260,7 +265,7 @@ class Quicktok(Peer):
     def ids_of_batch(self, result: Any) -> list[Ids]:
         return rows(*result)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Ids) -> str:
         return str(self.tokenizer.decode(ids))
 
 
@@ -286,7 +291,7 @@ class Tiktoken(Peer):
             texts = [unicodedata.normalize("NFC", text) for text in texts]
         return self.tokenizer.encode_ordinary_batch(list(texts), num_threads=self.threads)
 
-    def decode(self, ids: list[int]) -> str:
+    def decode(self, ids: Ids) -> str:
         return str(self.tokenizer.decode(ids))
 
 

@@ -81,7 +81,7 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
     let config = read(bytes)?;
     let added_tokens = numbered(&config.vocab, special_tokens)?;
     let pre_tokenizer = json!({"type": "Sequence", "pretokenizers": [
-        {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": false},
+        {"type": "Split", "pattern": {"Regex": atomic_intervals(pattern)}, "behavior": "Isolated", "invert": false},
         {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false},
     ]});
     let byte_level = ByteLevel { add_prefix_space: true, trim_offsets: false, use_regex: true };
@@ -93,6 +93,75 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
         decoder: Some(Decoder::ByteLevel),
         added_tokens,
     })
+}
+
+/// A pattern in tiktoken's dialect for an engine with Ruby's: there `{1,3}+` is no possessive interval but a repeated one,
+/// so `X{1,3}+` becomes `(?>X{1,3})`. What else tiktoken's own patterns use means the same in both.
+fn atomic_intervals(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len() + 16);
+    // Where the last atom and the groups around it begin in `out`.
+    let (mut atom, mut groups) = (0, Vec::new());
+    let mut rest = pattern;
+    while let Some(first) = rest.chars().next() {
+        let interval = interval_len(rest);
+        let len = match first {
+            '\\' => escape_len(rest),
+            '[' => class_len(rest),
+            _ if interval > 0 => interval,
+            other => other.len_utf8(),
+        };
+        match first {
+            '(' => groups.push(out.len()),
+            ')' => atom = groups.pop().unwrap_or(atom),
+            '*' | '+' | '?' => {}
+            _ if interval > 0 => {}
+            _ => atom = out.len(),
+        }
+        out.push_str(&rest[..len]);
+        rest = &rest[len..];
+        if interval > 0 && rest.starts_with('+') {
+            out.insert_str(atom, "(?>");
+            out.push(')');
+            rest = &rest[1..];
+        }
+    }
+    out
+}
+
+/// Length of the `{1,3}` that the pattern begins with, or 0.
+fn interval_len(pattern: &str) -> usize {
+    let Some((inside, _)) = pattern.strip_prefix('{').and_then(|inside| inside.split_once('}')) else { return 0 };
+    let is_interval =
+        inside.starts_with(|c: char| c.is_ascii_digit()) && !inside.contains(|c| !matches!(c, '0'..='9' | ','));
+    if is_interval { inside.len() + 2 } else { 0 }
+}
+
+/// Length of the escape that the pattern begins with: `\n`, `\p{Lu}`, `\x{2028}`.
+fn escape_len(pattern: &str) -> usize {
+    let mut chars = pattern.char_indices().skip(1);
+    let Some((at, kind)) = chars.next() else { return pattern.len() };
+    let end = at + kind.len_utf8();
+    if matches!(kind, 'p' | 'P' | 'x' | 'u') && pattern[end..].starts_with('{') {
+        return pattern[end..].find('}').map_or(pattern.len(), |close| end + close + 1);
+    }
+    end
+}
+
+/// Length of the class that the pattern begins with, classes within it included.
+fn class_len(pattern: &str) -> usize {
+    let (mut at, mut depth) = (0, 0);
+    while let Some(c) = pattern[at..].chars().next() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        at += if c == '\\' { escape_len(&pattern[at..]) } else { c.len_utf8() };
+        if depth == 0 {
+            break;
+        }
+    }
+    at
 }
 
 fn read(bytes: &[u8]) -> Result<BpeConfig> {
@@ -224,6 +293,23 @@ mod tests {
             [(97, 97, 256), (32, 97, 257), (97, 256, 258), (256, 97, 258), (32, 256, 259), (257, 97, 259)]
         );
         assert!(config.ignore_merges);
+    }
+
+    #[test]
+    fn possessive_intervals_stay_possessive() {
+        for (pattern, expected) in [
+            (r"\p{N}{1,3}+| ?\p{L}++", r"(?>\p{N}{1,3})| ?\p{L}++"),
+            (r"a[^\]\p{L}[x]]{2}+b", r"a(?>[^\]\p{L}[x]]{2})b"),
+            (r"(a(b|c){1,}+){2,3}+", r"(?>(a(?>(b|c){1,})){2,3})"),
+            (r"x\{1,3}+é{2}+", r"x\{1,3}+(?>é{2})"),
+            (r"\x{41}{2}+{x}+", r"(?>\x{41}{2}){x}+"),
+            (CL100K, CL100K),
+            (r"\", r"\"),
+            ("[a", "[a"),
+            (")a{1}+", ")(?>a{1})"),
+        ] {
+            assert_eq!(atomic_intervals(pattern), expected);
+        }
     }
 
     #[test]
