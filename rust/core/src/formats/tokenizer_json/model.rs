@@ -184,7 +184,11 @@ impl<'de> Visitor<'de> for VocabSeed<'_> {
                 map.next_value_seed(IdSeed).inspect_err(|_| self.context.enter(format!("model.vocab[{token:?}]")))?;
             if id > u64::from(MAX_TOKEN_ID) {
                 let limit = MAX_TOKEN_ID as usize;
-                return Err(self.context.fail(Error::Limit { what: "token id in model.vocab", found: id as usize, limit }));
+                return Err(self.context.fail(Error::Limit {
+                    what: "token id in model.vocab",
+                    found: id as usize,
+                    limit,
+                }));
             }
             let bytes = vocab.text_len() + token.len();
             if bytes > MAX_VOCAB_BYTES {
