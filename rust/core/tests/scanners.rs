@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use penstock::Span;
+use penstock::kernels::{Boundaries, Isa};
 use penstock::pre_tokenizers::scanners::{cl100k, deepseek, gpt2, o200k};
 use penstock::pre_tokenizers::{Behavior, Pattern, PreTokenizer, Scanner, Split, Splitter};
 use proptest::prelude::*;
@@ -35,6 +36,29 @@ impl Pair {
         self.regexes.split(text, &mut expected).unwrap();
         self.scanner.split(text, &mut found);
         assert_eq!(found, expected, "{:?} on {text:?}: {:?}", self.scanner, texts(text, &found));
+        self.check_blocks(text);
+    }
+
+    /// Every instruction set against the scalar scanner; on the text again and again too, so that it meets the edges of
+    /// blocks at every place.
+    #[track_caller]
+    fn check_blocks(&self, text: &str) {
+        for text in [text, &text.repeat(130 / text.len().max(1) + 2)] {
+            let mut expected = Vec::new();
+            self.scanner.split(text, &mut expected);
+            for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available()) {
+                let (mut found, mut at, mut boundaries) = (Vec::new(), 0, Boundaries::new());
+                while at < text.len() {
+                    let mut start = at;
+                    at = self.scanner.harvest(isa, text, at, &mut boundaries);
+                    for &end in boundaries.ends() {
+                        found.push(Span::new(start, end as usize));
+                        start = end as usize;
+                    }
+                }
+                assert_eq!(found, expected, "{:?} by {isa:?} on {text:?}", self.scanner);
+            }
+        }
     }
 }
 

@@ -100,8 +100,8 @@ fn of_repeated_keys_the_last_one_counts() {
 fn the_limit_on_ids_is_exact() {
     let text = |id: u64| format!(r#"{{"model": {{"vocab": {{"a": {id}}}, "merges": []}}}}"#);
     assert_eq!(config(&text(2_097_151)).unwrap().vocab.id("a"), Some(2_097_151));
-    assert_eq!(refusal(&text(2_097_152)), "token id is 2097152, the limit is 2097151");
-    assert_eq!(refusal(&text(u64::MAX)), format!("token id is {}, the limit is 2097151", u64::MAX));
+    assert_eq!(refusal(&text(2_097_152)), "token id in model.vocab is 2097152, the limit is 2097151");
+    assert_eq!(refusal(&text(u64::MAX)), format!("token id in model.vocab is {}, the limit is 2097151", u64::MAX));
 }
 
 #[test]
