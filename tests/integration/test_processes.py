@@ -209,7 +209,6 @@ print(len(inside) > 5)
         "tokenizer.encode_ragged(many)",
         "tokenizer.encode_batch(many)",
         "tokenizer.encode_batch_fast(many)",
-        "tokenizer.encode('x' + text * 20_000)",
         "tokenizer.encode_ids('x' + text * 20_000)",
     ],
 )

@@ -22,6 +22,9 @@ use crate::inputs::{Item, Sequence, Texts, text};
 /// Values, row offsets and, on request, character offsets of a batch.
 type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, Option<Bound<'py, PyArray2<u32>>>);
 
+/// Bytes from which on one text is worth the threads.
+const LONG_TEXT: usize = 1 << 20;
+
 /// An immutable tokenizer, shared between threads without a lock.
 #[pyclass(frozen, module = "penstock._native")]
 pub struct Tokenizer(Arc<tokenizer::Tokenizer>);
@@ -116,7 +119,12 @@ impl Tokenizer {
         add_special_tokens: bool,
     ) -> PyResult<Bound<'py, PyArray1<u32>>> {
         let text = crate::inputs::text(text, None)?;
-        let ids = detached(py, || self.0.encode_ids(&text, add_special_tokens))?;
+        // A long text takes the way of a batch: over the cores, and Ctrl-C stops it.
+        let ids = if text.len() >= LONG_TEXT {
+            interruptible(py, |stop| self.0.encode_ragged(&[&text], add_special_tokens, false, stop))?.values
+        } else {
+            detached(py, || self.0.encode_ids(&text, add_special_tokens))?
+        };
         Ok(array(py, ids))
     }
 

@@ -88,9 +88,8 @@ impl Tokenizer {
     ) -> Result<Vec<Encoding>> {
         let mut encodings = Vec::with_capacity(inputs.len());
         let size = |(input, pair): &(Input<'_>, Option<Input<'_>>)| input.len() + pair.as_ref().map_or(0, Input::len);
-        let tasks = group(inputs, size);
-        for wave in tasks.chunks(WAVE) {
-            let done = threads::map(wave, |inputs| {
+        for wave in group_by_bytes(inputs, TASK_BYTES * WAVE, size) {
+            let done = threads::map(&group(wave, size), |inputs| {
                 let encode =
                     |(input, pair): &(Input<'_>, _)| self.encode(input, Option::as_ref(pair), add_special_tokens);
                 inputs.iter().map(encode).collect::<Result<Vec<_>>>()

@@ -107,6 +107,7 @@ impl Tokenizer {
             }
         }
         let len = out.len();
+        out.words.shrink_to_fit();
         Ok(Encoding {
             type_ids: vec![0; len],
             offsets: out.spans.iter().map(|&[start, end]| (start, end)).collect(),
