@@ -25,6 +25,8 @@ PRE_TOKENIZERS: dict[str, Json | None] = {
     "byte-level-prefix-untrimmed": byte_level(prefix=True, trim=False),
     "byte-level-no-regex": OWN,
     "byte-level-no-regex-prefix": byte_level(prefix=True, use_regex=False),
+    "cl100k-then-prefix": sequence(split(CL100K), byte_level(prefix=True, use_regex=False)),
+    "digits-then-prefix": sequence(DIGITS, byte_level(prefix=True)),
     "digits": sequence(DIGITS, byte_level()),
     "each-digit": sequence(EACH_DIGIT, OWN),
     "split-then-own-regex": sequence(split(r"\d"), byte_level()),
@@ -150,14 +152,6 @@ def texts() -> list[str]:
 @pytest.mark.parametrize("name", PRE_TOKENIZERS)
 def test_pre_tokenizers(small_json: dict[str, Json], texts: list[str], name: str) -> None:
     check(variant(small_json, pre_tokenizer=PRE_TOKENIZERS[name]), texts)
-
-
-def test_a_prefix_within_a_sequence_is_refused(small_json: dict[str, Json]) -> None:
-    """The reference prefixes every piece; until we do, a clear error is better than other ids."""
-    value = json.loads(json.dumps(small_json["gpt2"]))
-    value["pre_tokenizer"] = sequence(split(CL100K), byte_level(prefix=True, use_regex=False))
-    with pytest.raises(UnsupportedComponentError, match="add_prefix_space"):
-        penstock.Tokenizer.from_str(json.dumps(value))
 
 
 @pytest.mark.parametrize("name", NORMALIZERS)
