@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 
-import penstock
 import pytest
 import tokenizers
 from hypothesis import given, settings
-from penstock.errors import UnsupportedComponentError
 
 from tests import strategies
 from tests.compare import assert_same_bulk, assert_same_fields
