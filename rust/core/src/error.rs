@@ -99,6 +99,17 @@ pub enum Error {
         /// Where it begins in the text searched (the normalized text for a token that is matched there).
         position: usize,
     },
+    /// A text has something that the model does not know, and the model has no token for that.
+    #[error("the text is unknown to the {model} model, and {}", match token {
+        Some(token) => format!("its vocabulary lacks the unk_token {token:?}"),
+        None => "it has no unk_id".to_owned(),
+    })]
+    MissingUnkToken {
+        /// `type` of the model.
+        model: &'static str,
+        /// `unk_token`, where the model names one.
+        token: Option<String>,
+    },
     /// Text that a decode stream gave out is no longer how the text begins.
     #[error("a decode stream gave out {expected:?}, but its ids decode to {found:?}")]
     DecodePrefix {

@@ -104,6 +104,18 @@ impl Vocab {
         }
     }
 
+    /// Gives the id `id` the text `token`, which other ids may have as well; the token has the id that it was given last.
+    /// This is how lists of tokens behave, where a position is an id.
+    ///
+    /// # Panics
+    /// As [`Vocab::insert`].
+    pub fn insert_listed(&mut self, token: &str, id: TokenId) {
+        if let Some(old) = self.insert(token, id) {
+            let place = self.by_id[id as usize];
+            self.set_place(old, place);
+        }
+    }
+
     /// The id of `token`.
     pub fn id(&self, token: &str) -> Option<TokenId> {
         self.find(token, hash(self.seed, token.as_bytes())).ok().map(|index| self.entries[index].id)
@@ -312,6 +324,17 @@ mod tests {
         assert_eq!((vocab.id("a"), vocab.id("b"), vocab.token(0)), (Some(0), Some(0), Some("b")));
         vocab.insert("a", 1);
         assert_eq!((vocab.id("b"), vocab.token(0), vocab.token(1)), (Some(0), Some("b"), Some("a")));
+    }
+
+    #[test]
+    fn a_list_may_repeat_a_token() {
+        let mut vocab = Vocab::default();
+        for (id, token) in ["a", "b", "a", "c", "a"].into_iter().enumerate() {
+            vocab.insert_listed(token, id as TokenId);
+        }
+        assert_eq!((vocab.len(), vocab.id_bound()), (3, 5));
+        assert_eq!((vocab.id("a"), vocab.id("b"), vocab.id("c")), (Some(4), Some(1), Some(3)));
+        assert_eq!([0, 1, 2, 3, 4].map(|id| vocab.token(id).unwrap()), ["a", "b", "a", "c", "a"]);
     }
 
     #[test]

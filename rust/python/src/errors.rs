@@ -40,7 +40,7 @@ pub fn to_py(error: Error, file: Option<&Path>) -> PyErr {
             LoadError::new_err((message, file))
         }
         Error::Regex { pattern, .. } | Error::RegexSearch { pattern, .. } => RegexError::new_err((message, pattern)),
-        Error::AddedTokenOverlap { .. } => TextError::new_err(message),
+        Error::AddedTokenOverlap { .. } | Error::MissingUnkToken { .. } => TextError::new_err(message),
         Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         _ => PenstockError::new_err(message),
     }

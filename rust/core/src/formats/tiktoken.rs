@@ -88,7 +88,7 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
     Ok(TokenizerParts {
         normalizer: None,
         pre_tokenizer: Some(PreTokenizer::from_config(&pre_tokenizer, "pre_tokenizer")?),
-        model: Model::Bpe(Bpe::new(config)?),
+        model: Model::Bpe(Box::new(Bpe::new(config)?)),
         post_processor: Some(PostProcessor::ByteLevel(byte_level)),
         decoder: Some(Decoder::ByteLevel),
         added_tokens,

@@ -20,8 +20,6 @@ use crate::added_vocabulary::AddedToken;
 use crate::decoders::Decoder;
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
-use crate::models::Model;
-use crate::models::bpe::Bpe;
 use crate::normalizers::Normalizer;
 use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
@@ -48,7 +46,7 @@ pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
         post_processor: component(&file.post_processor, "post_processor", PostProcessor::from_config)?,
         decoder: component(&file.decoder, "decoder", Decoder::from_config)?,
         added_tokens: file.added_tokens.into_iter().map(AddedTokenFields::into_token).collect(),
-        model: Model::Bpe(Bpe::new(file.model.ok_or_else(missing_model)?.into_config()?)?),
+        model: file.model.ok_or_else(missing_model)?.into_model()?,
     })
 }
 
@@ -72,7 +70,7 @@ fn read(bytes: &[u8]) -> Result<File> {
     // are read a second time.
     if let Some(model) = &mut file.model
         && model.merges_are_late
-        && let Some(vocab) = &model.vocab
+        && let Some(vocab) = model.vocab()
     {
         context.enter("model.merges".to_owned());
         let seed = MergesSeed { context: &context, vocab, prefix_len: model.prefix_len() };

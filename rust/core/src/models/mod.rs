@@ -1,14 +1,36 @@
 //! `model`: pieces of text to token ids.
 
 pub mod bpe;
+mod trie;
+mod unigram;
+mod wordlevel;
+mod wordpiece;
 
-use crate::{TokenId, Vocab};
-pub use bpe::{Bpe, BpeConfig, Merge};
+use crate::{Result, TokenId, Vocab, encoding::Tokens};
+use bpe::BpeScratch;
+pub use bpe::{Bpe, BpeConfig, BpeOptions, Merge};
+pub use unigram::{Unigram, UnigramConfig, UnigramScratch};
+pub use wordlevel::{WordLevel, WordLevelConfig};
+pub use wordpiece::{WordPiece, WordPieceConfig};
 
 /// The `model` of a tokenizer.json.
 pub enum Model {
     /// Byte-pair encoding.
-    Bpe(Bpe),
+    Bpe(Box<Bpe>),
+    /// Longest match first.
+    WordPiece(Box<WordPiece>),
+    /// Best sum of scores.
+    Unigram(Box<Unigram>),
+    /// Whole pieces.
+    WordLevel(Box<WordLevel>),
+}
+
+/// What a thread keeps from piece to piece.
+#[derive(Default)]
+pub struct ModelScratch {
+    bpe: BpeScratch,
+    unigram: UnigramScratch,
+    wordpiece: Vec<(TokenId, u32)>,
 }
 
 impl Model {
@@ -16,6 +38,9 @@ impl Model {
     pub fn vocab(&self) -> &Vocab {
         match self {
             Self::Bpe(bpe) => bpe.vocab(),
+            Self::WordPiece(wordpiece) => wordpiece.vocab(),
+            Self::Unigram(unigram) => unigram.vocab(),
+            Self::WordLevel(wordlevel) => wordlevel.vocab(),
         }
     }
 
@@ -23,7 +48,23 @@ impl Model {
     pub fn name(&self) -> &'static str {
         match self {
             Self::Bpe(_) => "BPE",
+            Self::WordPiece(_) => "WordPiece",
+            Self::Unigram(_) => "Unigram",
+            Self::WordLevel(_) => "WordLevel",
         }
+    }
+
+    /// Number of tokens; a Unigram model counts one that it lists twice as two.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Unigram(unigram) => unigram.scores().len(),
+            _ => self.vocab().len(),
+        }
+    }
+
+    /// True without tokens.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// The id of a token.
@@ -34,5 +75,54 @@ impl Model {
     /// The token of an id.
     pub fn id_to_token(&self, id: TokenId) -> Option<&str> {
         self.vocab().token(id)
+    }
+
+    /// Encodes one piece of text, which is one word whatever comes of it.
+    ///
+    /// `LEVEL` is what [`Tokens`] collects. Spans count bytes of `piece` from `base` on; for BPE they may leave the piece or
+    /// cut a character, where the reference's do ([`Bpe::encode_piece`]).
+    ///
+    /// # Errors
+    /// [`crate::Error::MissingUnkToken`] for unknown text without a token for it.
+    pub fn encode_piece<const LEVEL: u8>(
+        &self,
+        piece: &str,
+        base: u32,
+        scratch: &mut ModelScratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let before = out.len();
+        match self {
+            Self::Bpe(bpe) => return bpe.encode_piece::<LEVEL>(piece, base, &mut scratch.bpe, out),
+            Self::WordPiece(wordpiece) => {
+                let tokens = &mut scratch.wordpiece;
+                tokens.clear();
+                wordpiece.encode(piece, tokens)?;
+                let mut start = base;
+                for &(id, end) in &*tokens {
+                    out.push(id);
+                    if LEVEL > 0 {
+                        out.push_span(start, base + end);
+                        start = base + end;
+                    }
+                }
+            }
+            Self::Unigram(unigram) => unigram.encode(piece, &mut scratch.unigram, |id, start, end| {
+                out.push(id);
+                if LEVEL > 0 {
+                    out.push_span(base + start, base + end);
+                }
+            })?,
+            Self::WordLevel(wordlevel) => {
+                out.push(wordlevel.encode(piece)?);
+                if LEVEL > 0 {
+                    out.push_span(base, base + piece.len() as u32);
+                }
+            }
+        }
+        if LEVEL > 1 {
+            out.push_word(out.len() - before);
+        }
+        Ok(())
     }
 }

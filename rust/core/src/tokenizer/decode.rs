@@ -55,7 +55,13 @@ impl Tokenizer {
 
     /// The bytes of the tokens one after the other; what is not UTF-8 then becomes U+FFFD.
     fn decode_bytes(&self, ids: &[TokenId], skip_special_tokens: bool) -> String {
-        let Model::Bpe(bpe) = &self.inner.model;
+        let Model::Bpe(bpe) = &self.inner.model else {
+            let mut text = Vec::new();
+            for token in self.decoded_tokens(ids, skip_special_tokens) {
+                append_token_bytes(&token, &mut text);
+            }
+            return into_text(text);
+        };
         let bytes = bpe.token_bytes();
         let mut text: Vec<u8> = Vec::with_capacity(ids.len() * 5 + TokenBytes::SLACK);
         for &id in ids {
@@ -74,6 +80,10 @@ impl Tokenizer {
                 append_token_bytes(self.id_to_token(id).unwrap_or_default(), &mut text);
             }
         }
-        String::from_utf8(text).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+        into_text(text)
     }
+}
+
+fn into_text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }

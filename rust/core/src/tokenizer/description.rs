@@ -68,6 +68,7 @@ fn model(model: &Model) -> String {
             let ignoring = if bpe.ignore_merges() { ", ignore_merges" } else { "" };
             format!("{} ({} merges{ignoring})", model.name(), bpe.merges())
         }
+        _ => format!("{} ({} tokens)", model.name(), model.len()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens, WORDS},
     kernels::{self, Boundaries},
-    models::{Model, bpe::CacheHandle},
+    models::{Model, ModelScratch, bpe::CacheHandle},
     post_processors::{blanks, without_processor},
     pre_tokenizers::Splitter,
 };
@@ -42,6 +42,7 @@ pub struct Scratch {
     pieces: Vec<Span>,
     prefixed: String,
     cache: CacheHandle,
+    model: ModelScratch,
 }
 
 impl Scratch {
@@ -204,15 +205,15 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let Scratch { boundaries, pieces, prefixed, cache } = scratch;
+        let Scratch { boundaries, pieces, prefixed, cache, model } = scratch;
         let first = out.spans.len();
         if prefix {
             prefixed.clear();
             prefixed.push(' ');
             prefixed.push_str(text);
-            self.encode_plain::<LEVEL>(splitter, prefixed, boundaries, pieces, cache, out)?;
+            self.encode_plain::<LEVEL>(splitter, prefixed, boundaries, pieces, cache, model, out)?;
         } else {
-            self.encode_plain::<LEVEL>(splitter, text, boundaries, pieces, cache, out)?;
+            self.encode_plain::<LEVEL>(splitter, text, boundaries, pieces, cache, model, out)?;
         }
         if LEVEL >= SPANS {
             to_original(segment, skipped, prefix, &mut out.spans[first..]);
@@ -222,6 +223,7 @@ impl Tokenizer {
 
     /// The hot loop's frame: pieces by a scanner, some hundred at a time, or by the generic splitter.
     #[inline(always)]
+    #[expect(clippy::too_many_arguments, reason = "the buffers of one thread")]
     fn encode_plain<const LEVEL: u8>(
         &self,
         splitter: &Splitter,
@@ -229,9 +231,19 @@ impl Tokenizer {
         boundaries: &mut Boundaries,
         pieces: &mut Vec<Span>,
         cache: &mut CacheHandle,
+        scratch: &mut ModelScratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let Model::Bpe(bpe) = &self.inner.model;
+        let bpe = match &self.inner.model {
+            Model::Bpe(bpe) if splitter.byte_level => bpe,
+            model => {
+                splitter.split(text, pieces)?;
+                for piece in pieces {
+                    model.encode_piece::<LEVEL>(&text[piece.range()], piece.start, scratch, out)?;
+                }
+                return Ok(());
+            }
+        };
         if let Some(scanner) = splitter.scanner() {
             let isa = kernels::isa();
             let mut at = 0;

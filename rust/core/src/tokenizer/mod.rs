@@ -76,8 +76,11 @@ impl Tokenizer {
     /// does not compile.
     pub fn new(parts: TokenizerParts) -> Result<Self> {
         let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?;
-        if !splitter.byte_level {
-            return Err(Error::UnsupportedComponent { stage: "pre_tokenizer", name: "BPE without ByteLevel".into() });
+        if splitter.byte_level && !matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes()) {
+            return Err(Error::UnsupportedComponent {
+                stage: "pre_tokenizer",
+                name: "ByteLevel for this model".into(),
+            });
         }
         let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
             &parts.added_tokens,
@@ -175,7 +178,7 @@ impl Tokenizer {
         } else {
             0
         };
-        model.len() + added
+        self.inner.model.len() + added
     }
 
     /// All tokens with their ids, in no particular order; an added token comes after the model's token of the same name.

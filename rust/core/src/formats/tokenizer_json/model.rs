@@ -1,4 +1,4 @@
-//! The model of a tokenizer.json: vocabulary and merges, read in one pass.
+//! The model of a tokenizer.json: vocabulary, scores and merges, read in one pass.
 
 use std::fmt;
 use std::ops::Range;
@@ -9,14 +9,33 @@ use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor
 use crate::error::{Error, Result};
 use crate::formats::json::{Append, Context};
 use crate::ids::TokenId;
-use crate::models::bpe::{BpeConfig, Merge};
+use crate::models::{
+    Bpe, BpeConfig, Merge, Model, Unigram, UnigramConfig, WordLevel, WordLevelConfig, WordPiece, WordPieceConfig,
+};
 use crate::vocab::{MAX_TOKEN_ID, MAX_VOCAB_BYTES, Vocab};
 
-/// The fields of a BPE model, as they stand in the file.
+/// The kinds of model, in the order in which the reference tries them on a model without a `type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Bpe,
+    WordPiece,
+    WordLevel,
+    Unigram,
+}
+
+/// The tokens of a model.
+pub(super) enum VocabField {
+    /// An object of token to id.
+    Map(Vocab),
+    /// A list of tokens and scores.
+    List(Vec<(String, f64)>),
+}
+
+/// The fields of a model, as they stand in the file.
 #[derive(Default)]
 pub(super) struct ModelFields {
-    typed: bool,
-    pub(super) vocab: Option<Vocab>,
+    kind: Option<Kind>,
+    vocab: Option<VocabField>,
     pub(super) merges: Option<Vec<Merge>>,
     /// The merges came before the vocabulary or the prefix, and were not, or wrongly, resolved.
     pub(super) merges_are_late: bool,
@@ -28,41 +47,78 @@ pub(super) struct ModelFields {
     fuse_unk: Option<bool>,
     byte_fallback: Option<bool>,
     ignore_merges: Option<bool>,
+    max_input_chars_per_word: Option<usize>,
+    unk_id: Option<usize>,
 }
 
 impl ModelFields {
+    /// The tokens, where they are a map.
+    pub(super) fn vocab(&self) -> Option<&Vocab> {
+        match &self.vocab {
+            Some(VocabField::Map(vocab)) => Some(vocab),
+            _ => None,
+        }
+    }
+
     /// Bytes of the second token of a merge that its result lacks.
     pub(super) fn prefix_len(&self) -> usize {
         self.continuing_subword_prefix.as_ref().map_or(0, String::len)
     }
 
-    /// Checks what only all fields together show.
+    /// Whether a model of this kind would read the fields that belong to `kind`.
+    fn may_be(&self, kind: Kind) -> bool {
+        self.kind.is_none_or(|known| known == kind)
+    }
+
+    /// Checks what only all fields together show, and builds the model.
     ///
     /// # Errors
-    /// [`Error::Schema`] for missing fields, a dropout outside 0 to 1, or ids that two tokens share;
-    /// [`Error::UnsupportedComponent`] where the missing type has to be that of another model.
-    pub(super) fn into_config(self) -> Result<BpeConfig> {
-        let missing = |key: &str| Error::Schema { path: format!("model.{key}"), message: "missing".to_owned() };
-        let (vocab, merges) = match (self.vocab, self.merges) {
-            (Some(vocab), Some(merges)) => (vocab, merges),
-            // The reference takes a model without a type for the first kind whose required fields it has, BPE before all.
-            (Some(_), None) if !self.typed => {
-                let name = "model without type and merges (WordPiece, WordLevel or Unigram)".to_owned();
-                return Err(Error::UnsupportedComponent { stage: "model", name });
+    /// [`Error::Schema`] for missing fields, a dropout outside 0 to 1, ids that two tokens share, an `unk_id` that no token
+    /// has; what the models themselves refuse.
+    pub(super) fn into_model(self) -> Result<Model> {
+        Ok(match self.kind.unwrap_or_else(|| self.guess()) {
+            Kind::Bpe => Model::Bpe(Box::new(Bpe::new(self.into_bpe()?)?)),
+            Kind::WordPiece => Model::WordPiece(Box::new(WordPiece::new(WordPieceConfig {
+                unk_token: required(self.unk_token, "unk_token")?,
+                continuing_subword_prefix: required(self.continuing_subword_prefix, "continuing_subword_prefix")?,
+                max_input_chars_per_word: required(self.max_input_chars_per_word, "max_input_chars_per_word")?,
+                vocab: map(self.vocab)?,
+            }))),
+            Kind::WordLevel => Model::WordLevel(Box::new(WordLevel::new(WordLevelConfig {
+                unk_token: required(self.unk_token, "unk_token")?,
+                vocab: map(self.vocab)?,
+            }))),
+            Kind::Unigram => {
+                let VocabField::List(vocab) = required(self.vocab, "vocab")? else {
+                    return Err(wrong_vocab("expected a list of tokens and scores, found an object"));
+                };
+                Model::Unigram(Box::new(Unigram::new(UnigramConfig {
+                    vocab,
+                    unk_id: self.unk_id,
+                    byte_fallback: self.byte_fallback.unwrap_or_default(),
+                })?))
             }
-            (vocab, _) => return Err(missing(if vocab.is_none() { "vocab" } else { "merges" })),
-        };
+        })
+    }
+
+    /// The first kind whose required fields are there, as the reference takes a model without a type.
+    fn guess(&self) -> Kind {
+        match &self.vocab {
+            Some(VocabField::List(_)) => Kind::Unigram,
+            _ if self.merges.is_some() || self.unk_token.is_none() => Kind::Bpe,
+            _ if self.continuing_subword_prefix.is_some() && self.max_input_chars_per_word.is_some() => Kind::WordPiece,
+            _ => Kind::WordLevel,
+        }
+    }
+
+    pub(super) fn into_bpe(self) -> Result<BpeConfig> {
+        let vocab = map(self.vocab)?;
+        let merges = required(self.merges, "merges")?;
         if let Some(dropout) = self.dropout
             && !(0.0..=1.0).contains(&dropout)
         {
             let message = format!("expected a number from 0 to 1, found {dropout}");
             return Err(Error::Schema { path: "model.dropout".to_owned(), message });
-        }
-        // With shared ids the reference decodes to either token, by the accident of a hash seed.
-        if let Some((token, id)) = vocab.iter().find(|&(token, id)| vocab.token(id) != Some(token)) {
-            let other = vocab.token(id).unwrap_or_default();
-            let message = format!("tokens {token:?} and {other:?} have the same id {id}");
-            return Err(Error::Schema { path: "model.vocab".to_owned(), message });
         }
         Ok(BpeConfig {
             vocab,
@@ -76,6 +132,27 @@ impl ModelFields {
             dropout: self.dropout,
         })
     }
+}
+
+fn required<T>(value: Option<T>, key: &str) -> Result<T> {
+    value.ok_or_else(|| Error::Schema { path: format!("model.{key}"), message: "missing".to_owned() })
+}
+
+fn wrong_vocab(message: impl Into<String>) -> Error {
+    Error::Schema { path: "model.vocab".to_owned(), message: message.into() }
+}
+
+/// A vocabulary of tokens and ids.
+fn map(field: Option<VocabField>) -> Result<Vocab> {
+    let VocabField::Map(vocab) = required(field, "vocab")? else {
+        return Err(wrong_vocab("expected an object of token to id, found a list"));
+    };
+    // With shared ids the reference decodes to either token, by the accident of a hash seed.
+    if let Some((token, id)) = vocab.iter().find(|&(token, id)| vocab.token(id) != Some(token)) {
+        let other = vocab.token(id).unwrap_or_default();
+        return Err(wrong_vocab(format!("tokens {token:?} and {other:?} have the same id {id}")));
+    }
+    Ok(vocab)
 }
 
 pub(super) struct ModelSeed<'c> {
@@ -100,6 +177,8 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
     }
 
     fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<ModelFields, M::Error> {
+        use Kind::{Bpe, Unigram, WordPiece};
+
         let context = self.context;
         let mut fields = ModelFields::default();
         while let Some(key) = map.next_key::<String>()? {
@@ -107,29 +186,38 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
             match key.as_str() {
                 "type" => {
                     let name: String = map.next_value()?;
-                    if name != "BPE" {
-                        return Err(context.fail(Error::UnsupportedComponent { stage: "model", name }));
-                    }
-                    fields.typed = true;
+                    fields.kind = Some(match name.as_str() {
+                        "BPE" => Bpe,
+                        "WordPiece" => WordPiece,
+                        "WordLevel" => Kind::WordLevel,
+                        "Unigram" => Unigram,
+                        _ => return Err(context.fail(Error::UnsupportedComponent { stage: "model", name })),
+                    });
                 }
-                "dropout" => fields.dropout = map.next_value()?,
-                "unk_token" => fields.unk_token = map.next_value()?,
-                "continuing_subword_prefix" => {
+                "dropout" if fields.may_be(Bpe) => fields.dropout = map.next_value()?,
+                "unk_token" if fields.kind != Some(Unigram) => fields.unk_token = map.next_value()?,
+                "continuing_subword_prefix" if fields.may_be(Bpe) || fields.may_be(WordPiece) => {
                     fields.continuing_subword_prefix = map.next_value()?;
                     fields.prefix_is_known = true;
                     fields.merges_are_late |= fields.merges.is_some();
                 }
-                "end_of_word_suffix" => fields.end_of_word_suffix = map.next_value()?,
-                "fuse_unk" => fields.fuse_unk = map.next_value()?,
-                "byte_fallback" => fields.byte_fallback = map.next_value()?,
-                "ignore_merges" => fields.ignore_merges = map.next_value()?,
+                "end_of_word_suffix" if fields.may_be(Bpe) => fields.end_of_word_suffix = map.next_value()?,
+                "fuse_unk" if fields.may_be(Bpe) => fields.fuse_unk = map.next_value()?,
+                "byte_fallback" if fields.may_be(Bpe) || fields.may_be(Unigram) => {
+                    fields.byte_fallback = map.next_value()?;
+                }
+                "ignore_merges" if fields.may_be(Bpe) => fields.ignore_merges = map.next_value()?,
+                "max_input_chars_per_word" if fields.may_be(WordPiece) => {
+                    fields.max_input_chars_per_word = map.next_value()?;
+                }
+                "unk_id" if fields.may_be(Unigram) => fields.unk_id = map.next_value()?,
                 "vocab" => {
-                    let seed = VocabSeed { context, typed: fields.typed, size: self.size };
+                    let seed = VocabSeed { context, kind: fields.kind, size: self.size };
                     fields.vocab = Some(map.next_value_seed(seed)?);
                     fields.merges_are_late |= fields.merges.is_some();
                 }
-                "merges" => {
-                    if let Some(vocab) = &fields.vocab
+                "merges" if fields.may_be(Bpe) => {
+                    if let Some(vocab) = fields.vocab()
                         && fields.prefix_is_known
                     {
                         let seed = MergesSeed { context, vocab, prefix_len: fields.prefix_len() };
@@ -148,29 +236,35 @@ impl<'de> Visitor<'de> for ModelSeed<'_> {
     }
 }
 
-/// An object of token to id.
+/// An object of token to id, or a list of tokens and scores.
 struct VocabSeed<'c> {
     context: &'c Context,
-    typed: bool,
+    kind: Option<Kind>,
     size: usize,
 }
 
 impl<'de> DeserializeSeed<'de> for VocabSeed<'_> {
-    type Value = Vocab;
+    type Value = VocabField;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Vocab, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<VocabField, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for VocabSeed<'_> {
-    type Value = Vocab;
+    type Value = VocabField;
 
     fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
-        formatter.write_str("an object of token to id")
+        formatter.write_str(match self.kind {
+            Some(Kind::Unigram) => "a list of tokens and scores",
+            _ => "an object of token to id",
+        })
     }
 
-    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Vocab, M::Error> {
+    fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<VocabField, M::Error> {
+        if self.kind == Some(Kind::Unigram) {
+            return Err(de::Error::invalid_type(de::Unexpected::Map, &self));
+        }
         // Guesses that fit files of one merge per token and grow at most once for others.
         let tokens = (self.size / 40).min(1 << 17);
         let mut vocab = Vocab::with_capacity(tokens, tokens * 8);
@@ -178,7 +272,7 @@ impl<'de> Visitor<'de> for VocabSeed<'_> {
         loop {
             token.clear();
             if map.next_key_seed(Append(&mut token))?.is_none() {
-                return Ok(vocab);
+                return Ok(VocabField::Map(vocab));
             }
             let id =
                 map.next_value_seed(IdSeed).inspect_err(|_| self.context.enter(format!("model.vocab[{token:?}]")))?;
@@ -199,12 +293,18 @@ impl<'de> Visitor<'de> for VocabSeed<'_> {
         }
     }
 
-    fn visit_seq<S: SeqAccess<'de>>(self, _: S) -> Result<Vocab, S::Error> {
-        if self.typed {
+    fn visit_seq<S: SeqAccess<'de>>(self, mut tokens: S) -> Result<VocabField, S::Error> {
+        // Only Unigram lists its tokens.
+        if self.kind.is_some_and(|kind| kind != Kind::Unigram) {
             return Err(de::Error::invalid_type(de::Unexpected::Seq, &self));
         }
-        // Only Unigram lists its tokens; its type stands further on or is missing.
-        Err(self.context.fail(Error::UnsupportedComponent { stage: "model", name: "Unigram".to_owned() }))
+        let mut vocab = Vec::with_capacity((self.size / 40).min(1 << 18));
+        loop {
+            let next = tokens.next_element::<(String, f64)>();
+            let next = next.inspect_err(|_| self.context.enter(format!("model.vocab[{}]", vocab.len())))?;
+            let Some(token) = next else { return Ok(VocabField::List(vocab)) };
+            vocab.push(token);
+        }
     }
 }
 

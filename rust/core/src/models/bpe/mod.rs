@@ -1,4 +1,5 @@
-//! Byte-level byte-pair encoding.
+//! Byte-pair encoding: over bytes (`encode_pieces`, the hot path of byte-level tokenizers) and over characters
+//! (`encode_piece`, characters.rs).
 //!
 //! ```text
 //! for each piece: key = its bytes and length; the word cache knows its ids, or
@@ -7,6 +8,8 @@
 //! ```
 
 mod cache;
+mod characters;
+mod dropout;
 mod merge;
 mod pairs;
 mod token_bytes;
@@ -17,12 +20,14 @@ pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
 use cache::{
     LONG_PIECE, MEDIUM_PIECE, SHORT_PIECE, Table, Tables, Value, WordCache, hash_long, hash_medium, hash_short,
 };
+use characters::Characters;
+use dropout::Dropout;
 use merge::{Merger, merge_symbols};
 pub use pairs::MAX_MERGES;
 use pairs::PairTable;
 pub use token_bytes::{TokenBytes, append_token_bytes};
 
-use crate::{Error, Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
+use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
 
 /// A merge of two neighbouring tokens into one. Its rank is its position in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,16 +63,45 @@ pub struct BpeConfig {
     pub dropout: Option<f32>,
 }
 
-/// A byte-pair encoder over bytes. Immutable but for its cache, which never changes an answer.
+/// A byte-pair encoder. Immutable but for its cache, which never changes an answer, and the generator of its dropout.
 pub struct Bpe {
     vocab: Vocab,
     merger: Merger,
     ignore_merges: bool,
     /// Set when a piece's first symbols are not simply the tokens of its bytes.
     symbols: Option<Symbols>,
+    characters: Characters,
+    dropout: Option<Dropout>,
+    /// What the pipeline and the file format ask about.
+    options: BpeOptions,
     cache: WordCache,
     /// Tells this encoder's cache from another's in a thread's [`CacheHandle`].
     serial: u64,
+}
+
+/// The options of a [`Bpe`], as configured.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BpeOptions {
+    /// `unk_token`
+    pub unk_token: Option<String>,
+    /// `fuse_unk`
+    pub fuse_unk: bool,
+    /// `byte_fallback`
+    pub byte_fallback: bool,
+    /// `ignore_merges`
+    pub ignore_merges: bool,
+    /// `continuing_subword_prefix`
+    pub continuing_subword_prefix: Option<String>,
+    /// `end_of_word_suffix`
+    pub end_of_word_suffix: Option<String>,
+    /// `dropout`
+    pub dropout: Option<f32>,
+}
+
+/// Buffers of [`Bpe::encode_piece`].
+#[derive(Default)]
+pub struct BpeScratch {
+    symbols: characters::Symbols,
 }
 
 /// How bytes become symbols when the vocabulary lacks some of them, or marks where in a word they stand.
@@ -83,8 +117,7 @@ impl Bpe {
     /// Checks the configuration and builds the tables.
     ///
     /// # Errors
-    /// [`Error::Limit`] when there are more than [`MAX_MERGES`] merges, [`Error::UnsupportedComponent`] for dropout,
-    /// [`Error::Schema`] when `unk_token` is needed and missing from the vocabulary.
+    /// [`crate::Error::Limit`] when there are more than [`MAX_MERGES`] merges.
     pub fn new(config: BpeConfig) -> Result<Self> {
         Self::with_cache_bytes(config, DEFAULT_CACHE_BYTES)
     }
@@ -95,12 +128,19 @@ impl Bpe {
     /// As [`Bpe::new`].
     pub fn with_cache_bytes(config: BpeConfig, cache_bytes: usize) -> Result<Self> {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        if config.dropout.is_some_and(|p| p > 0.0) {
-            return Err(Error::UnsupportedComponent { stage: "model", name: "BPE with dropout".into() });
-        }
+        let characters = Characters::new(&config.vocab, &config);
+        let options = BpeOptions {
+            unk_token: config.unk_token,
+            fuse_unk: config.fuse_unk,
+            byte_fallback: config.byte_fallback,
+            ignore_merges: config.ignore_merges,
+            continuing_subword_prefix: config.continuing_subword_prefix,
+            end_of_word_suffix: config.end_of_word_suffix,
+            dropout: config.dropout,
+        };
         let vocab = config.vocab;
-        let prefix = config.continuing_subword_prefix.unwrap_or_default();
-        let suffix = config.end_of_word_suffix.unwrap_or_default();
+        let prefix = options.continuing_subword_prefix.clone().unwrap_or_default();
+        let suffix = options.end_of_word_suffix.clone().unwrap_or_default();
         let mut missing = false;
         let byte_ids = Box::new(std::array::from_fn(|byte| {
             let id = vocab.id(BYTE_CHARS[byte].encode_utf8(&mut [0; 4]));
@@ -108,14 +148,8 @@ impl Bpe {
             id.unwrap_or(0)
         }));
         let symbols = if missing || !prefix.is_empty() || !suffix.is_empty() {
-            let unk = match &config.unk_token {
-                Some(token) => Some(vocab.id(token).ok_or_else(|| Error::Schema {
-                    path: "model.unk_token".into(),
-                    message: format!("the vocabulary lacks {token:?}"),
-                })?),
-                None => None,
-            };
-            let (fuse_unk, byte_fallback) = (config.fuse_unk, config.byte_fallback);
+            let unk = options.unk_token.as_ref().and_then(|token| vocab.id(token));
+            let (fuse_unk, byte_fallback) = (options.fuse_unk, options.byte_fallback);
             Some(Symbols { unk, fuse_unk, byte_fallback, prefix, suffix })
         } else {
             None
@@ -125,8 +159,11 @@ impl Bpe {
         Ok(Self {
             vocab,
             merger,
-            ignore_merges: config.ignore_merges,
+            ignore_merges: options.ignore_merges,
             symbols,
+            characters,
+            dropout: options.dropout.filter(|&chance| chance > 0.0).map(Dropout::new),
+            options,
             cache: WordCache::new(cache_bytes),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
         })
@@ -145,6 +182,71 @@ impl Bpe {
     /// Whether whole pieces are looked up before merging.
     pub fn ignore_merges(&self) -> bool {
         self.ignore_merges
+    }
+
+    /// The options, as configured.
+    pub fn options(&self) -> &BpeOptions {
+        &self.options
+    }
+
+    /// Whether [`Bpe::encode_pieces`] may run: not with dropout, and not where a byte may be unknown while `unk_token` is not
+    /// in the vocabulary, which is an error of the text.
+    pub fn runs_on_bytes(&self) -> bool {
+        let unk_is_missing = || self.options.unk_token.as_ref().is_some_and(|token| self.vocab.id(token).is_none());
+        self.dropout.is_none() && !(self.symbols.is_some() && unk_is_missing())
+    }
+
+    /// Begins the sequence of random choices that belongs to `seed`; nothing without dropout.
+    pub fn seed_dropout(&self, seed: u64) {
+        if let Some(dropout) = &self.dropout {
+            dropout.seed(seed);
+        }
+    }
+
+    /// Encodes one piece over its characters. Spans count the bytes of `piece`, from `base`, as the reference does: a
+    /// character that is dropped does not move the count, and bytes of prefix and suffix in tokens of bytes do.
+    ///
+    /// # Errors
+    /// [`crate::Error::MissingUnkToken`] for an unknown character when the vocabulary lacks `unk_token`.
+    pub fn encode_piece<const LEVEL: u8>(
+        &self,
+        piece: &str,
+        base: u32,
+        scratch: &mut BpeScratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let before = out.len();
+        if self.ignore_merges
+            && self.dropout.is_none()
+            && let Some(id) = self.vocab.id(piece)
+            && !piece.is_empty()
+        {
+            out.push(id);
+            if LEVEL > 0 {
+                out.push_span(base, base + piece.len() as u32);
+            }
+        } else {
+            let symbols = &mut scratch.symbols;
+            self.characters.symbols(piece, symbols)?;
+            let (mut symbol, mut at) = (0, base);
+            let emit = |id, count| {
+                out.push(id);
+                if LEVEL > 0 {
+                    let end = at + symbols.lengths[symbol..symbol + count].iter().sum::<u32>();
+                    out.push_span(at, end);
+                    (symbol, at) = (symbol + count, end);
+                }
+            };
+            let ids = symbols.ids.clone();
+            match &self.dropout {
+                Some(dropout) => dropout.merge(&self.merger.pairs, ids, emit),
+                None => merge_symbols(&self.merger.pairs, ids, emit),
+            }
+        }
+        if LEVEL > 1 {
+            out.push_word(out.len() - before);
+        }
+        Ok(())
     }
 
     /// The bytes of every token.
