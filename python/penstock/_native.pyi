@@ -4,7 +4,7 @@ Texts cross into the native code without a copy, work runs without the GIL, and 
 the buffers that the native code filled.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
 from typing import Any, Final, final
 
@@ -16,7 +16,9 @@ __all__ = [
     "DecodeStream",
     "Encoding",
     "Tokenizer",
+    "WordCounter",
     "__version__",
+    "byte_level_alphabet",
     "tiktoken_encodings",
 ]
 
@@ -202,3 +204,42 @@ class Tokenizer:
 
 def tiktoken_encodings() -> dict[str, tuple[str, list[tuple[str, int]]]]:
     """Returns the pattern and the special tokens of the published tiktoken encodings by name."""
+
+@final
+class WordCounter:
+    """The distinct words of a corpus and how often each occurs, counted on all cores."""
+
+    def __new__(cls, tokenizer: Tokenizer, /) -> WordCounter:
+        """Counts words as this tokenizer's model would be given them."""
+    def count(self, texts: Any, report: Callable[[int, int], object] | None = None, /) -> None:
+        """Counts the words of texts; `report` hears how many are done, and how many there are."""
+    def count_lines(self, lines: bytes, /) -> None:
+        """Counts the words of lines of UTF-8, each with its end a text of its own."""
+    def add(self, word: str, count: int, /) -> None:
+        """Counts a word, already split, `count` times."""
+    def train_bpe(
+        self,
+        *,
+        vocab_size: int,
+        min_frequency: int,
+        special_tokens: Sequence[str],
+        limit_alphabet: int | None,
+        initial_alphabet: Sequence[str],
+        continuing_subword_prefix: str | None,
+        end_of_word_suffix: str | None,
+        max_token_length: int | None,
+        report: Callable[[str, int, int], object] | None,
+    ) -> str:
+        """Takes the words and trains BPE; returns `vocab` and `merges` of a model, as JSON."""
+    def train_wordlevel(
+        self,
+        *,
+        vocab_size: int,
+        min_frequency: int,
+        special_tokens: Sequence[str],
+        report: Callable[[str, int, int], object] | None,
+    ) -> str:
+        """Takes the words and keeps the most frequent; returns `vocab` of a model, as JSON."""
+
+def byte_level_alphabet() -> list[str]:
+    """Returns the characters in which byte-level vocabularies write bytes."""

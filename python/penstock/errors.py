@@ -82,6 +82,18 @@ class TextError(PenstockError, ValueError):
         self.row = row
 
 
+class TrainingError(PenstockError, ValueError):
+    """A trainer cannot work with an option, or with an option and the corpus together.
+
+    Attributes:
+        option: The option.
+    """
+
+    def __init__(self, message: str, option: str | None = None) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class TokenIdError(PenstockError, OverflowError, ValueError):
     """An id that no token can have, or, where `strict=True` asks for it, an id that has no token.
 

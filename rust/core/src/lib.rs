@@ -19,6 +19,7 @@ pub mod post_processors;
 pub mod pre_tokenizers;
 mod threads;
 pub mod tokenizer;
+pub mod trainers;
 pub mod unicode;
 pub mod vocab;
 

@@ -236,7 +236,7 @@ fn slot_value(hash: u64, number: usize) -> u64 {
 
 /// Folded multiply over eight bytes at a time, the last eight overlapping the ones before.
 #[inline]
-fn hash(seed: u64, bytes: &[u8]) -> u64 {
+pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     let len = bytes.len();
     let mut state = seed ^ len as u64;
     let last = if let Some(tail) = bytes.last_chunk::<8>() {

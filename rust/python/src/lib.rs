@@ -13,6 +13,7 @@ mod encoding;
 mod errors;
 mod inputs;
 mod tokenizer;
+mod training;
 
 /// Compiled part of penstock; use it through the package `penstock`.
 #[pyo3::pymodule(gil_used = false)]
@@ -25,6 +26,7 @@ mod _native {
         decode_stream::DecodeStream,
         encoding::Encoding,
         tokenizer::{Tokenizer, tiktoken_encodings},
+        training::{WordCounter, byte_level_alphabet},
     };
 
     #[pymodule_init]

@@ -33,6 +33,11 @@ impl Tokenizer {
     fn new(core: tokenizer::Tokenizer) -> Self {
         Self(Arc::new(core))
     }
+
+    /// The tokenizer in the core.
+    pub fn core(&self) -> &tokenizer::Tokenizer {
+        &self.0
+    }
 }
 
 #[pymethods]

@@ -3,6 +3,7 @@
 mod json;
 pub mod tiktoken;
 pub mod tokenizer_json;
+pub mod trained;
 
 use std::path::Path;
 

@@ -38,9 +38,9 @@ pub const MAX_TEXT_BYTES: usize = u32::MAX as usize - 64;
 /// Buffers that a thread reuses from text to text.
 #[derive(Default)]
 pub struct Scratch {
-    boundaries: Boundaries,
-    pieces: Vec<Span>,
-    prefixed: String,
+    pub(super) boundaries: Boundaries,
+    pub(super) pieces: Vec<Span>,
+    pub(super) prefixed: String,
     cache: CacheHandle,
     model: ModelScratch,
 }

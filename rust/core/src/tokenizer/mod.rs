@@ -7,6 +7,7 @@ mod description;
 mod encode;
 mod finish;
 mod stream;
+mod words;
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -14,6 +15,7 @@ pub use batch::Ragged;
 pub use description::Stage;
 pub use encode::{Input, Scratch};
 pub use stream::DecodeStream;
+pub use words::Word;
 
 use decode::DecodeTable;
 use finish::Finish;

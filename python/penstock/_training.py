@@ -1,0 +1,435 @@
+"""Training: a corpus in, a new tokenizer out."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from penstock import _native
+from penstock._sources import count
+from penstock._tokenizer import Tokenizer
+from penstock.errors import TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from penstock._native import AddedToken, WordCounter
+
+    Report = Callable[[str, int, int | None], None]
+
+
+def train_bpe(
+    texts: Any = None,
+    *,
+    files: Any = None,
+    vocab_size: int = 30_000,
+    min_frequency: int = 0,
+    special_tokens: Sequence[str | AddedToken] = (),
+    limit_alphabet: int | None = None,
+    initial_alphabet: Iterable[str] = (),
+    continuing_subword_prefix: str | None = None,
+    end_of_word_suffix: str | None = None,
+    max_token_length: int | None = None,
+    unk_token: str | None = None,
+    fuse_unk: bool = False,
+    byte_fallback: bool = False,
+    ignore_merges: bool = False,
+    dropout: float | None = None,
+    normalizer: Any = None,
+    pre_tokenizer: Any = None,
+    post_processor: Any = None,
+    decoder: Any = None,
+    show_progress: bool = True,
+    length: int | None = None,
+) -> Tokenizer:
+    """Trains a BPE tokenizer: the vocabulary and the merges that `tokenizers` would learn.
+
+    Args:
+        texts: The corpus: an iterable of str or of lists of str, an Arrow string column, or a
+            mapping from words, already split, to counts. A `pathlib.Path`, or an iterable of them,
+            stands for the lines of a file.
+        files: Paths of UTF-8 files, plain, .gz or .zst; each line, with its end, is a text.
+        vocab_size: Tokens to stop at. The alphabet and the special tokens are never cut.
+        min_frequency: A pair that occurs less often is not merged.
+        special_tokens: The first tokens of the vocabulary, and added tokens of the tokenizer.
+        limit_alphabet: How many characters the alphabet may have; of characters that occur equally
+            often, those with the lowest code points stay.
+        initial_alphabet: Characters that are in the alphabet though the corpus may lack them; for a
+            `ByteLevel` pre-tokenizer, `byte_level_alphabet()`.
+        continuing_subword_prefix: Stands before every symbol but the first of a word.
+        end_of_word_suffix: Stands behind the last symbol of a word.
+        max_token_length: Characters that a merged token may have.
+        unk_token: Option of the model.
+        fuse_unk: Option of the model.
+        byte_fallback: Option of the model.
+        ignore_merges: Option of the model.
+        dropout: Option of the model.
+        normalizer: The tokenizer's normalizer; a component, or its part of a tokenizer.json.
+        pre_tokenizer: Likewise. Without one, a text is one word.
+        post_processor: Likewise.
+        decoder: Likewise.
+        show_progress: Show a bar on a terminal, if tqdm is installed.
+        length: Number of texts, for the bar.
+
+    Raises:
+        TypeError: A text is no str.
+        TextError: A text holds a lone surrogate, or a file is not UTF-8.
+        FileError: A file cannot be read.
+        TrainingError: An option has a value that it cannot have.
+
+    Example:
+        >>> import penstock
+        >>> split = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+        >>> tokenizer = penstock.train_bpe(
+        ...     ["low lower lowest"], vocab_size=260, pre_tokenizer=split,
+        ...     initial_alphabet=penstock.byte_level_alphabet(),
+        ... )
+        >>> tokenizer.encode("lowest").tokens
+        ['low', 'e', 's', 't']
+    """
+    trainer = BpeTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        show_progress=show_progress,
+        special_tokens=special_tokens,
+        limit_alphabet=limit_alphabet,
+        initial_alphabet=initial_alphabet,
+        continuing_subword_prefix=continuing_subword_prefix,
+        end_of_word_suffix=end_of_word_suffix,
+        max_token_length=max_token_length,
+    )
+    model = {
+        "type": "BPE",
+        "dropout": dropout,
+        "unk_token": unk_token,
+        "fuse_unk": fuse_unk,
+        "byte_fallback": byte_fallback,
+        "ignore_merges": ignore_merges,
+    }
+    pipeline = _pipeline(model, normalizer, pre_tokenizer, post_processor, decoder)
+    return train(pipeline, trainer, texts, files=files, length=length)
+
+
+def train_wordpiece(
+    texts: Any = None,
+    *,
+    files: Any = None,
+    vocab_size: int = 30_000,
+    min_frequency: int = 0,
+    special_tokens: Sequence[str | AddedToken] = (),
+    limit_alphabet: int | None = None,
+    initial_alphabet: Iterable[str] = (),
+    continuing_subword_prefix: str | None = "##",
+    end_of_word_suffix: str | None = None,
+    unk_token: str = "[UNK]",  # noqa: S107
+    max_input_chars_per_word: int = 100,
+    normalizer: Any = None,
+    pre_tokenizer: Any = None,
+    post_processor: Any = None,
+    decoder: Any = None,
+    show_progress: bool = True,
+    length: int | None = None,
+) -> Tokenizer:
+    """Trains a WordPiece tokenizer.
+
+    The vocabulary is that of BPE with a prefix. The reference numbers the symbols that have one in
+    the order of a randomly seeded map, so that it learns another vocabulary each time; here they
+    are numbered in order of their text. Where `special_tokens` fix the numbers, both learn the
+    same.
+
+    Args:
+        texts: As for `train_bpe`.
+        files: As for `train_bpe`.
+        vocab_size: As for `train_bpe`.
+        min_frequency: As for `train_bpe`.
+        special_tokens: As for `train_bpe`; `unk_token` should be among them.
+        limit_alphabet: As for `train_bpe`.
+        initial_alphabet: As for `train_bpe`.
+        continuing_subword_prefix: As for `train_bpe`; option of the model, too.
+        end_of_word_suffix: As for `train_bpe`.
+        unk_token: Option of the model.
+        max_input_chars_per_word: Option of the model.
+        normalizer: As for `train_bpe`.
+        pre_tokenizer: As for `train_bpe`.
+        post_processor: As for `train_bpe`.
+        decoder: As for `train_bpe`.
+        show_progress: As for `train_bpe`.
+        length: As for `train_bpe`.
+
+    Raises:
+        TypeError: As for `train_bpe`.
+        TextError: As for `train_bpe`.
+        FileError: As for `train_bpe`.
+        TrainingError: As for `train_bpe`.
+    """
+    trainer = WordPieceTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        show_progress=show_progress,
+        special_tokens=special_tokens,
+        limit_alphabet=limit_alphabet,
+        initial_alphabet=initial_alphabet,
+        continuing_subword_prefix=continuing_subword_prefix,
+        end_of_word_suffix=end_of_word_suffix,
+    )
+    model = {
+        "type": "WordPiece",
+        "unk_token": unk_token,
+        "max_input_chars_per_word": max_input_chars_per_word,
+    }
+    pipeline = _pipeline(model, normalizer, pre_tokenizer, post_processor, decoder)
+    return train(pipeline, trainer, texts, files=files, length=length)
+
+
+def train_wordlevel(
+    texts: Any = None,
+    *,
+    files: Any = None,
+    vocab_size: int = 30_000,
+    min_frequency: int = 0,
+    special_tokens: Sequence[str | AddedToken] = (),
+    unk_token: str = "<unk>",  # noqa: S107
+    normalizer: Any = None,
+    pre_tokenizer: Any = None,
+    post_processor: Any = None,
+    decoder: Any = None,
+    show_progress: bool = True,
+    length: int | None = None,
+) -> Tokenizer:
+    """Trains a WordLevel tokenizer: the most frequent words, as `tokenizers` would order them.
+
+    Args:
+        texts: As for `train_bpe`.
+        files: As for `train_bpe`.
+        vocab_size: Tokens that the vocabulary may have.
+        min_frequency: A word that occurs less often is left out.
+        special_tokens: As for `train_bpe`; `unk_token` should be among them.
+        unk_token: Option of the model.
+        normalizer: As for `train_bpe`.
+        pre_tokenizer: As for `train_bpe`.
+        post_processor: As for `train_bpe`.
+        decoder: As for `train_bpe`.
+        show_progress: As for `train_bpe`.
+        length: As for `train_bpe`.
+
+    Raises:
+        TypeError: As for `train_bpe`.
+        TextError: As for `train_bpe`.
+        FileError: As for `train_bpe`.
+        TrainingError: As for `train_bpe`.
+    """
+    trainer = WordLevelTrainer(
+        vocab_size=vocab_size,
+        min_frequency=min_frequency,
+        show_progress=show_progress,
+        special_tokens=special_tokens,
+    )
+    model = {"type": "WordLevel", "unk_token": unk_token}
+    pipeline = _pipeline(model, normalizer, pre_tokenizer, post_processor, decoder)
+    return train(pipeline, trainer, texts, files=files, length=length)
+
+
+def byte_level_alphabet() -> list[str]:
+    """Returns the characters in which byte-level vocabularies write the 256 bytes, in order."""
+    return _native.byte_level_alphabet()
+
+
+# --- trainers: the options, with the reference's names and defaults
+
+
+@dataclass(frozen=True)
+class BpeTrainer:
+    """The options of `train_bpe` that concern what is learned."""
+
+    vocab_size: int = 30_000
+    min_frequency: int = 0
+    show_progress: bool = True
+    special_tokens: Sequence[str | AddedToken] = ()
+    limit_alphabet: int | None = None
+    initial_alphabet: Iterable[str] = ()
+    continuing_subword_prefix: str | None = None
+    end_of_word_suffix: str | None = None
+    max_token_length: int | None = None
+
+    model: ClassVar[str] = "BPE"
+
+    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
+        """Learns; returns the options and the JSON of what the model is given."""
+        options = {
+            "continuing_subword_prefix": self.continuing_subword_prefix,
+            "end_of_word_suffix": self.end_of_word_suffix,
+        }
+        return options, _bpe_fields(self, self.max_token_length, counter, report)
+
+
+@dataclass(frozen=True)
+class WordPieceTrainer:
+    """The options of `train_wordpiece` that concern what is learned."""
+
+    vocab_size: int = 30_000
+    min_frequency: int = 0
+    show_progress: bool = True
+    special_tokens: Sequence[str | AddedToken] = ()
+    limit_alphabet: int | None = None
+    initial_alphabet: Iterable[str] = ()
+    continuing_subword_prefix: str | None = "##"
+    end_of_word_suffix: str | None = None
+
+    model: ClassVar[str] = "WordPiece"
+
+    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
+        """Learns; returns the options and the JSON of what the model is given."""
+        fields = json.loads(_bpe_fields(self, None, counter, report))
+        prefix = "##" if self.continuing_subword_prefix is None else self.continuing_subword_prefix
+        vocab = json.dumps({"vocab": fields["vocab"]}, ensure_ascii=False)
+        return {"continuing_subword_prefix": prefix}, vocab
+
+
+@dataclass(frozen=True)
+class WordLevelTrainer:
+    """The options of `train_wordlevel` that concern what is learned."""
+
+    vocab_size: int = 30_000
+    min_frequency: int = 0
+    show_progress: bool = True
+    special_tokens: Sequence[str | AddedToken] = ()
+
+    model: ClassVar[str] = "WordLevel"
+
+    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
+        """Learns; returns the options and the JSON of what the model is given."""
+        fields = counter.train_wordlevel(
+            vocab_size=_size("vocab_size", self.vocab_size),
+            min_frequency=_size("min_frequency", self.min_frequency),
+            special_tokens=[_content(token) for token in self.special_tokens],
+            report=report,
+        )
+        return {}, fields
+
+
+def _bpe_fields(
+    trainer: BpeTrainer | WordPieceTrainer,
+    max_token_length: int | None,
+    counter: WordCounter,
+    report: Report,
+) -> str:
+    return counter.train_bpe(
+        vocab_size=_size("vocab_size", trainer.vocab_size),
+        min_frequency=_size("min_frequency", trainer.min_frequency),
+        special_tokens=[_content(token) for token in trainer.special_tokens],
+        limit_alphabet=_optional_size("limit_alphabet", trainer.limit_alphabet),
+        # As in the reference, of a longer string the first character counts.
+        initial_alphabet=[text[0] for text in trainer.initial_alphabet if text],
+        continuing_subword_prefix=trainer.continuing_subword_prefix,
+        end_of_word_suffix=trainer.end_of_word_suffix,
+        max_token_length=_optional_size("max_token_length", max_token_length),
+        report=report,
+    )
+
+
+def _size(name: str, value: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{name} must be an int, not {type(value).__name__}")
+    if not 0 <= value < 1 << 63:
+        raise TrainingError(f"{name} must be from 0 to 2**63 - 1, not {value}", name)
+    return value
+
+
+def _optional_size(name: str, value: int | None) -> int | None:
+    return None if value is None else _size(name, value)
+
+
+def _content(token: str | AddedToken) -> str:
+    return token if isinstance(token, str) else token.content
+
+
+# --- one way for all of them
+
+
+def train(
+    pipeline: Mapping[str, Any],
+    trainer: Any,
+    texts: Any,
+    *,
+    files: Any = None,
+    length: int | None = None,
+) -> Tokenizer:
+    """Trains the model of a pipeline.
+
+    Args:
+        pipeline: A tokenizer.json as a dict; the model's vocabulary in it does not matter.
+        trainer: One of the trainers of this module.
+        texts: As for `train_bpe`.
+        files: As for `train_bpe`.
+        length: As for `train_bpe`.
+    """
+    untrained = {**pipeline, "model": {"type": "BPE", "vocab": {}, "merges": []}}
+    counter = _native.WordCounter(_native.Tokenizer.from_str(json.dumps(untrained)))
+    with _bar(trainer.show_progress) as report:
+        count(counter, texts, files, report, length)
+        options, learned = trainer.fields(counter, report)
+    model = {**pipeline["model"], **options}
+    parts = {key: json.dumps(value) for key, value in pipeline.items()}
+    # What was learned is large, and stays the text that it is.
+    parts["model"] = f"{json.dumps(model)[:-1]}, {learned[1:]}"
+    text = ", ".join(f"{json.dumps(key)}: {value}" for key, value in parts.items())
+    tokenizer = Tokenizer.from_str(f"{{{text}}}")
+    tokenizer.add_special_tokens(list(trainer.special_tokens))
+    return tokenizer
+
+
+def _pipeline(
+    model: dict[str, Any], normalizer: Any, pre_tokenizer: Any, post_processor: Any, decoder: Any
+) -> dict[str, Any]:
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [],
+        "normalizer": _component("normalizer", normalizer),
+        "pre_tokenizer": _component("pre_tokenizer", pre_tokenizer),
+        "post_processor": _component("post_processor", post_processor),
+        "decoder": _component("decoder", decoder),
+        "model": model,
+    }
+
+
+def _component(stage: str, component: Any) -> Any:
+    """The configuration of a component: ours, the reference's, or already a configuration."""
+    if component is None or isinstance(component, dict):
+        return component
+    # What pickle stores of the reference's components is their configuration.
+    state = component if isinstance(component, str) else component.__getstate__()
+    try:
+        return json.loads(state)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{stage} is no component: {type(component).__name__}") from error
+
+
+@contextmanager
+def _bar(show_progress: bool) -> Iterator[Report]:
+    """Yields the function that shows progress; it shows none without a terminal or without tqdm."""
+    if not show_progress or sys.stderr is None or not sys.stderr.isatty():
+        yield lambda _stage, _done, _total: None
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda _stage, _done, _total: None
+        return
+    # A terminal that does not know its size says 0, and tqdm would show nothing there.
+    size = os.get_terminal_size(sys.stderr.fileno())
+    with tqdm(leave=False, ncols=size.columns or 80, nrows=size.lines or 24) as bar:
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            if bar.desc != f"{stage}: ":
+                bar.set_description(stage, refresh=False)
+                bar.reset(total)
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield report

@@ -1,0 +1,201 @@
+"""Training against `tokenizers`, token by token."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from typing import TYPE_CHECKING, Any
+
+import penstock
+import pyarrow
+import pytest
+import tokenizers
+from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
+
+from tests import training
+from tests.conftest import REQUIRE_PARITY, SEED, fixtures_root
+from tests.families import CL100K, DATA
+from tests.reference import bpe_trainer
+from tests.reference.bpe_trainer import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+CASES = 6000 if REQUIRE_PARITY else 500
+ORACLE_CASES = 300 if REQUIRE_PARITY else 60
+
+TEXT = (DATA / "training.txt").read_text(encoding="utf-8")
+LINES = TEXT.splitlines(keepends=True)
+
+
+def cases(count: int, salt: str) -> list[tuple[random.Random, dict[str, int], Options]]:
+    """Corpora and options."""
+    found = []
+    for i in range(count):
+        rng = random.Random(f"{SEED} {salt} {i}")
+        counts = training.random_counts(rng)
+        found.append((rng, counts, training.random_options(rng, counts)))
+    return found
+
+
+def test_random_corpora_and_options() -> None:
+    for rng, counts, options in cases(CASES, "reference"):
+        options = training.pinned(rng, counts, options)
+        got, want = training.train_bpe(counts, options), training.reference_bpe(counts, options)
+        assert got == want, (counts, options)
+
+
+def test_the_oracle_agrees_with_both() -> None:
+    """Where the reference is random, the oracle gives its result from its own order."""
+    for _, counts, options in cases(ORACLE_CASES, "oracle"):
+        counts = {word[:60]: count for word, count in counts.items()}
+        assert training.train_bpe(counts, options) == bpe_trainer.train(counts, options)
+        want = training.reference_bpe(counts, options)
+        options.marked = want[0]
+        assert bpe_trainer.train(counts, options) == want, (counts, options)
+
+
+def test_the_reference_is_random_where_we_are_not() -> None:
+    """Symbols with a prefix: five runs of the reference, five vocabularies; of ours, one."""
+    counts = {word: 1 for line in LINES[:200] for word in line.split()}
+    options = Options(vocab_size=300, continuing_subword_prefix="##")
+    assert len({json.dumps(training.reference_bpe(counts, options)) for _ in range(5)}) > 1
+    assert len({json.dumps(training.train_bpe(counts, options)) for _ in range(5)}) == 1
+
+
+def test_limit_alphabet_keeps_the_lowest_of_equals() -> None:
+    counts = {"zyxab": 1, "z": 1}
+    for limit in range(7):
+        options = Options(limit_alphabet=limit, vocab_size=0)
+        assert "".join(training.train_bpe(counts, options)[0]) == "".join(sorted("zabxy"[:limit]))
+
+
+def bert_pins() -> list[str]:
+    """Special tokens that number every marked symbol of `TEXT`."""
+    letters = sorted({letter for letter in TEXT.lower() if not letter.isspace()})
+    return ["[UNK]", "[CLS]", *("##" + letter for letter in letters)]
+
+
+def byte_level(**options: bool) -> Any:
+    return pre_tokenizers.ByteLevel(**{"add_prefix_space": False, **options})
+
+
+PIPELINES: dict[str, tuple[Any, Any]] = {
+    "byte_level": (None, byte_level()),
+    "byte_level_prefix": (None, byte_level(add_prefix_space=True)),
+    "byte_level_plain": (None, byte_level(use_regex=False)),
+    "cl100k": (
+        normalizers.NFC(),
+        pre_tokenizers.Sequence(
+            [pre_tokenizers.Split(Regex(CL100K), "isolated"), byte_level(use_regex=False)]
+        ),
+    ),
+    "digits": (
+        normalizers.Lowercase(),
+        pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level()]),
+    ),
+}
+
+
+def both_bpe(
+    pipeline: str, texts: Any, **options: Any
+) -> tuple[penstock.Tokenizer, tokenizers.Tokenizer]:
+    normalizer, pre_tokenizer = PIPELINES[pipeline]
+    ours = penstock.train_bpe(
+        texts, normalizer=normalizer, pre_tokenizer=pre_tokenizer, show_progress=False, **options
+    )
+    reference = tokenizers.Tokenizer(models.BPE())
+    reference.normalizer, reference.pre_tokenizer = normalizer, pre_tokenizer
+    reference.train_from_iterator(texts, trainers.BpeTrainer(show_progress=False, **options))
+    return ours, reference
+
+
+def assert_same(ours: penstock.Tokenizer, reference: tokenizers.Tokenizer) -> None:
+    """The same vocabulary, and the same ids of the text, which the merges decide."""
+    assert ours.get_vocab() == reference.get_vocab()
+    want = [encoding.ids for encoding in reference.encode_batch_fast(LINES)]
+    assert [encoding.ids for encoding in ours.encode_batch(LINES)] == want
+    added = {at: token.content for at, token in ours.get_added_tokens_decoder().items()}
+    assert added == {
+        at: token.content for at, token in reference.get_added_tokens_decoder().items()
+    }
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_pipelines(pipeline: str) -> None:
+    options = {
+        "vocab_size": 900,
+        "special_tokens": ["<s>", tokenizers.AddedToken("</s>", lstrip=True)],
+        "initial_alphabet": pre_tokenizers.ByteLevel.alphabet(),
+    }
+    assert_same(*both_bpe(pipeline, LINES, **options))
+    # The alphabet of the reference is a list in no order, and order does not matter.
+    options["initial_alphabet"] = penstock.byte_level_alphabet()
+    assert_same(*both_bpe(pipeline, LINES, min_frequency=3, max_token_length=6, **options))
+
+
+def reference_from_files(paths: list[Path]) -> tokenizers.Tokenizer:
+    reference = tokenizers.Tokenizer(models.BPE())
+    reference.pre_tokenizer = byte_level()
+    trainer = trainers.BpeTrainer(vocab_size=600, show_progress=False)
+    reference.train([str(path) for path in paths], trainer)
+    return reference
+
+
+def test_every_source_gives_the_same(tmp_path: Path) -> None:
+    """An iterator, lists of lists, Arrow columns, files plain and compressed: as the reference."""
+    text = TEXT.replace("\n", "\r\n", 40) + "no line end"
+    plain, packed = tmp_path / "a.txt", tmp_path / "a.txt.gz"
+    plain.write_bytes(text.encode())
+    packed.write_bytes(gzip.compress(text.encode()))
+    reference = reference_from_files([plain])
+    lines = (
+        text.replace("\r\n", "\r\n\0").replace("\n", "\n\0").replace("\n\0\0", "\n\0").split("\0")
+    )
+
+    def ours(texts: Any = None, **more: Any) -> penstock.Tokenizer:
+        return penstock.train_bpe(
+            texts, vocab_size=600, pre_tokenizer=byte_level(), show_progress=False, **more
+        )
+
+    sources: list[Callable[[], penstock.Tokenizer]] = [
+        lambda: ours(lines),
+        lambda: ours(iter(lines)),
+        lambda: ours([lines[:7], (line for line in lines[7:9]), *lines[9:]]),
+        lambda: ours(pyarrow.array(lines)),
+        lambda: ours(pyarrow.chunked_array([lines[:11], lines[11:]], pyarrow.large_string())),
+        lambda: ours(plain),
+        lambda: ours([plain]),
+        lambda: ours(files=str(plain)),
+        lambda: ours(files=[packed]),
+    ]
+    for source in sources:
+        assert_same(source(), reference)
+    assert_same(ours(files=[plain, packed]), reference_from_files([plain, plain]))
+
+
+def corpora() -> list[Path]:
+    root = fixtures_root()
+    return sorted((root / "corpora").glob("*.txt")) if root else []
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("path", corpora(), ids=lambda path: path.stem)
+def test_corpora(path: Path) -> None:
+    """Real text, a large vocabulary."""
+    text = path.read_bytes()[: 1 << 20].decode(errors="ignore")
+    for vocab_size, pipeline in ((20_000, "cl100k"), (3000, "byte_level")):
+        lines = text.splitlines(keepends=True)
+        ours, reference = both_bpe(pipeline, lines, vocab_size=vocab_size)
+        assert ours.get_vocab() == reference.get_vocab()
+        # The merges, too: what they are shows in the ids.
+        sample = text[: 1 << 16]
+        assert ours.encode_ids(sample).tolist() == reference.encode(sample).ids
+
+
+def test_the_default_corpus_may_be_empty() -> None:
+    options: dict[str, Any] = {"special_tokens": ["<s>"], "initial_alphabet": ["a", "b"]}
+    ours, reference = both_bpe("byte_level", [], **options)
+    assert ours.get_vocab() == reference.get_vocab() == {"<s>": 0, "a": 1, "b": 2}
