@@ -17,6 +17,7 @@ from penstock.errors import (
     RegexError,
     TextError,
     TokenIdError,
+    TruncationError,
     UnsupportedComponentError,
 )
 
@@ -185,27 +186,69 @@ def test_an_unknown_component_is_named(small_json: dict[str, Json], stage: str) 
     assert stage in str(caught.value)
 
 
-@pytest.mark.parametrize("stage", ["truncation", "padding"])
-def test_what_this_release_lacks_is_refused(small_json: dict[str, Json], stage: str) -> None:
-    """Silently ignoring these would give other ids."""
-    value = {
-        "truncation": {
-            "max_length": 5,
-            "strategy": "LongestFirst",
-            "stride": 0,
-            "direction": "Right",
-        },
-        "padding": {
-            "strategy": "BatchLongest",
+LIMITS: dict[str, list[Json]] = {
+    "truncation": [
+        {"strategy": "LongestFirst", "stride": 0, "direction": "Right"},
+        {"max_length": -1, "strategy": "LongestFirst", "stride": 0},
+        {"max_length": 3, "strategy": "Longest", "stride": 0},
+        {"max_length": 3, "strategy": "OnlyFirst", "stride": 0, "direction": "Up"},
+    ],
+    "padding": [
+        {"strategy": "BatchLongest"},
+        {
+            "strategy": {"Fixed": -3},
             "direction": "Right",
             "pad_to_multiple_of": None,
             "pad_id": 0,
             "pad_type_id": 0,
             "pad_token": "x",
         },
-    }[stage]
-    with pytest.raises(UnsupportedComponentError, match=stage):
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("stage", "value"), [(stage, value) for stage, values in LIMITS.items() for value in values]
+)
+def test_bad_limits_are_named(small_json: dict[str, Json], stage: str, value: Json) -> None:
+    """Silently ignoring these would give other ids."""
+    with pytest.raises(LoadError) as caught:
         penstock.Tokenizer.from_str(changed(small_json, put(stage, value)))
+    assert caught.value.key == stage
+
+
+def test_limits_of_a_call_are_checked(tokenizer: penstock.Tokenizer) -> None:
+    texts = ["a b c d", "a"]
+    for options, error in (
+        ({"truncation": True}, ValueError),
+        ({"padding": "max_length"}, ValueError),
+        ({"padding": "widest"}, ValueError),
+        ({"padding": "max_length", "max_length": 2}, TruncationError),
+        ({"padding": False}, TruncationError),
+        ({"truncation": "middle", "max_length": 2}, ValueError),
+        ({"truncation": True, "max_length": 2, "truncation_side": "up"}, ValueError),
+        ({"truncation": True, "max_length": 2, "stride": 2}, TruncationError),
+        ({"truncation": "only_second", "max_length": 2}, TruncationError),
+        ({"dtype": "float32"}, ValueError),
+        ({"max_length": -1, "truncation": True}, OverflowError),
+        ({"pad_id": 2**31, "dtype": "int32"}, penstock.errors.LoadError),
+    ):
+        with pytest.raises(error):
+            tokenizer.encode_padded(texts, **options)
+    with pytest.raises(ValueError, match="2 texts and 1 pairs"):
+        tokenizer.encode_padded(texts, ["x"])
+    with pytest.raises(TypeError):
+        tokenizer.encode_padded("a")
+    with pytest.raises(penstock.errors.TextError) as caught:
+        tokenizer.encode_padded(["a", "\ud800"])
+    assert caught.value.row == 1
+    for arguments in ({"stride": 9}, {"strategy": "x"}, {"direction": "x"}):
+        with pytest.raises(ValueError, match=r"stride|strategy|direction"):
+            tokenizer.enable_truncation(5, **arguments)
+    assert tokenizer.truncation is None
+    with pytest.raises(ValueError, match="direction"):
+        tokenizer.enable_padding(direction="up")
+    assert tokenizer.padding is None
 
 
 @pytest.mark.parametrize(

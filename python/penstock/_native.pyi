@@ -83,6 +83,16 @@ class DecodeStream:
 class Encoding:
     """The result of encoding one text or pair. Each field is built when it is asked for."""
 
+    def __new__(cls) -> Encoding:
+        """An encoding without tokens."""
+    @staticmethod
+    def merge(encodings: Sequence[Encoding], growing_offsets: bool = True) -> Encoding:
+        """Puts encodings together in order.
+
+        Args:
+            encodings: The encodings.
+            growing_offsets: Let the offsets of each continue where those before end.
+        """
     @property
     def ids(self) -> list[int]:
         """The token ids."""
@@ -116,6 +126,33 @@ class Encoding:
     @property
     def overflowing(self) -> list[Encoding]:
         """What truncation cut off."""
+    def set_sequence_id(self, sequence_id: int) -> None:
+        """Declares that all tokens belong to one sequence."""
+    def pad(
+        self,
+        length: int,
+        direction: str = "right",
+        pad_id: int = 0,
+        pad_type_id: int = 0,
+        pad_token: str = "[PAD]",  # noqa: S107
+    ) -> None:
+        """Fills up to a length in place, also the overflowing parts.
+
+        Raises:
+            ValueError: The direction is neither `left` nor `right`.
+        """
+    def truncate(self, max_length: int, stride: int = 0, direction: str = "right") -> None:
+        """Keeps at most `max_length` tokens in place; the rest becomes `overflowing`.
+
+        Args:
+            max_length: Tokens to keep.
+            stride: Tokens that an overflowing part shares with the one before; less than
+                `max_length`.
+            direction: The side that is cut off, `left` or `right`.
+
+        Raises:
+            TruncationError: The stride is too long.
+        """
     def char_to_token(self, char_pos: int, sequence_index: int = 0) -> int | None:
         """Returns the token that covers a character."""
     def char_to_word(self, char_pos: int, sequence_index: int = 0) -> int | None:
@@ -131,6 +168,11 @@ class Encoding:
     def word_to_tokens(self, word_index: int, sequence_index: int = 0) -> tuple[int, int] | None:
         """Returns the first token of a word and one past its last."""
     def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[Any, tuple[bytes]]: ...
+    @staticmethod
+    def _from_state(state: bytes, /) -> Encoding: ...
 
 @final
 class Tokenizer:
@@ -168,6 +210,25 @@ class Tokenizer:
         self, texts: Any, /, add_special_tokens: bool = True, offsets: bool = False
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.uint32] | None]:
         """Encodes texts to values, row offsets and, on request, character offsets."""
+    def encode_padded(
+        self,
+        texts: Any,
+        pairs: Any,
+        /,
+        is_pretokenized: bool,
+        add_special_tokens: bool,
+        truncation: tuple[int, int, str, str] | None,
+        padding: tuple[int | None, str, int | None, int, int, str] | None,
+        dtype: str,
+        fields: tuple[bool, bool, bool, bool],
+        overflowing: bool,
+    ) -> dict[str, NDArray[Any]]:
+        """Encodes texts to matrices.
+
+        `truncation` is maximum length, stride, strategy and direction; `padding` is length (None
+        for the longest row), direction, multiple, id, type id and token; `fields` asks for
+        attention mask, type ids, special tokens mask and offsets.
+        """
     def count_tokens(self, texts: Any, /) -> list[int]:
         """Counts the tokens of texts."""
     def decode(self, ids: Any, /, skip_special_tokens: bool = True, strict: bool = False) -> str:
@@ -195,6 +256,18 @@ class Tokenizer:
         """True if special tokens in a text are ordinary text."""
     def with_encode_special_tokens(self, value: bool, /) -> Tokenizer:
         """Returns a tokenizer that differs in `encode_special_tokens`."""
+    @property
+    def truncation(self) -> dict[str, Any] | None:
+        """The default truncation."""
+    def with_truncation(self, arguments: tuple[int, int, str, str] | None, /) -> Tokenizer:
+        """Returns a tokenizer with a default truncation: length, stride, strategy, direction."""
+    @property
+    def padding(self) -> dict[str, Any] | None:
+        """The default padding."""
+    def with_padding(
+        self, arguments: tuple[int | None, str, int | None, int, int, str] | None, /
+    ) -> Tokenizer:
+        """Returns a tokenizer with a default padding, its six arguments as in `encode_padded`."""
     def with_added_tokens(
         self, tokens: Sequence[str | AddedToken], /, special: bool = False
     ) -> tuple[Tokenizer, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from penstock import _native
 from penstock._ragged import Ragged
@@ -203,6 +203,108 @@ class Tokenizer:
         """
         return Ragged(*self._native.encode_ragged(texts, add_special_tokens, offsets))
 
+    def encode_padded(
+        self,
+        texts: Any,
+        pairs: Any = None,
+        *,
+        max_length: int | None = None,
+        truncation: bool | Literal["longest_first", "only_first", "only_second"] = False,
+        stride: int = 0,
+        truncation_side: Literal["left", "right"] = "right",
+        padding: bool | Literal["longest", "max_length", "do_not_pad"] = True,
+        padding_side: Literal["left", "right"] = "right",
+        pad_to_multiple_of: int | None = None,
+        pad_id: int | None = None,
+        pad_type_id: int | None = None,
+        dtype: Literal["int64", "int32", "uint32"] = "int64",
+        is_pretokenized: bool = False,
+        add_special_tokens: bool = True,
+        attention_mask: bool = True,
+        token_type_ids: bool = True,
+        special_tokens_mask: bool = False,
+        offsets: bool = False,
+        return_overflowing_tokens: bool = False,
+    ) -> dict[str, NDArray[Any]]:
+        """Encodes a batch to matrices, written in place on all cores.
+
+        Truncation and padding are those of the arguments, whatever `enable_truncation` and
+        `enable_padding` said, so that any number of threads may use one tokenizer.
+
+        Args:
+            texts: A list of str, or an Arrow string array or column; lists of words if
+                `is_pretokenized`.
+            pairs: The second text of each row, in the same form.
+            max_length: Tokens of a row at most, special tokens included.
+            truncation: Cut longer rows: True or `longest_first`, `only_first`, `only_second`.
+            stride: With `return_overflowing_tokens`, tokens that neighbouring parts share.
+            truncation_side: The side that is cut off.
+            padding: Fill rows to the longest (True or `longest`), or to `max_length`.
+            padding_side: The side that is filled.
+            pad_to_multiple_of: Raise the row length to a multiple.
+            pad_id: Id of padding; by default that of the tokenizer's own padding, else 0.
+            pad_type_id: Type id of padding, by default likewise.
+            dtype: Integer type of all arrays.
+            is_pretokenized: The texts are lists of words.
+            add_special_tokens: Let the post-processor add its tokens.
+            attention_mask: Return `attention_mask`, 0 for padding.
+            token_type_ids: Return `token_type_ids`.
+            special_tokens_mask: Return `special_tokens_mask`, 1 for added tokens and padding.
+            offsets: Return `offset_mapping`, the characters that each token covers.
+            return_overflowing_tokens: Return a row for every part that was cut off, behind the row
+                of its text, and `overflow_to_sample_mapping`, the text of each row.
+
+        Returns:
+            `input_ids` and what was asked for: C-contiguous arrays of rows by tokens
+            (`offset_mapping` has a third dimension of two, `overflow_to_sample_mapping` only one).
+
+        Raises:
+            TruncationError: Rows differ in length and are not padded, or truncation cannot be done
+                as asked.
+            TextError: A row holds a lone surrogate, or has no value.
+
+        Example:
+            >>> import penstock
+            >>> tokenizer = penstock.Tokenizer.from_default()
+            >>> batch = tokenizer.encode_padded(["a", "a b c"], max_length=2, truncation=True)
+            >>> batch["attention_mask"].tolist()
+            [[1, 0], [1, 1]]
+        """
+        strategy = "longest_first" if truncation is True else truncation
+        if strategy and max_length is None:
+            raise ValueError("truncation needs max_length")
+        if padding not in (True, False, "longest", "max_length", "do_not_pad"):
+            raise ValueError(
+                f'padding must be a bool, "longest", "max_length" or "do_not_pad", not {padding!r}'
+            )
+        length = max_length if padding == "max_length" else None
+        if padding == "max_length" and length is None:
+            raise ValueError('padding="max_length" needs max_length')
+        native = self._native
+        filling: dict[str, Any] = native.padding or {"pad_id": 0, "pad_type_id": 0}
+        return native.encode_padded(
+            texts,
+            pairs,
+            is_pretokenized,
+            add_special_tokens,
+            (max_length, stride, strategy, truncation_side)
+            if strategy and max_length is not None
+            else None,
+            None
+            if padding in (False, "do_not_pad")
+            else (
+                length,
+                padding_side,
+                pad_to_multiple_of,
+                filling["pad_id"] if pad_id is None else pad_id,
+                filling["pad_type_id"] if pad_type_id is None else pad_type_id,
+                "",
+            ),
+            dtype,
+            (attention_mask, token_type_ids, special_tokens_mask, offsets),
+            return_overflowing_tokens,
+        )
+
     def count_tokens(self, texts: Any) -> list[int]:
         """Returns the number of tokens of each text, special tokens not added.
 
@@ -297,6 +399,71 @@ class Tokenizer:
     def encode_special_tokens(self, value: bool) -> None:
         with self._lock:
             self._native = self._native.with_encode_special_tokens(value)
+
+    @property
+    def truncation(self) -> dict[str, Any] | None:
+        """What `encode` and `encode_batch` cut texts to; set by `enable_truncation`."""
+        return self._native.truncation
+
+    def enable_truncation(
+        self,
+        max_length: int,
+        stride: int = 0,
+        strategy: Literal["longest_first", "only_first", "only_second"] = "longest_first",
+        direction: Literal["left", "right"] = "right",
+    ) -> None:
+        """Lets `encode` and `encode_batch` cut texts from now on.
+
+        Args:
+            max_length: Tokens at most, special tokens included.
+            stride: Tokens that overflowing parts share with their neighbour.
+            strategy: Which text of a pair gives way.
+            direction: The side that is cut off.
+
+        Raises:
+            TruncationError: The stride leaves no room.
+        """
+        arguments = (max_length, stride, strategy, direction)
+        with self._lock:
+            self._native = self._native.with_truncation(arguments)
+
+    def no_truncation(self) -> None:
+        """Lets `encode` and `encode_batch` return texts whole."""
+        with self._lock:
+            self._native = self._native.with_truncation(None)
+
+    @property
+    def padding(self) -> dict[str, Any] | None:
+        """How `encode` and `encode_batch` fill up texts; set by `enable_padding`."""
+        return self._native.padding
+
+    def enable_padding(
+        self,
+        direction: Literal["left", "right"] = "right",
+        pad_id: int = 0,
+        pad_type_id: int = 0,
+        pad_token: str = "[PAD]",  # noqa: S107
+        length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+    ) -> None:
+        """Lets `encode` and `encode_batch` fill up texts from now on.
+
+        Args:
+            direction: The side that is filled.
+            pad_id: Id of padding.
+            pad_type_id: Type id of padding.
+            pad_token: Text of padding.
+            length: Length to fill up to; by default that of the longest in a batch.
+            pad_to_multiple_of: Raise the length to a multiple.
+        """
+        arguments = (length, direction, pad_to_multiple_of, pad_id, pad_type_id, pad_token)
+        with self._lock:
+            self._native = self._native.with_padding(arguments)
+
+    def no_padding(self) -> None:
+        """Lets `encode` and `encode_batch` return texts at their own length."""
+        with self._lock:
+            self._native = self._native.with_padding(None)
 
     def description(self) -> list[tuple[str, str, str]]:
         """Returns the stages of the pipeline: stage, component, and what runs it."""

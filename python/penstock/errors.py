@@ -94,6 +94,10 @@ class TrainingError(PenstockError, ValueError):
         self.option = option
 
 
+class TruncationError(PenstockError, ValueError):
+    """Texts cannot be cut as asked, or rows of a matrix differ in length."""
+
+
 class TokenIdError(PenstockError, OverflowError, ValueError):
     """An id that no token can have, or, where `strict=True` asks for it, an id that has no token.
 

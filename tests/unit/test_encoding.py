@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from typing import TYPE_CHECKING
 
+import penstock
 import pytest
 
 from tests.compare import assert_same_fields, assert_same_maps
@@ -71,3 +74,33 @@ def test_tokens_are_those_at_the_time_of_encoding(gpt2: Pair) -> None:
     tokenizer.add_tokens(["penstock"])
     assert encoding.ids == before
     assert encoding.tokens == gpt2.reference.encode("Hello penstock").tokens
+
+
+def test_equality_and_pickle(tokenizer: penstock.Tokenizer) -> None:
+    tokenizer.enable_truncation(4, stride=1)
+    tokenizer.enable_padding(length=6)
+    encoding = tokenizer.encode("water runs downhill", "and on")
+    assert encoding == tokenizer.encode("water runs downhill", "and on")
+    assert encoding != tokenizer.encode("water runs downhill")
+    assert encoding != "water"
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        copied = pickle.loads(pickle.dumps(encoding, protocol))
+        assert copied == encoding
+        assert copied.n_sequences == 2
+        assert copied.tokens == encoding.tokens
+        assert copied.overflowing == encoding.overflowing
+    assert copy.deepcopy(encoding) == encoding
+    assert penstock.Encoding() == penstock.Encoding.merge([])
+    merged = penstock.Encoding.merge([encoding, copied])
+    assert merged == penstock.Encoding.merge([copied, encoding])
+    with pytest.raises(TypeError):
+        hash(encoding)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [b"", b"{}", b"[1]", b'{"ids":[1],"type_ids":[],"tokens":[],"words":[],"offsets":[]}', b"\xff"],
+)
+def test_bad_pickles_are_refused(state: bytes) -> None:
+    with pytest.raises(penstock.errors.LoadError):
+        penstock.Encoding._from_state(state)

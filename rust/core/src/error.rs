@@ -118,6 +118,39 @@ pub enum Error {
         /// What the ids decode to now.
         found: String,
     },
+    /// `only_second` was asked for, and there is no second text.
+    #[error("truncation \"only_second\" needs a pair of texts")]
+    TruncationWithoutPair,
+    /// The one text that may be cut has no token to spare.
+    #[error("truncation {strategy:?}: a text of {length} tokens cannot give way by {excess}")]
+    TruncationTooShort {
+        /// Name of the strategy.
+        strategy: &'static str,
+        /// Tokens of the text that may be cut.
+        length: usize,
+        /// Tokens too many.
+        excess: usize,
+    },
+    /// Parts that share `stride` tokens would not advance.
+    #[error(
+        "stride {stride} must be less than the {max_length} tokens that a text is cut to (special tokens not counted)"
+    )]
+    TruncationStride {
+        /// The stride.
+        stride: usize,
+        /// What the text is cut to.
+        max_length: usize,
+    },
+    /// Rows of a matrix differ in length.
+    #[error("row {row} has {found} tokens, others have {expected}: ask for padding and truncation")]
+    RowLength {
+        /// Row of the result.
+        row: usize,
+        /// Its tokens.
+        found: usize,
+        /// Tokens of a row of the matrix.
+        expected: usize,
+    },
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,

@@ -56,6 +56,16 @@ mod pool {
             _ => items.iter().map(f).collect(),
         }
     }
+
+    /// `f` of every item over the pool, for items that hold what they write into.
+    pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync + Send) {
+        match pool() {
+            Some(pool) if items.len() > 1 && count() > 1 => {
+                pool.install(|| items.into_par_iter().with_max_len(1).for_each(f));
+            }
+            _ => items.into_iter().for_each(f),
+        }
+    }
 }
 
 #[cfg(not(feature = "parallel"))]
@@ -69,6 +79,11 @@ mod pool {
     pub fn map<T, R>(items: &[T], f: impl Fn(&T) -> R) -> Vec<R> {
         items.iter().map(f).collect()
     }
+
+    /// `f` of every item.
+    pub fn for_each<T>(items: Vec<T>, f: impl Fn(T)) {
+        items.into_iter().for_each(f);
+    }
 }
 
-pub use pool::{count, map};
+pub use pool::{count, for_each, map};

@@ -18,9 +18,12 @@ mod exceptions {
     import_exception!(penstock.errors, RegexError);
     import_exception!(penstock.errors, TextError);
     import_exception!(penstock.errors, TokenIdError);
+    import_exception!(penstock.errors, TruncationError);
     import_exception!(penstock.errors, UnsupportedComponentError);
 }
-use exceptions::{FileError, LoadError, MissingFileError, PenstockError, RegexError, UnsupportedComponentError};
+use exceptions::{
+    FileError, LoadError, MissingFileError, PenstockError, RegexError, TruncationError, UnsupportedComponentError,
+};
 pub use exceptions::{TextError, TokenIdError};
 
 /// The exception for an error of the core; `file` is what was being loaded, if anything was.
@@ -41,6 +44,10 @@ pub fn to_py(error: Error, file: Option<&Path>) -> PyErr {
         }
         Error::Regex { pattern, .. } | Error::RegexSearch { pattern, .. } => RegexError::new_err((message, pattern)),
         Error::AddedTokenOverlap { .. } | Error::MissingUnkToken { .. } => TextError::new_err(message),
+        Error::TruncationWithoutPair
+        | Error::TruncationTooShort { .. }
+        | Error::TruncationStride { .. }
+        | Error::RowLength { .. } => TruncationError::new_err(message),
         Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         _ => PenstockError::new_err(message),
     }

@@ -112,6 +112,39 @@ impl Sequence {
     }
 }
 
+/// A batch of single texts, or of texts that the caller has split into words.
+pub enum Rows<'py> {
+    /// Texts.
+    Texts(Texts<'py>),
+    /// Lists of words.
+    Words(Vec<Sequence>),
+}
+
+impl<'py> Rows<'py> {
+    /// Texts, or lists of words if the caller says so.
+    ///
+    /// # Errors
+    /// `TypeError` for another type, `TextError` for a lone surrogate.
+    pub fn new(object: &Bound<'py, PyAny>, is_pretokenized: bool) -> PyResult<Self> {
+        if !is_pretokenized {
+            return object.extract::<Texts<'py>>().map(Self::Texts);
+        }
+        let rows = object.try_iter()?.enumerate().map(|(row, words)| Sequence::new(&words?, true, Some(row)));
+        rows.collect::<PyResult<_>>().map(Self::Words)
+    }
+
+    /// The rows, borrowed.
+    ///
+    /// # Errors
+    /// `TextError` for an Arrow row that is not UTF-8.
+    pub fn inputs(&self) -> PyResult<Vec<Input<'_>>> {
+        match self {
+            Self::Texts(texts) => Ok(texts.rows()?.into_iter().map(Input::Text).collect()),
+            Self::Words(rows) => Ok(rows.iter().map(Sequence::as_input).collect()),
+        }
+    }
+}
+
 /// One item of a batch: a sequence, or a pair of them.
 pub struct Item(Sequence, Option<Sequence>);
 

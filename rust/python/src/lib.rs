@@ -12,6 +12,8 @@ mod decode_stream;
 mod encoding;
 mod errors;
 mod inputs;
+mod options;
+mod padded;
 mod tokenizer;
 mod training;
 

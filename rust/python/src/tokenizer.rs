@@ -7,7 +7,7 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2};
 use penstock::TokenId;
 use penstock::formats::tiktoken::ENCODINGS;
-use penstock::tokenizer;
+use penstock::tokenizer::{self, EncodeOptions, Fields};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
@@ -17,7 +17,8 @@ use crate::arrays::{Ids, array, array_of_pairs, id_at, require_known};
 use crate::decode_stream::DecodeStream;
 use crate::encoding::Encoding;
 use crate::errors::{detached, interruptible, to_py};
-use crate::inputs::{Item, Sequence, Texts, text};
+use crate::inputs::{Item, Rows, Sequence, Texts, text};
+use crate::options::{self, PaddingArguments, TruncationArguments};
 
 /// Values, row offsets and, on request, character offsets of a batch.
 type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, Option<Bound<'py, PyArray2<u32>>>);
@@ -88,7 +89,7 @@ impl Tokenizer {
         let pair = pair.map(|pair| Sequence::new(pair, is_pretokenized, None)).transpose()?;
         let encoding = detached(py, || {
             let pair = pair.as_ref().map(Sequence::as_input);
-            self.0.encode(&sequence.as_input(), pair.as_ref(), add_special_tokens)
+            self.0.encode(&sequence.as_input(), pair.as_ref(), &self.0.default_options(add_special_tokens))
         })?;
         Ok(Encoding::new(encoding, Arc::clone(&self.0)))
     }
@@ -111,7 +112,7 @@ impl Tokenizer {
             .collect::<PyResult<_>>()?;
         let encodings = interruptible(py, |stop| {
             let inputs: Vec<_> = items.iter().map(Item::as_inputs).collect();
-            self.0.encode_batch(&inputs, add_special_tokens, stop)
+            self.0.encode_batch(&inputs, &self.0.default_options(add_special_tokens), stop)
         })?;
         Ok(encodings.into_iter().map(|encoding| Encoding::new(encoding, Arc::clone(&self.0))).collect())
     }
@@ -145,6 +146,33 @@ impl Tokenizer {
         let ragged = interruptible(py, |stop| self.0.encode_ragged(&rows, add_special_tokens, offsets, stop))?;
         let offsets = ragged.offsets.map(|offsets| array_of_pairs(py, offsets)).transpose()?;
         Ok((array(py, ragged.values), array(py, ragged.row_offsets), offsets))
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "options of the Python API")]
+    #[pyo3(signature = (texts, pairs, /, is_pretokenized, add_special_tokens, truncation, padding, dtype, fields, overflowing))]
+    fn encode_padded<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        pairs: Option<&Bound<'py, PyAny>>,
+        is_pretokenized: bool,
+        add_special_tokens: bool,
+        truncation: Option<TruncationArguments>,
+        padding: Option<PaddingArguments>,
+        dtype: &str,
+        fields: (bool, bool, bool, bool),
+        overflowing: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let texts = Rows::new(texts, is_pretokenized)?;
+        let pairs = pairs.map(|pairs| Rows::new(pairs, is_pretokenized)).transpose()?;
+        let options = EncodeOptions {
+            add_special_tokens,
+            truncation: truncation.map(options::truncation).transpose()?,
+            padding: padding.map(options::padding).transpose()?,
+        };
+        let (attention_mask, type_ids, special_tokens_mask, offsets) = fields;
+        let fields = Fields { attention_mask, type_ids, special_tokens_mask, offsets, overflowing };
+        crate::padded::encode_padded(py, &self.0, &texts, pairs.as_ref(), &options, fields, dtype)
     }
 
     #[pyo3(signature = (texts, /))]
@@ -227,6 +255,27 @@ impl Tokenizer {
     #[pyo3(signature = (value, /))]
     fn with_encode_special_tokens(&self, value: bool) -> Self {
         Self::new(self.0.with_encode_special_tokens(value))
+    }
+
+    #[getter]
+    fn truncation<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.0.truncation().map(|truncation| options::truncation_dict(py, truncation)).transpose()
+    }
+
+    #[pyo3(signature = (arguments, /))]
+    fn with_truncation(&self, arguments: Option<TruncationArguments>) -> PyResult<Self> {
+        let truncation = arguments.map(options::truncation).transpose()?;
+        self.0.with_truncation(truncation).map(Self::new).map_err(|error| to_py(error, None))
+    }
+
+    #[getter]
+    fn padding<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.0.padding().map(|padding| options::padding_dict(py, padding)).transpose()
+    }
+
+    #[pyo3(signature = (arguments, /))]
+    fn with_padding(&self, arguments: Option<PaddingArguments>) -> PyResult<Self> {
+        Ok(Self::new(self.0.with_padding(arguments.map(options::padding).transpose()?)))
     }
 
     #[pyo3(signature = (tokens, /, special=false))]

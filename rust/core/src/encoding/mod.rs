@@ -1,12 +1,16 @@
 //! What encoding a text gives: ids, and everything else that the caller may ask about them.
 
+mod pad;
 pub mod tokens;
+mod truncate;
 
 use std::ops::Range;
 
 use crate::ids::TokenId;
 
+pub use pad::{Padding, PaddingStrategy};
 pub use tokens::{IDS, SPANS, Tokens, WORDS};
+pub use truncate::{Direction, Truncation, TruncationStrategy, parts};
 
 /// In [`Encoding::words`]: the token belongs to no word (special tokens).
 pub const NO_WORD: u32 = u32::MAX;
@@ -53,6 +57,16 @@ impl Encoding {
     pub fn token_text(&self, token: usize) -> Option<&str> {
         let position = self.token_texts.binary_search_by_key(&token, |(index, _)| *index as usize).ok()?;
         Some(&self.token_texts[position].1)
+    }
+
+    /// Stores the text of every token with the encoding, also in the parts that were cut off, so that no vocabulary is
+    /// needed any more. `token` gives the vocabulary's string of an id.
+    pub fn own_texts<'v>(&mut self, token: &dyn Fn(TokenId) -> Option<&'v str>) {
+        let text = |(at, &id): (usize, &TokenId)| {
+            (at as u32, self.token_text(at).or_else(|| token(id)).unwrap_or_default().into())
+        };
+        self.token_texts = self.ids.iter().enumerate().map(text).collect();
+        self.overflowing.iter_mut().for_each(|part| part.own_texts(token));
     }
 
     /// Number of input sequences put together here.

@@ -101,6 +101,17 @@ impl Tokens {
         self.len = len;
     }
 
+    /// Forgets all tokens from `len` on.
+    pub fn truncate(&mut self, len: usize) {
+        if len < self.len {
+            self.len = len;
+            self.spans.truncate(len);
+            self.words.truncate(len);
+            let kept = self.texts.partition_point(|(token, _)| (*token as usize) < len);
+            self.texts.truncate(kept);
+        }
+    }
+
     /// Appends one id.
     #[inline(always)]
     pub fn push(&mut self, id: TokenId) {

@@ -1,5 +1,6 @@
 //! Files to tokenizers.
 
+mod encoding_json;
 mod json;
 pub mod tiktoken;
 pub mod tokenizer_json;

@@ -92,6 +92,8 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
         post_processor: Some(PostProcessor::ByteLevel(byte_level)),
         decoder: Some(Decoder::ByteLevel),
         added_tokens,
+        truncation: None,
+        padding: None,
     })
 }
 

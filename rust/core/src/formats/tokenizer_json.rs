@@ -4,6 +4,7 @@
 //! are nearly all of the file, go from the text straight into the tables that the model is made of. The small components
 //! are read as values, and each stage makes sense of its own.
 
+mod limits;
 mod model;
 #[cfg(test)]
 mod tests;
@@ -29,18 +30,13 @@ use crate::tokenizer::TokenizerParts;
 ///
 /// # Errors
 /// [`Error::Json`] where the text is not JSON, not UTF-8 or ends early; [`Error::Schema`] where a value is not what the format
-/// asks for; [`Error::UnsupportedComponent`] for truncation, padding and components that this version does not run;
+/// asks for; [`Error::UnsupportedComponent`] for components that this version does not run;
 /// [`Error::UnknownMergeToken`], [`Error::Limit`] and [`Error::Regex`] as their names say.
 pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
     let file = read(bytes)?;
-    for (stage, value) in [("truncation", &file.truncation), ("padding", &file.padding)] {
-        if !value.is_null() {
-            let name = value.get("strategy").unwrap_or(value);
-            let name = name.as_str().map_or_else(|| name.to_string(), str::to_owned);
-            return Err(Error::UnsupportedComponent { stage, name });
-        }
-    }
     Ok(TokenizerParts {
+        truncation: component(&file.truncation, "truncation", limits::truncation)?,
+        padding: component(&file.padding, "padding", limits::padding)?,
         normalizer: component(&file.normalizer, "normalizer", Normalizer::from_config)?,
         pre_tokenizer: component(&file.pre_tokenizer, "pre_tokenizer", PreTokenizer::from_config)?,
         post_processor: component(&file.post_processor, "post_processor", PostProcessor::from_config)?,

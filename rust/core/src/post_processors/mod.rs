@@ -2,6 +2,7 @@
 
 mod bert;
 mod byte_level;
+mod layout;
 mod roberta;
 mod template;
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 pub use self::bert::BertProcessing;
 pub use self::byte_level::{ByteLevel, blanks, trim_blanks};
+pub use self::layout::{Slot, plain_layout};
 pub use self::roberta::RobertaProcessing;
 pub use self::template::{Piece, Sequence, SpecialToken, Template, TemplateProcessing};
 use crate::encoding::{Encoding, NO_WORD};
@@ -96,6 +98,17 @@ impl PostProcessor {
         }
     }
 
+    /// The largest id of a special token.
+    pub fn largest_id(&self) -> TokenId {
+        match self {
+            Self::ByteLevel(_) => 0,
+            Self::TemplateProcessing(template) => template.largest_id(),
+            Self::RobertaProcessing(roberta) => roberta.cls.1.max(roberta.sep.1),
+            Self::BertProcessing(bert) => bert.cls.1.max(bert.sep.1),
+            Self::Sequence(processors) => processors.iter().map(Self::largest_id).max().unwrap_or(0),
+        }
+    }
+
     /// The ids before and after the text when a single text is encoded. None: more than that happens to the ids, and only
     /// [`process`](Self::process) knows what.
     pub fn single_affixes(&self, add_special_tokens: bool) -> Option<(Vec<TokenId>, Vec<TokenId>)> {
@@ -123,9 +136,10 @@ impl PostProcessor {
         }
     }
 
-    /// The passes that take blanks out of the offsets of a single text, each with its `add_prefix_space`. None: one of them
-    /// runs after special tokens were added, and only [`process`](Self::process) does that.
-    pub fn single_trims(&self) -> Option<Vec<bool>> {
+    /// The passes that take blanks out of the offsets of a text, or of both texts of a pair, each with its
+    /// `add_prefix_space`. None: one of them runs after special tokens were added, and only [`process`](Self::process) does
+    /// that.
+    pub fn trims(&self, is_pair: bool) -> Option<Vec<bool>> {
         match self {
             Self::ByteLevel(byte_level) => {
                 Some(byte_level.trim_offsets.then_some(byte_level.add_prefix_space).into_iter().collect())
@@ -138,11 +152,11 @@ impl PostProcessor {
                 let mut trims = Vec::new();
                 let mut tokens_added = false;
                 for processor in processors {
-                    let more = processor.single_trims()?;
+                    let more = processor.trims(is_pair)?;
                     if tokens_added && !more.is_empty() {
                         return None;
                     }
-                    tokens_added |= processor.added_tokens(false) > 0;
+                    tokens_added |= processor.added_tokens(is_pair) > 0;
                     trims.extend(more);
                 }
                 Some(trims)

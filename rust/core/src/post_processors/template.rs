@@ -89,8 +89,22 @@ impl TemplateProcessing {
         Ok(template)
     }
 
+    /// The template of a text or of a pair.
+    pub fn pieces(&self, is_pair: bool) -> &[Piece] {
+        if is_pair { &self.pair } else { &self.single }
+    }
+
+    /// The ids of a special token of the templates.
+    pub fn special_token_ids(&self, id: &str) -> &[TokenId] {
+        &self.special_tokens[id].ids
+    }
+
+    pub(super) fn largest_id(&self) -> TokenId {
+        self.special_tokens.values().flat_map(|special| &special.ids).copied().max().unwrap_or(0)
+    }
+
     pub(super) fn added_tokens(&self, is_pair: bool) -> usize {
-        let pieces = if is_pair { &self.pair } else { &self.single };
+        let pieces = self.pieces(is_pair);
         let count = |piece: &Piece| match piece {
             Piece::Sequence { .. } => 0,
             Piece::SpecialToken { id, .. } => self.special_tokens[id].ids.len(),
@@ -124,7 +138,7 @@ impl TemplateProcessing {
         add_special_tokens: bool,
         token: &dyn Fn(TokenId) -> Option<&'v str>,
     ) -> Vec<Encoding> {
-        let pieces = if encodings.len() > 1 { &self.pair } else { &self.single };
+        let pieces = self.pieces(encodings.len() > 1);
         let mut result = Vec::with_capacity(pieces.len());
         for (index, piece) in pieces.iter().enumerate() {
             match piece {

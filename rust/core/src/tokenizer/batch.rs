@@ -1,7 +1,7 @@
 //! Many texts, or one long text, over the cores.
 
 use super::{
-    Tokenizer,
+    EncodeOptions, Tokenizer,
     encode::{Input, Scratch, to_characters},
     finish::Finish,
 };
@@ -24,9 +24,9 @@ pub struct Ragged {
 }
 
 /// Text per task: long enough that a task's start does not show, short enough that threads end together.
-const TASK_BYTES: usize = 256 << 10;
+pub(super) const TASK_BYTES: usize = 256 << 10;
 /// Tasks between two looks at the caller's interrupt.
-const WAVE: usize = 64;
+pub(super) const WAVE: usize = 64;
 /// A text is cut into tasks from this length on.
 const LONG_TEXT: usize = 2 * TASK_BYTES;
 
@@ -83,15 +83,14 @@ impl Tokenizer {
     pub fn encode_batch(
         &self,
         inputs: &[(Input<'_>, Option<Input<'_>>)],
-        add_special_tokens: bool,
+        options: &EncodeOptions,
         interrupt: &dyn Fn() -> bool,
     ) -> Result<Vec<Encoding>> {
         let mut encodings = Vec::with_capacity(inputs.len());
         let size = |(input, pair): &(Input<'_>, Option<Input<'_>>)| input.len() + pair.as_ref().map_or(0, Input::len);
         for wave in group_by_bytes(inputs, TASK_BYTES * WAVE, size) {
             let done = threads::map(&group(wave, size), |inputs| {
-                let encode =
-                    |(input, pair): &(Input<'_>, _)| self.encode(input, Option::as_ref(pair), add_special_tokens);
+                let encode = |(input, pair): &(Input<'_>, _)| self.encode(input, Option::as_ref(pair), options);
                 inputs.iter().map(encode).collect::<Result<Vec<_>>>()
             });
             for done in done {
@@ -100,6 +99,9 @@ impl Tokenizer {
             if interrupt() {
                 return Err(Error::Interrupted);
             }
+        }
+        if let Some(padding) = &options.padding {
+            padding.pad(&mut encodings, &|id| self.inner.model.id_to_token(id));
         }
         Ok(encodings)
     }
@@ -122,7 +124,7 @@ impl Tokenizer {
     ) -> Result<Ragged> {
         let inputs: Vec<_> = texts.iter().map(|text| (Input::Text(text), None)).collect();
         let mut ragged = Ragged { row_offsets: vec![0], offsets: offsets.then(Vec::new), ..Ragged::default() };
-        for encoding in self.encode_batch(&inputs, add_special_tokens, interrupt)? {
+        for encoding in self.encode_batch(&inputs, &EncodeOptions::plain(add_special_tokens), interrupt)? {
             if let Some(all) = &mut ragged.offsets {
                 all.extend(encoding.offsets.iter().map(|&(start, end)| [start, end]));
             }
@@ -293,7 +295,7 @@ fn push_specials<const LEVEL: u8>(ids: &[TokenId], tokens: &mut Tokens) {
 }
 
 /// Takes the texts of added tokens out, with indices that count from the token `first`.
-fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u32, Box<str>)> {
+pub(super) fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u32, Box<str>)> {
     let mut texts = std::mem::take(texts);
     for (index, _) in &mut texts {
         *index -= first as u32;
@@ -310,12 +312,12 @@ fn safe_cut(text: &[u8], from: usize) -> usize {
 }
 
 /// Runs of items of about [`TASK_BYTES`].
-fn group<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+pub(super) fn group<T>(items: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
     group_by_bytes(items, TASK_BYTES, size)
 }
 
 /// Runs of items of about `limit` bytes.
-fn group_by_bytes<T>(items: &[T], limit: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+pub(super) fn group_by_bytes<T>(items: &[T], limit: usize, size: impl Fn(&T) -> usize) -> Vec<&[T]> {
     /// What an item costs without any text.
     const ITEM: usize = 64;
 

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{Tokenizer, chars::CharIndex, finish::Finish};
+use super::{EncodeOptions, Tokenizer, chars::CharIndex, finish::Finish};
 use crate::{
     Encoding, Error, Result, Span, TokenId,
     added_vocabulary::Segment,
@@ -60,18 +60,28 @@ impl Tokenizer {
     /// Encodes a text or a pair, with everything the reference's `Encoding` has.
     ///
     /// # Errors
-    /// [`Error::Limit`] for a text beyond 4 GiB, [`Error::RegexSearch`] when the regex engine gives up on a text.
-    pub fn encode(&self, input: &Input<'_>, pair: Option<&Input<'_>>, add_special_tokens: bool) -> Result<Encoding> {
-        Scratch::with(|scratch| {
+    /// [`Error::Limit`] for a text beyond 4 GiB, [`Error::RegexSearch`] when the regex engine gives up on a text, and those
+    /// of [`Truncation::truncate`](crate::encoding::Truncation::truncate).
+    pub fn encode(&self, input: &Input<'_>, pair: Option<&Input<'_>>, options: &EncodeOptions) -> Result<Encoding> {
+        let (mut encoding, mut pair): (Encoding, Option<Encoding>) = Scratch::with(|scratch| {
             let encoding = self.encode_input(input, scratch)?;
-            let pair = pair.map(|pair| self.encode_input(pair, scratch)).transpose()?;
-            Ok(match &self.inner.post_processor {
-                Some(processor) => {
-                    processor.process(encoding, pair, add_special_tokens, &|id| self.inner.model.id_to_token(id))
-                }
-                None => without_processor(encoding, pair),
-            })
-        })
+            Ok::<_, Error>((encoding, pair.map(|pair| self.encode_input(pair, scratch)).transpose()?))
+        })?;
+        if let Some(pair) = &mut pair {
+            pair.type_ids.fill(1);
+        }
+        if let Some(truncation) = self.room(options, pair.is_some()) {
+            truncation.truncate(&mut encoding, pair.as_mut())?;
+        }
+        let token = |id| self.inner.model.id_to_token(id);
+        let mut encoding = match &self.inner.post_processor {
+            Some(processor) => processor.process(encoding, pair, options.add_special_tokens, &token),
+            None => without_processor(encoding, pair),
+        };
+        if let Some(padding) = &options.padding {
+            padding.pad(std::slice::from_mut(&mut encoding), &token);
+        }
+        Ok(encoding)
     }
 
     /// The ids of one text.
@@ -80,7 +90,7 @@ impl Tokenizer {
     /// As [`Tokenizer::encode`].
     pub fn encode_ids(&self, text: &str, add_special_tokens: bool) -> Result<Vec<TokenId>> {
         let Some(Finish { before, after, .. }) = self.finish(add_special_tokens) else {
-            return Ok(self.encode(&Input::Text(text), None, add_special_tokens)?.ids);
+            return Ok(self.encode(&Input::Text(text), None, &EncodeOptions::plain(add_special_tokens))?.ids);
         };
         let mut out = Tokens::with_capacity::<IDS>(text.len() + before.len() + after.len());
         out.extend(before.iter().copied());
@@ -97,16 +107,7 @@ impl Tokenizer {
     /// A text before post-processing.
     fn encode_input(&self, input: &Input<'_>, scratch: &mut Scratch) -> Result<Encoding> {
         let mut out = Tokens::with_capacity::<WORDS>(input.len());
-        match input {
-            Input::Text(text) => self.encode_text::<WORDS>(text, scratch, &mut out)?,
-            Input::Words(words) => {
-                for (i, word) in words.iter().enumerate() {
-                    let first = out.len();
-                    self.encode_text::<WORDS>(word, scratch, &mut out)?;
-                    out.words[first..].fill(i as u32);
-                }
-            }
-        }
+        self.encode_tokens::<WORDS>(input, scratch, &mut out)?;
         let len = out.len();
         out.words.shrink_to_fit();
         Ok(Encoding {
@@ -119,6 +120,28 @@ impl Tokenizer {
             ids: out.into_ids(),
             ..Encoding::default()
         })
+    }
+
+    /// A text or words to tokens; the words of words that the caller cut are their numbers.
+    pub(super) fn encode_tokens<const LEVEL: u8>(
+        &self,
+        input: &Input<'_>,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        match input {
+            Input::Text(text) => self.encode_text::<LEVEL>(text, scratch, out),
+            Input::Words(words) => {
+                for (i, word) in words.iter().enumerate() {
+                    let first = out.words.len();
+                    self.encode_text::<LEVEL>(word, scratch, out)?;
+                    if LEVEL >= WORDS {
+                        out.words[first..].fill(i as u32);
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     /// The pipeline: added tokens are cut out and the rest is normalized; what is left goes to pre-tokenizer and model.

@@ -20,7 +20,7 @@ impl Finish {
     pub(super) fn new(processor: Option<&PostProcessor>, vocab: &Vocab, add_special_tokens: bool) -> Option<Self> {
         let (before, after) =
             processor.map_or_else(|| Some(Default::default()), |p| p.single_affixes(add_special_tokens))?;
-        let trims = processor.map_or_else(|| Some(Vec::new()), PostProcessor::single_trims)?;
+        let trims = processor.map_or_else(|| Some(Vec::new()), |p| p.trims(false))?;
         let narrow = |count: u32| u16::try_from(count).ok();
         let of_token = |id| {
             let (leading, trailing) = blanks(vocab.token(id).unwrap_or_default());
@@ -31,6 +31,11 @@ impl Finish {
         Some(Self { before, after, trims, blanks })
     }
 
+    /// Blanks at both ends of a token of the model.
+    pub(super) fn blanks(&self, id: TokenId) -> (u32, u32) {
+        self.blanks.get(id as usize).map_or((0, 0), |&[leading, trailing]| (u32::from(leading), u32::from(trailing)))
+    }
+
     /// Takes blanks out of the spans of one text. `texts` are the tokens whose text is not the model's, by index in `ids`.
     pub(super) fn trim(&self, ids: &[TokenId], spans: &mut [[u32; 2]], texts: &[(u32, Box<str>)]) {
         for &add_prefix_space in &self.trims {
@@ -38,7 +43,7 @@ impl Finish {
             for (i, (&id, span)) in ids.iter().zip(&mut *spans).enumerate() {
                 let (leading, trailing) = match texts.next_if(|(index, _)| *index as usize == i) {
                     Some((_, text)) => blanks(text),
-                    None => self.blanks.get(id as usize).map_or((0, 0), |&[a, b]| (u32::from(a), u32::from(b))),
+                    None => self.blanks(id),
                 };
                 if leading + trailing > 0 {
                     let mut offsets = (span[0], span[1]);

@@ -6,6 +6,8 @@ mod decode;
 mod description;
 mod encode;
 mod finish;
+mod options;
+mod padded;
 mod stream;
 mod words;
 
@@ -14,6 +16,8 @@ use std::{borrow::Cow, sync::Arc};
 pub use batch::Ragged;
 pub use description::Stage;
 pub use encode::{Input, Scratch};
+pub use options::EncodeOptions;
+pub use padded::{Element, Fields, Padded};
 pub use stream::DecodeStream;
 pub use words::Word;
 
@@ -23,6 +27,7 @@ use finish::Finish;
 use crate::{
     Decoder, Error, PostProcessor, PreTokenizer, Result, TokenId,
     added_vocabulary::{AddedToken, AddedVocabulary},
+    encoding::{Padding, Truncation},
     models::Model,
     normalizers::Normalizer,
     pre_tokenizers::{Scanner, Splitter},
@@ -43,6 +48,10 @@ pub struct TokenizerParts {
     /// `added_tokens`, in order. One without an id is numbered as the reference does when it loads a file: by the model
     /// where it has the token, else behind the last.
     pub added_tokens: Vec<(Option<TokenId>, AddedToken)>,
+    /// `truncation`: the default of a call
+    pub truncation: Option<Truncation>,
+    /// `padding`: the default of a call
+    pub padding: Option<Padding>,
 }
 
 /// A tokenizer: immutable, shared between threads without a lock.
@@ -53,6 +62,8 @@ pub struct Tokenizer {
     decode_table: DecodeTable,
     /// Special tokens in a text are encoded as any other text.
     encode_special_tokens: bool,
+    truncation: Option<Truncation>,
+    padding: Option<Padding>,
 }
 
 /// What stays the same when tokens are added.
@@ -101,7 +112,14 @@ impl Tokenizer {
             decoder: parts.decoder,
         };
         let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
-        Ok(Self { inner: Arc::new(inner), added_vocabulary, decode_table, encode_special_tokens: false })
+        Ok(Self {
+            inner: Arc::new(inner),
+            added_vocabulary,
+            decode_table,
+            encode_special_tokens: false,
+            truncation: parts.truncation,
+            padding: parts.padding,
+        })
     }
 
     /// The same tokenizer with more added tokens, and how many of them were new.

@@ -1,0 +1,528 @@
+//! Many texts or pairs into matrices of equal rows, written in place over the cores.
+//!
+//! Ids are encoded into one buffer a task. A row is then a plan (special tokens, and ranges of the buffer) that is carried
+//! out once, into its final place: neither an [`Encoding`] nor a list of ids exists in between. What a post-processor does
+//! beyond such a plan goes the long way, over encodings.
+
+use std::ops::Range;
+
+use super::{
+    EncodeOptions, Tokenizer,
+    batch::{TASK_BYTES, WAVE, group, group_by_bytes},
+    encode::{Input, Scratch},
+    finish::Finish,
+};
+use crate::{
+    Encoding, Error, PostProcessor, Result, TokenId,
+    encoding::{Direction, IDS, Padding, SPANS, Tokens, Truncation, parts},
+    post_processors::{Slot, blanks, plain_layout, trim_blanks},
+    threads,
+};
+
+/// An integer type of matrices.
+pub trait Element: Copy + Default + Send + Sync {
+    /// The largest value.
+    const MAX: u64;
+    /// One.
+    const ONE: Self;
+    /// A value that is known to fit.
+    fn from_u32(value: u32) -> Self;
+}
+
+macro_rules! element {
+    ($($integer:ty),*) => {$(
+        impl Element for $integer {
+            const MAX: u64 = <$integer>::MAX as u64;
+            const ONE: Self = 1;
+
+            #[inline(always)]
+            fn from_u32(value: u32) -> Self {
+                value as Self
+            }
+        }
+    )*};
+}
+element!(i64, i32, u32);
+
+/// Which matrices to fill beside the ids, and which rows.
+#[derive(Clone, Copy, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "one choice each")]
+pub struct Fields {
+    /// 0 for padding.
+    pub attention_mask: bool,
+    /// As the post-processor sets them.
+    pub type_ids: bool,
+    /// 1 for padding and what the post-processor added.
+    pub special_tokens_mask: bool,
+    /// Characters that each token covers.
+    pub offsets: bool,
+    /// A row for every part that truncation cuts off, behind the row of its input.
+    pub overflowing: bool,
+}
+
+/// Matrices of `rows` by `width`, row after row. Those that were not asked for are empty.
+#[derive(Debug, Default)]
+pub struct Padded<T> {
+    /// Number of rows.
+    pub rows: usize,
+    /// Tokens of each.
+    pub width: usize,
+    /// Token ids.
+    pub input_ids: Vec<T>,
+    /// 0 for padding.
+    pub attention_mask: Vec<T>,
+    /// Type ids.
+    pub type_ids: Vec<T>,
+    /// 1 for padding and what the post-processor added.
+    pub special_tokens_mask: Vec<T>,
+    /// Two values a token: the first character, and one past the last.
+    pub offsets: Vec<T>,
+    /// The input of each row; filled if overflow was asked for.
+    pub samples: Vec<T>,
+}
+
+/// A text or pair.
+type Pair<'t> = (Input<'t>, Option<Input<'t>>);
+
+/// A row to be written: ranges of tokens of both texts.
+struct Row {
+    sample: usize,
+    texts: [Range<usize>; 2],
+    /// Which of them are parts that were cut off.
+    overflow: [bool; 2],
+    is_pair: bool,
+    len: usize,
+}
+
+/// What a task has encoded.
+struct Encoded {
+    tokens: Tokens,
+    rows: Vec<Row>,
+    /// Instead of both, rows that went the long way.
+    encodings: Vec<(usize, Encoding)>,
+}
+
+/// The plan of a call: slots of a text, and of a pair.
+struct Plan<'a> {
+    finish: &'a Finish,
+    layouts: [Vec<Slot>; 2],
+    trims: [Vec<bool>; 2],
+    truncations: [Option<Truncation>; 2],
+    /// Only the beginning of a text is ever looked at.
+    keeps_first: bool,
+}
+
+impl Plan<'_> {
+    fn row(&self, sample: usize, is_pair: bool, texts: [Range<usize>; 2], overflow: [bool; 2]) -> Row {
+        let of_slot = |slot: &Slot| match slot {
+            Slot::Special { .. } => 1,
+            Slot::Text { index, .. } => texts[*index].len(),
+        };
+        let len = self.layouts[usize::from(is_pair)].iter().map(of_slot).sum();
+        Row { sample, texts, overflow, is_pair, len }
+    }
+
+    /// The rows of one input. With overflow every part of a text meets every part of the other, in the order in which
+    /// merging encodings one after the other gives them.
+    fn rows(
+        &self,
+        sample: usize,
+        is_pair: bool,
+        texts: [Range<usize>; 2],
+        overflowing: bool,
+        rows: &mut Vec<Row>,
+    ) -> Result<[usize; 2]> {
+        let Some(truncation) = &self.truncations[usize::from(is_pair)] else {
+            rows.push(self.row(sample, is_pair, texts, [false; 2]));
+            return Ok([usize::MAX; 2]);
+        };
+        let (first, second) = truncation.lengths(texts[0].len(), is_pair.then(|| texts[1].len()))?;
+        let parts_of = |index: usize, length| -> Result<Vec<Range<usize>>> {
+            let text: &Range<usize> = &texts[index];
+            let parts = parts(text.len(), length, truncation.stride, truncation.direction)?;
+            Ok(parts.into_iter().map(|part| text.start + part.start..text.start + part.end).collect())
+        };
+        let parts = [parts_of(0, first)?, parts_of(1, second)?];
+        rows.push(self.row(sample, is_pair, [parts[0][0].clone(), parts[1][0].clone()], [false; 2]));
+        if overflowing {
+            let slots = &self.layouts[usize::from(is_pair)];
+            // For every row so far, the part of each slot's text; the first row is the input's own.
+            let mut combinations: Vec<Vec<usize>> = vec![Vec::new()];
+            let mut slot_texts = Vec::new();
+            for slot in slots {
+                let Slot::Text { index, .. } = slot else { continue };
+                slot_texts.push(*index);
+                let count = parts[*index].len();
+                let with = |row: &Vec<usize>, part| row.iter().copied().chain([part]).collect::<Vec<_>>();
+                let mut next = vec![with(&combinations[0], 0)];
+                for row in &combinations[1..] {
+                    next.extend((0..count).map(|part| with(row, part)));
+                }
+                next.extend((1..count).map(|part| with(&combinations[0], part)));
+                combinations = next;
+            }
+            for combination in &combinations[1..] {
+                let (mut texts, mut overflow) = ([0..0, 0..0], [false; 2]);
+                for (&index, &part) in slot_texts.iter().zip(combination) {
+                    texts[index] = parts[index][part].clone();
+                    overflow[index] = part > 0;
+                }
+                rows.push(self.row(sample, is_pair, texts, overflow));
+            }
+        }
+        Ok([first, second])
+    }
+
+    /// Whether one text stands in the output twice, so that a row may hold two parts of it.
+    fn repeats(&self) -> bool {
+        let twice = |slots: &Vec<Slot>, text: usize| {
+            slots.iter().filter(|slot| matches!(slot, Slot::Text { index, .. } if *index == text)).count() > 1
+        };
+        self.layouts.iter().any(|slots| twice(slots, 0) || twice(slots, 1))
+    }
+}
+
+/// The places of a task's rows in the matrices.
+struct Places<'p, T> {
+    input_ids: &'p mut [T],
+    attention_mask: &'p mut [T],
+    type_ids: &'p mut [T],
+    special_tokens_mask: &'p mut [T],
+    offsets: &'p mut [T],
+    samples: &'p mut [T],
+}
+
+impl<'p, T> Places<'p, T> {
+    /// Cuts the places of the first rows off.
+    fn take(&mut self, rows: usize, width: usize) -> Places<'p, T> {
+        #[expect(clippy::mut_mut, reason = "the slice itself is cut")]
+        fn cut<'p, T>(from: &mut &'p mut [T], len: usize) -> &'p mut [T] {
+            let len = len.min(from.len());
+            from.split_off_mut(..len).unwrap_or_default()
+        }
+        Places {
+            input_ids: cut(&mut self.input_ids, rows * width),
+            attention_mask: cut(&mut self.attention_mask, rows * width),
+            type_ids: cut(&mut self.type_ids, rows * width),
+            special_tokens_mask: cut(&mut self.special_tokens_mask, rows * width),
+            offsets: cut(&mut self.offsets, rows * width * 2),
+            samples: cut(&mut self.samples, rows),
+        }
+    }
+}
+
+/// The values of padding, and where it goes.
+#[derive(Clone, Copy)]
+struct Filling {
+    width: usize,
+    direction: Direction,
+    pad_id: TokenId,
+    pad_type_id: u32,
+}
+
+impl Filling {
+    /// Where a row of `len` tokens begins.
+    fn start(self, len: usize) -> usize {
+        match self.direction {
+            Direction::Right => 0,
+            Direction::Left => self.width - len,
+        }
+    }
+}
+
+/// Writes `value` before `at` and from `at + len` on, unless nobody wants the matrix.
+fn fill_around<T: Element>(row: &mut [T], at: usize, len: usize, value: u32) {
+    if !row.is_empty() {
+        row[..at].fill(T::from_u32(value));
+        row[at + len..].fill(T::from_u32(value));
+    }
+}
+
+impl Tokenizer {
+    /// Encodes texts or pairs into matrices of `T`. `interrupt` is asked now and then on the calling thread; true stops the
+    /// work.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode_batch`]; [`Error::RowLength`] when rows differ in length after truncation and padding;
+    /// [`Error::Limit`] when an id does not fit `T`.
+    pub fn encode_padded<T: Element>(
+        &self,
+        inputs: &[Pair<'_>],
+        options: &EncodeOptions,
+        fields: Fields,
+        interrupt: &dyn Fn() -> bool,
+    ) -> Result<Padded<T>> {
+        self.require_fit::<T>(options)?;
+        let plan = self.plan(options, fields);
+        let size = |(input, pair): &Pair<'_>| input.len() + pair.as_ref().map_or(0, Input::len);
+        // Tasks know where their inputs begin by their place in memory order: carry the number along.
+        let mut tasks = Vec::new();
+        let mut first = 0;
+        for inputs in group(inputs, size) {
+            tasks.push((first, inputs));
+            first += inputs.len();
+        }
+        let mut done: Vec<Encoded> = Vec::with_capacity(tasks.len());
+        for wave in group_by_bytes(&tasks, TASK_BYTES * WAVE, |(_, inputs)| inputs.iter().map(size).sum()) {
+            let encoded = threads::map(wave, |&(first, inputs)| match &plan {
+                Some(plan) if fields.offsets => self.encode_rows::<SPANS>(inputs, first, plan, fields),
+                Some(plan) => self.encode_rows::<IDS>(inputs, first, plan, fields),
+                None => self.encode_long_way(inputs, first, options, fields),
+            });
+            for encoded in encoded {
+                done.push(encoded?);
+            }
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+        }
+        let width = width(&done, options.padding.as_ref())?;
+        let rows = done.iter().map(Encoded::rows).sum();
+        let filled = |wanted: bool, columns: usize, value: T| vec![value; if wanted { rows * columns } else { 0 }];
+        let matrix = |wanted, columns| filled(wanted, columns, T::default());
+        let mut padded = Padded {
+            rows,
+            width,
+            input_ids: matrix(true, width),
+            // Ones from the start: padding is the smaller part.
+            attention_mask: filled(fields.attention_mask, width, T::ONE),
+            type_ids: matrix(fields.type_ids, width),
+            special_tokens_mask: matrix(fields.special_tokens_mask, width),
+            offsets: matrix(fields.offsets, 2 * width),
+            samples: matrix(fields.overflowing, 1),
+        };
+        let padding = options.padding.as_ref();
+        let filling = Filling {
+            width,
+            direction: padding.map_or(Direction::Right, |padding| padding.direction),
+            pad_id: padding.map_or(0, |padding| padding.pad_id),
+            pad_type_id: padding.map_or(0, |padding| padding.pad_type_id),
+        };
+        let mut rest = Places {
+            input_ids: &mut padded.input_ids,
+            attention_mask: &mut padded.attention_mask,
+            type_ids: &mut padded.type_ids,
+            special_tokens_mask: &mut padded.special_tokens_mask,
+            offsets: &mut padded.offsets,
+            samples: &mut padded.samples,
+        };
+        let jobs = done.iter().map(|encoded| (encoded, rest.take(encoded.rows(), width))).collect();
+        threads::for_each(jobs, |(encoded, places): (&Encoded, Places<'_, T>)| match &plan {
+            Some(plan) => write_rows(encoded, plan, filling, places),
+            None => write_encodings(encoded, filling, places),
+        });
+        Ok(padded)
+    }
+
+    /// Checks that all ids that may occur fit the element type.
+    fn require_fit<T: Element>(&self, options: &EncodeOptions) -> Result<()> {
+        let specials = self.inner.post_processor.as_ref().map_or(0, PostProcessor::largest_id);
+        let added = self.added_vocabulary.iter().map(|(id, _)| id as usize + 1).max().unwrap_or(0);
+        let largest = self.inner.model.vocab().id_bound().max(added).saturating_sub(1);
+        let pad_id = options.padding.as_ref().map_or(0, |padding| padding.pad_id.max(padding.pad_type_id));
+        let found = largest.max(pad_id as usize).max(specials as usize);
+        if found as u64 > T::MAX {
+            return Err(Error::Limit { what: "a token id for this dtype", found, limit: T::MAX as usize });
+        }
+        Ok(())
+    }
+
+    /// The plan of a call, where a plan is all it takes.
+    fn plan(&self, options: &EncodeOptions, fields: Fields) -> Option<Plan<'_>> {
+        let processor = self.inner.post_processor.as_ref();
+        let add = options.add_special_tokens;
+        let layout = |is_pair| processor.map_or_else(|| Some(plain_layout(is_pair)), |p| p.layout(is_pair, add));
+        let trims = |is_pair| match processor {
+            Some(processor) if fields.offsets => processor.trims(is_pair),
+            _ => Some(Vec::new()),
+        };
+        let cuts_end = options.truncation.as_ref().is_some_and(|truncation| truncation.direction == Direction::Right);
+        let plan = Plan {
+            finish: self.finish(add)?,
+            layouts: [layout(false)?, layout(true)?],
+            trims: [trims(false)?, trims(true)?],
+            truncations: [false, true].map(|is_pair| self.room(options, is_pair)),
+            keeps_first: cuts_end && !fields.overflowing,
+        };
+        (!(fields.overflowing && plan.repeats())).then_some(plan)
+    }
+
+    fn encode_rows<const LEVEL: u8>(
+        &self,
+        inputs: &[Pair<'_>],
+        first: usize,
+        plan: &Plan<'_>,
+        fields: Fields,
+    ) -> Result<Encoded> {
+        let room = |(input, pair): &Pair<'_>| input.len() + pair.as_ref().map_or(0, Input::len);
+        let mut tokens = Tokens::with_capacity::<LEVEL>(inputs.iter().map(room).sum());
+        let mut rows = Vec::with_capacity(inputs.len());
+        Scratch::with(|scratch| {
+            for (sample, (input, pair)) in inputs.iter().enumerate() {
+                let start = tokens.len();
+                self.encode_tokens::<LEVEL>(input, scratch, &mut tokens)?;
+                let middle = tokens.len();
+                if let Some(pair) = pair {
+                    self.encode_tokens::<LEVEL>(pair, scratch, &mut tokens)?;
+                }
+                let texts = [start..middle, middle..tokens.len()];
+                let kept = plan.rows(first + sample, pair.is_some(), texts, fields.overflowing, &mut rows)?;
+                if plan.keeps_first {
+                    // What is cut off the last text is never looked at again.
+                    let (from, keep) = if pair.is_some() { (middle, kept[1]) } else { (start, kept[0]) };
+                    tokens.truncate(from.saturating_add(keep));
+                }
+            }
+            Ok::<_, Error>(())
+        })?;
+        Ok(Encoded { tokens, rows, encodings: Vec::new() })
+    }
+
+    /// Rows by way of encodings, for post-processors that are no plan.
+    fn encode_long_way(
+        &self,
+        inputs: &[Pair<'_>],
+        first: usize,
+        options: &EncodeOptions,
+        fields: Fields,
+    ) -> Result<Encoded> {
+        let options = EncodeOptions { padding: None, ..options.clone() };
+        let mut encodings = Vec::with_capacity(inputs.len());
+        for (sample, (input, pair)) in inputs.iter().enumerate() {
+            let mut encoding = self.encode(input, pair.as_ref(), &options)?;
+            let overflowing = std::mem::take(&mut encoding.overflowing);
+            encodings.push((first + sample, encoding));
+            if fields.overflowing {
+                encodings.extend(overflowing.into_iter().map(|part| (first + sample, part)));
+            }
+        }
+        Ok(Encoded { tokens: Tokens::default(), rows: Vec::new(), encodings })
+    }
+}
+
+impl Encoded {
+    fn rows(&self) -> usize {
+        self.rows.len() + self.encodings.len()
+    }
+
+    fn lengths(&self) -> impl Iterator<Item = (usize, usize)> {
+        let rows = self.rows.iter().map(|row| (row.sample, row.len));
+        rows.chain(self.encodings.iter().map(|(sample, encoding)| (*sample, encoding.len())))
+    }
+}
+
+/// The width of the matrix.
+fn width(done: &[Encoded], padding: Option<&Padding>) -> Result<usize> {
+    let lengths = || done.iter().flat_map(Encoded::lengths).map(|(_, len)| len);
+    // Rows of parts that were cut off do not count for the longest, as in the reference; they are never longer unless
+    // nothing was to be kept.
+    let mut last = None;
+    let own = done.iter().flat_map(Encoded::lengths).filter(|&(sample, _)| last.replace(sample) != Some(sample));
+    let target = padding.map_or(0, |padding| padding.length(own.map(|(_, len)| len).max().unwrap_or(0)));
+    // A row that is longer than what rows are filled up to stays as it is; then all must be.
+    let width = lengths().max().unwrap_or(0).max(target);
+    match lengths().enumerate().find(|&(_, len)| len.max(target) != width) {
+        Some((row, found)) => Err(Error::RowLength { row, found, expected: width }),
+        None => Ok(width),
+    }
+}
+
+fn write_rows<T: Element>(encoded: &Encoded, plan: &Plan<'_>, filling: Filling, mut places: Places<'_, T>) {
+    let tokens = &encoded.tokens;
+    for row in &encoded.rows {
+        let place = places.take(1, filling.width);
+        let mut at = filling.start(row.len);
+        let Places { input_ids, attention_mask, type_ids, special_tokens_mask, offsets, samples } = place;
+        fill_around(input_ids, at, row.len, filling.pad_id);
+        fill_around(type_ids, at, row.len, filling.pad_type_id);
+        fill_around(special_tokens_mask, at, row.len, 1);
+        fill_around(attention_mask, at, row.len, 0);
+        if let Some(sample) = samples.first_mut() {
+            *sample = T::from_u32(row.sample as u32);
+        }
+        let is_pair = usize::from(row.is_pair);
+        for slot in &plan.layouts[is_pair] {
+            match slot {
+                Slot::Special { id, type_id } => {
+                    input_ids[at] = T::from_u32(*id);
+                    if let Some(place) = type_ids.get_mut(at) {
+                        *place = T::from_u32(*type_id);
+                    }
+                    if let Some(place) = special_tokens_mask.get_mut(at) {
+                        *place = T::ONE;
+                    }
+                    at += 1;
+                }
+                Slot::Text { index, type_id, overflow_type_id } => {
+                    let type_id = if row.overflow[*index] { overflow_type_id } else { type_id };
+                    let range = row.texts[*index].clone();
+                    let end = at + range.len();
+                    let ids = &tokens.ids()[range.clone()];
+                    for (place, &id) in input_ids[at..end].iter_mut().zip(ids) {
+                        *place = T::from_u32(id);
+                    }
+                    if *type_id != 0 && !type_ids.is_empty() {
+                        type_ids[at..end].fill(T::from_u32(*type_id));
+                    }
+                    if !offsets.is_empty() {
+                        write_offsets(tokens, range, plan, &plan.trims[is_pair], &mut offsets[2 * at..2 * end]);
+                    }
+                    at = end;
+                }
+            }
+        }
+    }
+}
+
+/// The offsets of a part of a text; blanks are taken out of them where the post-processor says so.
+fn write_offsets<T: Element>(tokens: &Tokens, range: Range<usize>, plan: &Plan<'_>, trims: &[bool], places: &mut [T]) {
+    let spans = &tokens.spans[range.clone()];
+    let from = tokens.texts.partition_point(|(token, _)| (*token as usize) < range.start);
+    let mut texts = tokens.texts[from..].iter().peekable();
+    for (i, (&[start, end], place)) in spans.iter().zip(places.chunks_exact_mut(2)).enumerate() {
+        let mut offsets = (start, end);
+        if !trims.is_empty() {
+            let token = range.start + i;
+            let ends = match texts.next_if(|(at, _)| *at as usize == token) {
+                Some((_, text)) => blanks(text),
+                None => plan.finish.blanks(tokens.id(token)),
+            };
+            if ends != (0, 0) {
+                for &add_prefix_space in trims {
+                    trim_blanks(&mut offsets, ends, i == 0, add_prefix_space);
+                }
+            }
+        }
+        place[0] = T::from_u32(offsets.0);
+        place[1] = T::from_u32(offsets.1);
+    }
+}
+
+fn write_encodings<T: Element>(encoded: &Encoded, filling: Filling, mut places: Places<'_, T>) {
+    for (sample, encoding) in &encoded.encodings {
+        let place = places.take(1, filling.width);
+        let len = encoding.len();
+        let at = filling.start(len);
+        let Places { input_ids, attention_mask, type_ids, special_tokens_mask, offsets, samples } = place;
+        fill_around(input_ids, at, len, filling.pad_id);
+        fill_around(type_ids, at, len, filling.pad_type_id);
+        fill_around(special_tokens_mask, at, len, 1);
+        fill_around(attention_mask, at, len, 0);
+        let copy = |places: &mut [T], values: &mut dyn Iterator<Item = u32>| {
+            for (place, value) in places.iter_mut().skip(at).zip(values) {
+                *place = T::from_u32(value);
+            }
+        };
+        copy(input_ids, &mut encoding.ids.iter().copied());
+        copy(type_ids, &mut encoding.type_ids.iter().copied());
+        copy(attention_mask, &mut encoding.attention_mask.iter().map(|&value| u32::from(value)));
+        copy(special_tokens_mask, &mut encoding.special_tokens_mask.iter().map(|&value| u32::from(value)));
+        for (place, &(start, end)) in offsets.chunks_exact_mut(2).skip(at).zip(&encoding.offsets) {
+            place[0] = T::from_u32(start);
+            place[1] = T::from_u32(end);
+        }
+        if let Some(place) = samples.first_mut() {
+            *place = T::from_u32(*sample as u32);
+        }
+    }
+}
