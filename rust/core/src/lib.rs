@@ -7,6 +7,7 @@
 //! (`models/bpe/cache.rs`) → on a miss, `models/bpe/merge.rs`.
 
 pub mod added_vocabulary;
+pub mod alignment;
 pub mod decoders;
 pub mod encoding;
 pub mod error;
@@ -24,6 +25,7 @@ pub mod unicode;
 pub mod vocab;
 
 pub use added_vocabulary::{AddedToken, AddedVocabulary};
+pub use alignment::Alignment;
 pub use decoders::Decoder;
 pub use encoding::Encoding;
 pub use error::{Error, Result};

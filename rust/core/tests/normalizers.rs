@@ -38,6 +38,14 @@ fn alignments_are_those_of_the_reference() {
             vec![(0, 1), (2, 3), (3, 4)],
         ),
         (json!({"prepend": "_"}), "", "", vec![]),
+        (
+            json!({"clean_text": true, "handle_chinese_chars": true, "lowercase": true}),
+            "É中\u{1}\t",
+            "e 中  ",
+            vec![(0, 2), (2, 5), (2, 5), (2, 5), (6, 7)],
+        ),
+        (json!({"type": "Nmt"}), "a\u{1}\u{200b}", "a ", vec![(0, 1), (2, 5)]),
+        (json!({"type": "ByteLevel"}), "é ", "Ã©Ġ", vec![(0, 2), (0, 2), (2, 3)]),
     ];
     for (config, text, expected, spans) in cases {
         assert_eq!(aligned(&config, text), (expected.to_owned(), spans), "{config} {text:?}");
@@ -64,8 +72,12 @@ fn a_rewrite_behind_inserted_text_is_refused_like_in_the_reference() {
 #[test]
 fn bad_configurations_are_named() {
     let error = |config| Normalizer::from_config(&config, "normalizer").expect_err("refused").to_string();
-    assert_eq!(error(json!({"type": "Nmt"})), "unsupported normalizer: Nmt");
-    assert_eq!(error(json!({"precompiled_charsmap": ""})), "unsupported normalizer: Precompiled");
+    assert_eq!(error(json!({"type": "Nfc"})), "unsupported normalizer: Nfc");
+    assert_eq!(
+        error(json!({"precompiled_charsmap": ""})),
+        "normalizer.precompiled_charsmap: the charsmap ends before the length of its trie"
+    );
+    assert!(error(json!({"precompiled_charsmap": "%"})).starts_with("normalizer.precompiled_charsmap: "));
     assert_eq!(
         error(json!({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Prepend"}]})),
         "normalizer.normalizers[1].prepend: expected a string"

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
+use crate::alignment::Alignment;
 use crate::error::{Error, Result};
 use crate::ids::{Span, TokenId};
 use crate::normalizers::{Normalized, Normalizer};
@@ -65,11 +66,18 @@ pub struct Segment<'t> {
     /// The bytes of the input that `text` stands for. When the normalizer changed the text and alignments were not
     /// asked for, the whole stretch that was normalized together.
     pub original: Span,
-    /// For each byte of `text`, the bytes of the input that it stands for; `None` when not asked for, or when each
-    /// character stands for itself, one after the other from `original.start`.
-    pub alignments: Option<Vec<Span>>,
+    /// Where in the input `text` comes from; `None` when not asked for, or when each character stands for itself, one
+    /// after the other from `original.start`.
+    pub alignment: Option<Alignment>,
     /// The added token.
     pub token: Option<TokenId>,
+}
+
+impl Segment<'_> {
+    /// The text begins with characters that stand for no bytes of the input.
+    pub(crate) fn starts_inserted(&self) -> bool {
+        self.alignment.as_ref().is_some_and(Alignment::starts_inserted)
+    }
 }
 
 impl AddedVocabulary {
@@ -207,22 +215,22 @@ impl AddedVocabulary {
         text: &'t str,
         normalizer: Option<&Normalizer>,
         encode_special_tokens: bool,
-        alignments: bool,
+        track: bool,
         out: &mut Vec<Segment<'t>>,
     ) -> Result<()> {
         self.cut(self.in_raw_text.as_ref(), text, encode_special_tokens, |part| {
             let (token, original) = (part.token, Span::new(part.start, part.end));
             let text = &text[part.start..part.end];
             if token.is_some() {
-                out.push(Segment { text: Cow::Borrowed(text), original, alignments: None, token });
+                out.push(Segment { text: Cow::Borrowed(text), original, alignment: None, token });
                 return Ok(());
             }
             let normalized = match normalizer {
-                None => Normalized { text: Cow::Borrowed(text), alignments: None },
-                Some(normalizer) if alignments => normalizer.normalize_tracked(text)?,
-                Some(normalizer) => Normalized { text: normalizer.normalize(text)?, alignments: None },
+                None => Normalized { text: Cow::Borrowed(text), alignment: None },
+                Some(normalizer) if track => normalizer.normalize_tracked(text)?,
+                Some(normalizer) => normalizer.normalize_untracked(text)?,
             };
-            let one_to_one = alignments || matches!(normalized.text, Cow::Borrowed(_));
+            let one_to_one = track || matches!(normalized.text, Cow::Borrowed(_));
             let before = out.len();
             let mut held: Option<Part> = None;
             self.cut(self.in_normalized_text.as_ref(), &normalized.text, encode_special_tokens, |part| {
@@ -300,11 +308,13 @@ struct Part {
 }
 
 /// The segment of a stretch without normalized tokens; `original` is the stretch in the input.
-fn whole_segment(normalized: Normalized<'_>, original: Span, one_to_one: bool) -> Segment<'_> {
-    let Normalized { text, mut alignments } = normalized;
-    let length = text.len();
-    let original = originals(alignments.as_deref_mut(), 0..length, original, one_to_one);
-    Segment { text, original, alignments, token: None }
+fn whole_segment(normalized: Normalized<'_>, stretch: Span, one_to_one: bool) -> Segment<'_> {
+    let Normalized { text, mut alignment } = normalized;
+    if let Some(alignment) = &mut alignment {
+        alignment.shift(stretch.start);
+    }
+    let original = original(&text, alignment.as_ref(), 0..text.len(), stretch, one_to_one);
+    Segment { text, original, alignment, token: None }
 }
 
 /// The segment of one part of a stretch; `stretch` is the stretch in the input.
@@ -314,23 +324,17 @@ fn segment<'t>(normalized: &Normalized<'t>, part: &Part, stretch: Span, one_to_o
         Cow::Borrowed(text) => Cow::Borrowed(&text[range.clone()]),
         Cow::Owned(text) => Cow::Owned(text[range.clone()].to_owned()),
     };
-    let mut alignments = normalized.alignments.as_deref().map(|spans| spans[range.clone()].to_vec());
-    let original = originals(alignments.as_deref_mut(), range, stretch, one_to_one);
-    Segment { text, original, alignments, token: part.token }
+    let alignment = normalized.alignment.as_ref().map(|alignment| alignment.slice(range.clone(), stretch.start));
+    let original = original(&text, alignment.as_ref(), range, stretch, one_to_one);
+    Segment { text, original, alignment, token: part.token }
 }
 
-/// Moves `alignments`, those of bytes `range` of a normalized `stretch`, from the stretch to the input, and gives the
-/// bytes of the input that they cover.
-fn originals(alignments: Option<&mut [Span]>, range: Range<usize>, stretch: Span, one_to_one: bool) -> Span {
-    let to_input = |span: Span| Span { start: span.start + stretch.start, end: span.end + stretch.start };
-    match alignments {
-        Some(spans) => {
-            for span in spans.iter_mut() {
-                *span = to_input(*span);
-            }
-            Span { start: spans[0].start, end: spans[spans.len() - 1].end }
-        }
-        None if one_to_one => to_input(Span::new(range.start, range.end)),
+/// The bytes of the input that `text` stands for: bytes `range` of a normalized `stretch`, aligned to the input by
+/// `alignment`.
+fn original(text: &str, alignment: Option<&Alignment>, range: Range<usize>, stretch: Span, one_to_one: bool) -> Span {
+    match alignment {
+        Some(alignment) => alignment.original(text, 0, text.len(), &mut 0),
+        None if one_to_one => Span::new(range.start + stretch.start as usize, range.end + stretch.start as usize),
         None => stretch,
     }
 }

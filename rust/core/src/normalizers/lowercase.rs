@@ -1,19 +1,22 @@
-//! Lowercase, by the standard library's mappings.
+//! Lowercase, by the mappings of the standard library that the reference was built with.
 
 use std::sync::OnceLock;
 
 use super::code_points::CodePoints;
-use super::edit::Edit;
+use crate::alignment::Edit;
+use crate::unicode::lowercase as lower;
 
 /// Lowercases each character by itself; what a mapping adds (`İ` becomes two characters) counts as inserted.
 pub(super) fn lowercase(edit: &mut Edit<'_>) {
     static CHANGED: OnceLock<CodePoints> = OnceLock::new();
-    let changed = CHANGED.get_or_init(|| CodePoints::new(|c| u8::from(!c.to_lowercase().eq(std::iter::once(c)))));
+    let changed = CHANGED.get_or_init(|| CodePoints::new(|c| u8::from(lower(c) != (c, None))));
     for (i, c) in edit.source().char_indices() {
         if c.is_ascii_uppercase() || !c.is_ascii() && changed.get(c) != 0 {
             edit.copy_to(i);
-            for (i, lower) in c.to_lowercase().enumerate() {
-                edit.put(lower, isize::from(i > 0));
+            let (first, second) = lower(c);
+            edit.put(first, 0);
+            if let Some(second) = second {
+                edit.put(second, 1);
             }
         }
     }

@@ -1,27 +1,31 @@
 //! The `normalizer` of tokenizer.json: rewrites a text before it is split.
 //!
-//! Every normalizer is written once, against [`edit::Edit`], which copies what stays, writes what changes and, when
-//! offsets are wanted, keeps for each byte the range of the original text that it came from. A text that no step
-//! changes is returned borrowed, with nothing allocated.
+//! Every normalizer is written once, against [`Edit`], which copies what stays, writes what changes and, when offsets are
+//! wanted, keeps where it came from. A text that no step changes is returned borrowed, with nothing allocated.
 //!
 //! Unicode data: normalization forms and combining marks are those of the crate the reference uses
-//! (`unicode-normalization-alignments`); lowercase mappings and white space are those of the Rust standard library.
+//! (`unicode-normalization-alignments`), graphemes those of `unicode-segmentation`; the rest is in [`crate::unicode`].
 
+pub mod bert;
 mod code_points;
-mod edit;
 mod lowercase;
-mod prepend;
+mod nmt;
+mod precompiled;
 mod replace;
 mod strip;
 mod unicode;
 
 use std::borrow::Cow;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use serde::Deserialize as _;
 use serde_json::Value;
 
+use crate::alignment::{Alignment, Edit, Edited, prepend, spell};
 use crate::error::{Error, Result};
 use crate::ids::Span;
-use edit::{Edit, check_start, one_to_one};
+pub use bert::Bert;
+pub use precompiled::Precompiled;
 pub use replace::Replace;
 
 /// A normalizer of tokenizer.json.
@@ -29,6 +33,14 @@ pub use replace::Replace;
 pub enum Normalizer {
     /// Several normalizers, one after the other.
     Sequence(Vec<Normalizer>),
+    /// What BERT does to a text.
+    Bert(Bert),
+    /// SentencePiece's cleaning for machine translation.
+    Nmt,
+    /// The charsmap of a SentencePiece model.
+    Precompiled(Precompiled),
+    /// Bytes as printable characters.
+    ByteLevel,
     /// Canonical composition.
     Nfc,
     /// Canonical decomposition.
@@ -67,8 +79,8 @@ pub struct AlignedText {
 #[derive(Debug)]
 pub(crate) struct Normalized<'t> {
     pub(crate) text: Cow<'t, str>,
-    /// As in [`AlignedText`]; `None` while each character of `text` stands for the same bytes of the original.
-    pub(crate) alignments: Option<Vec<Span>>,
+    /// `None` while each character of `text` stands for the same bytes of the original.
+    pub(crate) alignment: Option<Alignment>,
 }
 
 impl Normalizer {
@@ -81,10 +93,14 @@ impl Normalizer {
     /// missing or has the wrong type, [`Error::Regex`] for a pattern that does not compile.
     pub fn from_config(value: &Value, path: &str) -> Result<Self> {
         let fields = value.as_object().ok_or_else(|| schema(path, "expected an object"))?;
-        let name = match fields.get("type") {
-            Some(name) => name.as_str().ok_or_else(|| schema(&format!("{path}.type"), "expected a string"))?,
-            None => type_of_keys(|key| fields.contains_key(key))
-                .ok_or_else(|| schema(path, "no `type`, and the keys are those of no known normalizer"))?,
+        let name = match fields.get("type").map(Value::as_str) {
+            // `type` decides where it names a normalizer, else the keys do: files of old have no `type`, or another one.
+            Some(Some(name)) if KNOWN.contains(&name) => name,
+            name => type_of_keys(|key| fields.contains_key(key)).ok_or_else(|| match name {
+                Some(Some(name)) => Error::UnsupportedComponent { stage: "normalizer", name: name.to_owned() },
+                Some(None) => schema(&format!("{path}.type"), "expected a string"),
+                None => schema(path, "no `type`, and the keys are those of no known normalizer"),
+            })?,
         };
         let key = |key: &str| format!("{path}.{key}");
         let string = |name: &str| {
@@ -98,6 +114,18 @@ impl Normalizer {
             fields.get(name).and_then(Value::as_bool).ok_or_else(|| schema(&key(name), "expected true or false"))
         };
         Ok(match name {
+            "Bert" | "BertNormalizer" => {
+                Self::Bert(Bert::deserialize(value).map_err(|e| schema(path, &e.to_string()))?)
+            }
+            "Nmt" => Self::Nmt,
+            "ByteLevel" => Self::ByteLevel,
+            "Precompiled" => {
+                let charsmap = string("precompiled_charsmap")?;
+                let charsmap =
+                    BASE64.decode(charsmap).map_err(|e| schema(&key("precompiled_charsmap"), &e.to_string()))?;
+                let precompiled = Precompiled::new(&charsmap);
+                Self::Precompiled(precompiled.map_err(|reason| schema(&key("precompiled_charsmap"), reason))?)
+            }
             "NFC" => Self::Nfc,
             "NFD" => Self::Nfd,
             "NFKC" => Self::Nfkc,
@@ -131,12 +159,7 @@ impl Normalizer {
     /// [`Error::RegexSearch`] when a pattern gives up on the text, [`Error::NormalizerOrder`] where the reference
     /// fails too.
     pub fn normalize<'t>(&self, text: &'t str) -> Result<Cow<'t, str>> {
-        let mut state = Normalized { text: Cow::Borrowed(text), alignments: None };
-        if self.apply(&mut state, false)? {
-            return Ok(state.text);
-        }
-        // Text was put before the first character, and what later steps make of that depends on the alignments.
-        Ok(self.normalize_tracked(text)?.text)
+        Ok(self.normalize_untracked(text)?.text)
     }
 
     /// The normalized text and its alignments, those of the reference's `NormalizedString`.
@@ -144,68 +167,129 @@ impl Normalizer {
     /// # Errors
     /// As for [`normalize`](Self::normalize).
     pub fn normalize_aligned(&self, text: &str) -> Result<AlignedText> {
-        let Normalized { text, alignments } = self.normalize_tracked(text)?;
-        let alignments = alignments.unwrap_or_else(|| one_to_one(&text, 0).collect());
-        Ok(AlignedText { text: text.into_owned(), alignments })
+        let Normalized { text, alignment } = self.normalize_tracked(text)?;
+        let alignment = alignment.unwrap_or_else(|| Alignment::one_to_one(text.len(), 0));
+        Ok(AlignedText { alignments: alignment.to_spans(&text), text: text.into_owned() })
+    }
+
+    /// As [`normalize`](Self::normalize). Where text was put before the first character the alignment comes along, since
+    /// what later steps make of such a text depends on it.
+    pub(crate) fn normalize_untracked<'t>(&self, text: &'t str) -> Result<Normalized<'t>> {
+        let mut state = Normalized { text: Cow::Borrowed(text), alignment: None };
+        if self.apply(&mut state, false)? { Ok(state) } else { self.normalize_tracked(text) }
     }
 
     /// As [`normalize_aligned`](Self::normalize_aligned), without copies of what did not change.
     pub(crate) fn normalize_tracked<'t>(&self, text: &'t str) -> Result<Normalized<'t>> {
-        let mut state = Normalized { text: Cow::Borrowed(text), alignments: None };
+        let mut state = Normalized { text: Cow::Borrowed(text), alignment: None };
         self.apply(&mut state, true)?;
         Ok(state)
     }
 
-    /// Runs the normalizer; with `track`, keeps alignments. False when the text alone no longer tells what comes next
-    /// (only without `track`; see [`Edit::finish`]).
+    /// Runs the normalizer; with `track`, keeps the alignment. False when the text alone no longer tells what comes next
+    /// (only without `track`).
     fn apply(&self, state: &mut Normalized<'_>, track: bool) -> Result<bool> {
         if state.text.is_empty() {
-            // Nothing the supported normalizers do applies to an empty text.
+            // Nothing that the normalizers do applies to an empty text.
             return Ok(true);
         }
-        if let Self::Sequence(steps) = self {
-            for step in steps {
-                if !step.apply(state, track)? {
-                    return Ok(false);
-                }
-            }
-            return Ok(true);
-        }
-        let start = state.alignments.as_deref();
-        match self {
-            Self::Nfc | Self::Nfd | Self::Nfkc | Self::Nfkd => check_start(start, "a Unicode normalization form")?,
-            Self::Lowercase => check_start(start, "Lowercase")?,
-            Self::StripAccents => check_start(start, "StripAccents")?,
-            Self::Strip { strip_left, strip_right } if strip::would_strip(&state.text, *strip_left, *strip_right) => {
-                check_start(start, "Strip")?;
-            }
-            _ => {}
-        }
-        if matches!(self, Self::Lowercase) && state.text.is_ascii() {
+        if matches!(self, Self::Lowercase) && state.text.is_ascii() && !state.starts_inserted() {
             if state.text.bytes().any(|b| b.is_ascii_uppercase()) {
                 state.text.to_mut().make_ascii_lowercase();
             }
             return Ok(true);
         }
-        let mut edit = Edit::new(&state.text, state.alignments.as_deref(), track);
         match self {
-            Self::Sequence(_) => unreachable!("handled above"),
-            Self::Nfc => unicode::nfc(&mut edit),
-            Self::Nfd => unicode::nfd(&mut edit),
-            Self::Nfkc => unicode::nfkc(&mut edit),
-            Self::Nfkd => unicode::nfkd(&mut edit),
-            Self::Lowercase => lowercase::lowercase(&mut edit),
-            Self::Strip { strip_left, strip_right } => strip::strip(&mut edit, *strip_left, *strip_right),
-            Self::StripAccents => strip::strip_accents(&mut edit),
-            Self::Replace(replace) => replace.apply(&mut edit)?,
-            Self::Prepend(prefix) => prepend::prepend(&mut edit, prefix),
+            Self::Sequence(steps) => {
+                for step in steps {
+                    if !step.apply(state, track)? {
+                        return Ok(false);
+                    }
+                }
+                return Ok(true);
+            }
+            Self::Bert(bert) => bert.apply(state, track)?,
+            Self::Nmt => nmt::apply(state, track)?,
+            Self::Precompiled(precompiled) => rewrite(state, track, "Precompiled", |edit| precompiled.apply(edit))?,
+            Self::ByteLevel => rewrite(state, track, "ByteLevel", |edit| spell(edit, edit.source()))?,
+            Self::Nfc => rewrite(state, track, "NFC", unicode::nfc)?,
+            Self::Nfd => rewrite(state, track, "NFD", unicode::nfd)?,
+            Self::Nfkc => rewrite(state, track, "NFKC", unicode::nfkc)?,
+            Self::Nfkd => rewrite(state, track, "NFKD", unicode::nfkd)?,
+            Self::Lowercase => rewrite(state, track, "Lowercase", lowercase::lowercase)?,
+            Self::StripAccents => rewrite(state, track, "StripAccents", strip::strip_accents)?,
+            Self::Strip { strip_left: left, strip_right: right } => {
+                if strip::would_strip(&state.text, *left, *right) {
+                    rewrite(state, track, "Strip", |edit| strip::strip(edit, *left, *right))?;
+                }
+            }
+            Self::Replace(replace) => {
+                let mut edit = Edit::new(&state.text, state.alignment.as_ref(), track);
+                replace.apply(&mut edit)?;
+                let edited = edit.finish("Replace")?;
+                return Ok(!state.take(edited) || track);
+            }
+            Self::Prepend(prefix) => {
+                let mut edit = Edit::new(&state.text, state.alignment.as_ref(), track);
+                prepend(&mut edit, prefix);
+                let edited = edit.finish("Prepend")?;
+                return Ok(!state.take(edited) || track);
+            }
         }
-        let Some(edited) = edit.finish() else { return Ok(true) };
-        state.text = Cow::Owned(edited.text);
-        state.alignments = edited.alignments;
-        Ok(!edited.inserted_at_start || track)
+        Ok(true)
     }
 }
+
+impl Normalized<'_> {
+    /// Takes over what a step made; true when that put text before the first character.
+    fn take(&mut self, edited: Option<Edited>) -> bool {
+        let Some(edited) = edited else { return false };
+        self.text = Cow::Owned(edited.text);
+        self.alignment = edited.alignment;
+        edited.inserted_at_start
+    }
+
+    /// The text begins with characters that stand for nothing.
+    fn starts_inserted(&self) -> bool {
+        self.alignment.as_ref().is_some_and(Alignment::starts_inserted)
+    }
+}
+
+/// Runs a step that goes over the whole text, character by character.
+///
+/// # Errors
+/// [`Error::NormalizerOrder`].
+fn rewrite(
+    state: &mut Normalized<'_>,
+    track: bool,
+    step: &'static str,
+    write: impl FnOnce(&mut Edit<'_>),
+) -> Result<()> {
+    let mut edit = Edit::transform(&state.text, state.alignment.as_ref(), false, track);
+    write(&mut edit);
+    let edited = edit.finish(step)?;
+    state.take(edited);
+    Ok(())
+}
+
+/// Values of `type`, as the reference knows them.
+const KNOWN: [&str; 15] = [
+    "Bert",
+    "BertNormalizer",
+    "Strip",
+    "StripAccents",
+    "NFC",
+    "NFD",
+    "NFKC",
+    "NFKD",
+    "Sequence",
+    "Lowercase",
+    "Nmt",
+    "Precompiled",
+    "Replace",
+    "Prepend",
+    "ByteLevel",
+];
 
 /// The type that an object without `type` has, tried in the reference's order.
 fn type_of_keys(has: impl Fn(&str) -> bool) -> Option<&'static str> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use memchr::memmem;
 use onig::{MatchParam, Regex, Region, SearchOptions};
 
-use super::edit::Edit;
+use crate::alignment::Edit;
 use crate::error::{Error, Result};
 
 /// A pattern and what replaces it.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use unicode_normalization_alignments::char::is_combining_mark;
 
 use super::code_points::CodePoints;
-use super::edit::Edit;
+use crate::alignment::Edit;
 
 /// The part of `text` that remains.
 fn stripped(text: &str, left: bool, right: bool) -> &str {

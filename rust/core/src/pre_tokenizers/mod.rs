@@ -1,13 +1,19 @@
 //! The `pre_tokenizer` of tokenizer.json: cuts a text into the pieces that the model sees one by one.
 //!
-//! A [`PreTokenizer`] is the configuration; a [`Splitter`] is what runs. Where the configuration equals one that has a
-//! [scanner](scanners), the splitter uses that; everything else runs step by step, each step on the pieces of the one before.
+//! A [`PreTokenizer`] is the configuration. [`Steps`] run any of them, each step on the pieces of the one before, over a
+//! text that some rewrite ([`Pieces`]). A [`Splitter`] runs those that only cut, up to a last `ByteLevel`, on the text as
+//! it is; where its steps equal a known pattern it uses a [scanner](scanners).
 
 mod behavior;
 pub mod byte_level;
 mod digits;
+mod fixed_length;
+mod metaspace;
+mod pieces;
+mod punctuation;
 pub mod scanners;
 mod split;
+mod unicode_scripts;
 
 use serde::Deserialize;
 use serde::de::IntoDeserializer as _;
@@ -15,12 +21,17 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::ids::Span;
+use crate::unicode::{BLANK, NUMERIC, PUNCTUATION, WHITE_SPACE, WORD, property};
 use behavior::{Part, character_parts};
 use split::Matcher;
 
 pub use behavior::Behavior;
 pub use byte_level::ByteLevel;
 pub use digits::Digits;
+pub use fixed_length::FixedLength;
+pub use metaspace::{Metaspace, PrependScheme};
+pub use pieces::{CutScratch, Piece, Pieces};
+pub use punctuation::Punctuation;
 pub use scanners::Scanner;
 pub use split::{Pattern, Split};
 
@@ -43,6 +54,18 @@ pub enum PreTokenizer {
     WhitespaceSplit,
     /// Split at a character, which is dropped.
     CharDelimiterSplit(char),
+    /// Words (`\w+`) and runs of what is neither word nor white space; the rest is dropped.
+    Whitespace,
+    /// Split at white space, which is dropped, and at punctuation.
+    Bert,
+    /// Split at punctuation.
+    Punctuation(Punctuation),
+    /// Spaces as a visible character.
+    Metaspace(Metaspace),
+    /// Split where the script changes.
+    UnicodeScripts,
+    /// Pieces of so many characters.
+    FixedLength(FixedLength),
 }
 
 impl PreTokenizer {
@@ -78,6 +101,18 @@ impl PreTokenizer {
             "Digits" => Self::Digits(read(value, path)?),
             "WhitespaceSplit" => Self::WhitespaceSplit,
             "CharDelimiterSplit" => Self::CharDelimiterSplit(read::<CharDelimiterSplit>(value, path)?.delimiter),
+            "Whitespace" => Self::Whitespace,
+            "BertPreTokenizer" => Self::Bert,
+            "Punctuation" => Self::Punctuation(read(value, path)?),
+            "Metaspace" => Self::Metaspace(read(value, path)?),
+            "UnicodeScripts" => Self::UnicodeScripts,
+            "FixedLength" => match read(value, path)? {
+                // The reference takes it, and panics on the first text.
+                FixedLength { length: 0 } => {
+                    return Err(Error::Schema { path: format!("{path}.length"), message: "expected 1 or more".into() });
+                }
+                fixed_length => Self::FixedLength(fixed_length),
+            },
             _ => return Err(unsupported(name)),
         })
     }
@@ -97,7 +132,42 @@ fn read<'v, T: Deserialize<'v>>(value: &'v Value, path: &str) -> Result<T> {
         .map_err(|error| Error::Schema { path: path.to_owned(), message: error.to_string() })
 }
 
-/// A pre-tokenizer ready to run. Cheap to clone.
+/// Any pre-tokenizer, ready to run.
+#[derive(Clone, Debug, Default)]
+pub struct Steps(Vec<Step>);
+
+impl Steps {
+    /// Compiles a configuration; without one there is nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Regex`] for a pattern that does not compile.
+    pub fn compile(pre_tokenizer: Option<&PreTokenizer>) -> Result<Self> {
+        let mut leaves = Vec::new();
+        if let Some(pre_tokenizer) = pre_tokenizer {
+            pre_tokenizer.flatten(&mut leaves);
+        }
+        compile(&leaves).map(Self)
+    }
+
+    /// Runs all steps.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pieces::run`].
+    pub fn run(&self, pieces: &mut Pieces<'_>, scratch: &mut CutScratch) -> Result<()> {
+        self.0.iter().try_for_each(|step| pieces.run(step, scratch))
+    }
+
+    /// Whether a step asks where in the input a piece begins, so that alignments are needed even when offsets are not.
+    pub fn need_originals(&self) -> bool {
+        let first =
+            |step: &Step| matches!(step, Step::Metaspace(Metaspace { prepend_scheme: PrependScheme::First, .. }));
+        self.0.iter().any(first)
+    }
+}
+
+/// A pre-tokenizer that only cuts, ready to run. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Splitter {
     /// The caller puts a space before each text that does not start with one, before it calls [`split`](Self::split).
@@ -112,22 +182,42 @@ pub struct Splitter {
 
 /// One pass over the pieces.
 #[derive(Clone, Debug)]
-enum Step {
+#[expect(private_interfaces, reason = "the matcher is a regex and how it is used")]
+pub enum Step {
+    /// A known pattern, its matches isolated.
     Scanner(Scanner),
+    /// Any pattern.
     Split(Matcher),
+    /// Numbers.
     Digits(Digits),
+    /// White space dropped.
     WhitespaceSplit,
+    /// A character dropped.
     CharDelimiterSplit(char),
+    /// `\w+|[^\w\s]+`
+    Whitespace,
+    /// White space dropped, then punctuation isolated.
+    Bert,
+    /// Punctuation.
+    Punctuation(Behavior),
+    /// Changes of script.
+    UnicodeScripts,
+    /// Runs of so many characters.
+    FixedLength(FixedLength),
+    /// Rewrites spaces, and may cut before them.
+    Metaspace(Metaspace),
+    /// May cut, then rewrites every byte.
+    ByteLevel(ByteLevel),
 }
 
 impl Splitter {
-    /// Compiles a configuration; without one, a text is one piece.
+    /// Compiles a configuration; without one, a text is one piece. `None` when a step but the last rewrites the text, or a
+    /// step that is not `ByteLevel` does.
     ///
     /// # Errors
     ///
-    /// [`Error::Regex`] for a pattern that does not compile. [`Error::UnsupportedComponent`] for a `ByteLevel` that is not
-    /// the last step, since what follows it would have to match spelled bytes.
-    pub fn compile(pre_tokenizer: Option<&PreTokenizer>) -> Result<Self> {
+    /// [`Error::Regex`] for a pattern that does not compile.
+    pub fn compile(pre_tokenizer: Option<&PreTokenizer>) -> Result<Option<Self>> {
         let mut leaves = Vec::new();
         if let Some(pre_tokenizer) = pre_tokenizer {
             pre_tokenizer.flatten(&mut leaves);
@@ -136,39 +226,19 @@ impl Splitter {
             Some(PreTokenizer::ByteLevel(byte_level)) => Some(*byte_level),
             _ => None,
         };
+        let cuts = &leaves[..leaves.len() - usize::from(byte_level.is_some())];
+        if cuts.iter().any(|leaf| matches!(leaf, PreTokenizer::ByteLevel(_) | PreTokenizer::Metaspace(_))) {
+            return Ok(None);
+        }
+        let mut steps = compile(cuts)?;
+        let last = byte_level.filter(|byte_level| byte_level.use_regex).map(|_| Step::Scanner(Scanner::Gpt2));
         let add_prefix_space = byte_level.is_some_and(|byte_level| byte_level.add_prefix_space);
-        if add_prefix_space
-            && let [before @ .., last] = leaves.as_slice()
-            && !before.is_empty()
-        {
-            let before = PreTokenizer::Sequence(before.iter().map(|&leaf| leaf.clone()).collect());
-            let each = Some(Box::new(Self::compile(Some(last))?));
-            return Ok(Self { byte_level: true, each, ..Self::compile(Some(&before))? });
+        if add_prefix_space && !steps.is_empty() {
+            let each = Self { add_prefix_space: true, byte_level: true, steps: last.into_iter().collect(), each: None };
+            return Ok(Some(Self { add_prefix_space: false, byte_level: true, steps, each: Some(Box::new(each)) }));
         }
-
-        let mut steps = Vec::new();
-        let mut rest = leaves.as_slice();
-        while let [leaf, tail @ ..] = rest {
-            rest = tail;
-            if let Some((scanner, after)) = known_splits(leaf, tail) {
-                steps.push(Step::Scanner(scanner));
-                rest = after;
-                continue;
-            }
-            steps.push(match leaf {
-                PreTokenizer::ByteLevel(_) if !tail.is_empty() => {
-                    return Err(unsupported("ByteLevel before another pre-tokenizer"));
-                }
-                PreTokenizer::ByteLevel(ByteLevel { use_regex: true, .. }) => Step::Scanner(Scanner::Gpt2),
-                PreTokenizer::ByteLevel(_) => continue,
-                PreTokenizer::Split(split) => Step::Split(Matcher::new(split)?),
-                PreTokenizer::Digits(digits) => Step::Digits(*digits),
-                PreTokenizer::WhitespaceSplit => Step::WhitespaceSplit,
-                PreTokenizer::CharDelimiterSplit(delimiter) => Step::CharDelimiterSplit(*delimiter),
-                PreTokenizer::Sequence(_) => unreachable!("sequences were flattened"),
-            });
-        }
-        Ok(Self { add_prefix_space, byte_level: byte_level.is_some(), steps, each: None })
+        steps.extend(last);
+        Ok(Some(Self { add_prefix_space, byte_level: byte_level.is_some(), steps, each: None }))
     }
 
     /// The scanner, if it is all there is to do.
@@ -194,13 +264,13 @@ impl Splitter {
             return Ok(());
         };
         let mut parts = Vec::new();
-        first.run(text, Span::new(0, text.len()), &mut parts, out)?;
+        first.cut(text, Span::new(0, text.len()), &mut parts, out)?;
         let mut pieces = Vec::new();
         for step in rest {
             std::mem::swap(&mut pieces, out);
             out.clear();
             for &piece in &pieces {
-                step.run(text, piece, &mut parts, out)?;
+                step.cut(text, piece, &mut parts, out)?;
             }
         }
         Ok(())
@@ -209,7 +279,11 @@ impl Splitter {
 
 impl Step {
     /// Appends what `piece` of `text` becomes to `out`; `parts` is scratch space. The step sees nothing outside the piece.
-    fn run(&self, text: &str, piece: Span, parts: &mut Vec<Part>, out: &mut Vec<Span>) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RegexSearch`] when the regex engine gives up on the text.
+    fn cut(&self, text: &str, piece: Span, parts: &mut Vec<Part>, out: &mut Vec<Span>) -> Result<()> {
         let (base, text) = (piece.start as usize, &text[piece.range()]);
         let behavior = match self {
             Self::Scanner(scanner) => {
@@ -225,21 +299,112 @@ impl Step {
                 matcher.behavior
             }
             Self::Digits(digits) => {
-                character_parts(text, base, char::is_numeric, parts);
+                character_parts(text, base, |c| property(c) & NUMERIC != 0, parts);
                 digits.behavior()
             }
             Self::WhitespaceSplit => {
-                character_parts(text, base, char::is_whitespace, parts);
+                character_parts(text, base, |c| property(c) & WHITE_SPACE != 0, parts);
                 Behavior::Removed
             }
             Self::CharDelimiterSplit(delimiter) => {
                 character_parts(text, base, |c| c == *delimiter, parts);
                 Behavior::Removed
             }
+            Self::Punctuation(behavior) => {
+                character_parts(text, base, is_punctuation, parts);
+                *behavior
+            }
+            Self::Bert => {
+                bert(text, base, out);
+                return Ok(());
+            }
+            Self::Whitespace => {
+                words(text, base, out);
+                return Ok(());
+            }
+            Self::UnicodeScripts => {
+                unicode_scripts::cut(text, base, out);
+                return Ok(());
+            }
+            Self::FixedLength(fixed_length) => {
+                fixed_length.cut(text, base, out);
+                return Ok(());
+            }
+            Self::Metaspace(_) | Self::ByteLevel(_) => unreachable!("rewrites are not cuts"),
         };
         behavior.pieces(parts, out);
         Ok(())
     }
+}
+
+fn is_punctuation(c: char) -> bool {
+    property(c) & PUNCTUATION != 0
+}
+
+/// Appends runs of characters of one kind; 0 is the kind that is dropped, and of `alone` each character is a piece.
+fn runs(text: &str, base: usize, alone: u8, kind: impl Fn(char) -> u8, out: &mut Vec<Span>) {
+    let (mut start, mut current) = (0, 0);
+    for (at, c) in text.char_indices() {
+        let next = kind(c);
+        if next != current || next == alone {
+            if current != 0 {
+                out.push(Span::new(base + start, base + at));
+            }
+            (start, current) = (at, next);
+        }
+    }
+    if current != 0 {
+        out.push(Span::new(base + start, base + text.len()));
+    }
+}
+
+/// White space is dropped, punctuation is isolated.
+fn bert(text: &str, base: usize, out: &mut Vec<Span>) {
+    let kind = |c| match property(c) & (WHITE_SPACE | PUNCTUATION) {
+        0 => 1,
+        PUNCTUATION => 2,
+        _ => 0,
+    };
+    runs(text, base, 2, kind, out);
+}
+
+/// `\w+|[^\w\s]+`; what neither matches is dropped.
+fn words(text: &str, base: usize, out: &mut Vec<Span>) {
+    let kind = |c| match property(c) & (WORD | BLANK) {
+        0 => 2,
+        BLANK => 0,
+        _ => 1,
+    };
+    runs(text, base, u8::MAX, kind, out);
+}
+
+/// The steps of components that are no sequences.
+fn compile(leaves: &[&PreTokenizer]) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    let mut rest = leaves;
+    while let [leaf, tail @ ..] = rest {
+        rest = tail;
+        if let Some((scanner, after)) = known_splits(leaf, tail) {
+            steps.push(Step::Scanner(scanner));
+            rest = after;
+            continue;
+        }
+        steps.push(match leaf {
+            PreTokenizer::Split(split) => Step::Split(Matcher::new(split)?),
+            PreTokenizer::Digits(digits) => Step::Digits(*digits),
+            PreTokenizer::WhitespaceSplit => Step::WhitespaceSplit,
+            PreTokenizer::CharDelimiterSplit(delimiter) => Step::CharDelimiterSplit(*delimiter),
+            PreTokenizer::Whitespace => Step::Whitespace,
+            PreTokenizer::Bert => Step::Bert,
+            PreTokenizer::Punctuation(punctuation) => Step::Punctuation(punctuation.behavior),
+            PreTokenizer::UnicodeScripts => Step::UnicodeScripts,
+            PreTokenizer::FixedLength(fixed_length) => Step::FixedLength(*fixed_length),
+            PreTokenizer::Metaspace(metaspace) => Step::Metaspace(*metaspace),
+            PreTokenizer::ByteLevel(byte_level) => Step::ByteLevel(*byte_level),
+            PreTokenizer::Sequence(_) => unreachable!("sequences were flattened"),
+        });
+    }
+    Ok(steps)
 }
 
 /// The scanner of the longest run of splits that starts with `leaf` and has one, and what follows that run.

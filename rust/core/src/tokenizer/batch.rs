@@ -233,7 +233,7 @@ impl Tokenizer {
         self.segments::<LEVEL>(text, &mut segments)?;
         let mut parts = Vec::new();
         for segment in &segments {
-            if segment.token.is_some() || self.inner.scanner.is_none() {
+            if segment.token.is_some() || segment.starts_inserted() || self.inner.scanner.is_none() {
                 parts.push(Part { segment, start: 0, text: &segment.text });
                 continue;
             }

@@ -1,7 +1,11 @@
 //! What a tokenizer is made of, for people.
 
 use super::Tokenizer;
-use crate::{Decoder, Normalizer, PostProcessor, PreTokenizer, kernels, models::Model, pre_tokenizers::Pattern};
+use crate::{
+    Decoder, Normalizer, PostProcessor, PreTokenizer, kernels,
+    models::Model,
+    pre_tokenizers::{Pattern, Splitter},
+};
 
 /// One stage of the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +29,7 @@ impl Tokenizer {
             Stage { stage, component: component.unwrap_or_else(|| "none".into()), engine: engine.into() }
         };
         let isa = kernels::isa().name();
-        let splitter = match self.splitter().scanner() {
+        let splitter = match self.splitter().and_then(Splitter::scanner) {
             Some(scanner) => format!("native: {scanner:?} scanner, {isa}"),
             None if uses_regex(self.pre_tokenizer()) => "regex engine (Oniguruma)".to_owned(),
             None => "native".to_owned(),
@@ -75,6 +79,10 @@ fn model(model: &Model) -> String {
 fn normalizer(component: &Normalizer) -> String {
     match component {
         Normalizer::Sequence(parts) => sequence(parts, normalizer),
+        Normalizer::Bert(_) => "BertNormalizer".into(),
+        Normalizer::Nmt => "Nmt".into(),
+        Normalizer::Precompiled(_) => "Precompiled".into(),
+        Normalizer::ByteLevel => "ByteLevel".into(),
         Normalizer::Nfc => "NFC".into(),
         Normalizer::Nfd => "NFD".into(),
         Normalizer::Nfkc => "NFKC".into(),
@@ -103,6 +111,15 @@ fn pre_tokenizer(component: &PreTokenizer) -> String {
         PreTokenizer::Digits(_) => "Digits".into(),
         PreTokenizer::WhitespaceSplit => "WhitespaceSplit".into(),
         PreTokenizer::CharDelimiterSplit(delimiter) => format!("CharDelimiterSplit({delimiter:?})"),
+        PreTokenizer::Whitespace => "Whitespace".into(),
+        PreTokenizer::Bert => "BertPreTokenizer".into(),
+        PreTokenizer::Punctuation(punctuation) => format!("Punctuation({:?})", punctuation.behavior),
+        PreTokenizer::Metaspace(metaspace) => {
+            let split = if metaspace.split { "" } else { ", no split" };
+            format!("Metaspace({:?}, {:?}{split})", metaspace.replacement, metaspace.prepend_scheme)
+        }
+        PreTokenizer::UnicodeScripts => "UnicodeScripts".into(),
+        PreTokenizer::FixedLength(fixed_length) => format!("FixedLength({})", fixed_length.length),
     }
 }
 

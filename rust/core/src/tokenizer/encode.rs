@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::{EncodeOptions, Tokenizer, chars::CharIndex, finish::Finish};
+use super::{EncodeOptions, Tokenizer, bytes::encode_bytes, chars::CharIndex, finish::Finish};
 use crate::{
     Encoding, Error, Result, Span, TokenId,
     added_vocabulary::Segment,
@@ -10,7 +10,7 @@ use crate::{
     kernels::{self, Boundaries},
     models::{Model, ModelScratch, bpe::CacheHandle},
     post_processors::{blanks, without_processor},
-    pre_tokenizers::Splitter,
+    pre_tokenizers::CutScratch,
 };
 
 /// What is encoded: a text, or words that the caller has already cut.
@@ -41,8 +41,9 @@ pub struct Scratch {
     pub(super) boundaries: Boundaries,
     pub(super) pieces: Vec<Span>,
     pub(super) prefixed: String,
-    cache: CacheHandle,
-    model: ModelScratch,
+    pub(super) cut: CutScratch,
+    pub(super) cache: CacheHandle,
+    pub(super) model: ModelScratch,
 }
 
 impl Scratch {
@@ -174,7 +175,8 @@ impl Tokenizer {
     /// Cuts the added tokens out of a text and normalizes the rest.
     pub(super) fn segments<'t, const LEVEL: u8>(&self, text: &'t str, out: &mut Vec<Segment<'t>>) -> Result<()> {
         let normalizer = self.inner.normalizer.as_ref();
-        self.added_vocabulary.split(text, normalizer, self.encode_special_tokens, LEVEL >= SPANS, out)
+        let track = LEVEL >= SPANS || self.inner.steps.need_originals();
+        self.added_vocabulary.split(text, normalizer, self.encode_special_tokens, track, out)
     }
 
     pub(super) fn push_added<const LEVEL: u8>(&self, id: TokenId, segment: &Segment<'_>, out: &mut Tokens) {
@@ -202,114 +204,12 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let splitter = &self.inner.splitter;
-        let Some(each) = &splitter.each else {
-            let prefix = splitter.add_prefix_space && skipped == 0 && !text.starts_with(' ');
-            return self.encode_run::<LEVEL>(splitter, segment, text, skipped, prefix, scratch, out);
-        };
-        let mut pieces = Vec::new();
-        splitter.split(text, &mut pieces)?;
-        for piece in pieces {
-            let (text, skipped) = (&text[piece.range()], skipped + piece.start as usize);
-            self.encode_run::<LEVEL>(each, segment, text, skipped, !text.starts_with(' '), scratch, out)?;
+        match (&self.inner.splitter, &self.inner.model) {
+            (Some(splitter), Model::Bpe(bpe)) if !segment.starts_inserted() => {
+                encode_bytes::<LEVEL>(bpe, splitter, segment, text, skipped, scratch, out)
+            }
+            _ => self.encode_any::<LEVEL>(segment, scratch, out),
         }
-        Ok(())
-    }
-
-    /// As [`Self::encode_segment`], by one splitter, with a space in front if `prefix`.
-    #[expect(clippy::too_many_arguments, reason = "the state of one text on its way")]
-    fn encode_run<const LEVEL: u8>(
-        &self,
-        splitter: &Splitter,
-        segment: &Segment<'_>,
-        text: &str,
-        skipped: usize,
-        prefix: bool,
-        scratch: &mut Scratch,
-        out: &mut Tokens,
-    ) -> Result<()> {
-        let Scratch { boundaries, pieces, prefixed, cache, model } = scratch;
-        let first = out.spans.len();
-        if prefix {
-            prefixed.clear();
-            prefixed.push(' ');
-            prefixed.push_str(text);
-            self.encode_plain::<LEVEL>(splitter, prefixed, boundaries, pieces, cache, model, out)?;
-        } else {
-            self.encode_plain::<LEVEL>(splitter, text, boundaries, pieces, cache, model, out)?;
-        }
-        if LEVEL >= SPANS {
-            to_original(segment, skipped, prefix, &mut out.spans[first..]);
-        }
-        Ok(())
-    }
-
-    /// The hot loop's frame: pieces by a scanner, some hundred at a time, or by the generic splitter.
-    #[inline(always)]
-    #[expect(clippy::too_many_arguments, reason = "the buffers of one thread")]
-    fn encode_plain<const LEVEL: u8>(
-        &self,
-        splitter: &Splitter,
-        text: &str,
-        boundaries: &mut Boundaries,
-        pieces: &mut Vec<Span>,
-        cache: &mut CacheHandle,
-        scratch: &mut ModelScratch,
-        out: &mut Tokens,
-    ) -> Result<()> {
-        let bpe = match &self.inner.model {
-            Model::Bpe(bpe) if splitter.byte_level => bpe,
-            model => {
-                splitter.split(text, pieces)?;
-                for piece in pieces {
-                    model.encode_piece::<LEVEL>(&text[piece.range()], piece.start, scratch, out)?;
-                }
-                return Ok(());
-            }
-        };
-        if let Some(scanner) = splitter.scanner() {
-            let isa = kernels::isa();
-            let mut at = 0;
-            while at < text.len() {
-                let start = at;
-                at = scanner.harvest(isa, text, start, boundaries);
-                bpe.encode_pieces::<LEVEL>(text.as_bytes(), start, boundaries.ends(), cache, out);
-            }
-        } else {
-            splitter.split(text, pieces)?;
-            for piece in pieces {
-                bpe.encode_pieces::<LEVEL>(text.as_bytes(), piece.start as usize, &[piece.end], cache, out);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Spans of a segment's text, in bytes, to spans of the input, in bytes.
-fn to_original(segment: &Segment<'_>, skipped: usize, prefix: bool, spans: &mut [[u32; 2]]) {
-    let (skipped, prefix) = (skipped as u32, u32::from(prefix));
-    let base = segment.original.start + skipped;
-    if base == 0 && prefix == 0 && segment.alignments.is_none() {
-        return;
-    }
-    let first_char = segment.text[skipped as usize..].chars().next().map_or(0, |c| c.len_utf8() as u32);
-    for span in spans {
-        // The prefixed space takes the place of the first character, as when the reference inserts it.
-        let [start, end] = match *span {
-            [0, 1] if prefix == 1 => [0, first_char],
-            other => other.map(|at| at.saturating_sub(prefix)),
-        };
-        *span = match &segment.alignments {
-            None => [base + start, base + end],
-            Some(alignments) if start < end => {
-                let (first, last) = (alignments[(skipped + start) as usize], alignments[(skipped + end - 1) as usize]);
-                [first.start, last.end]
-            }
-            Some(alignments) => {
-                let at = alignments.get((skipped + start) as usize).map_or(segment.original.end, |span| span.start);
-                [at, at]
-            }
-        };
     }
 }
 

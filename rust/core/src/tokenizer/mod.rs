@@ -1,11 +1,13 @@
 //! The pipeline of a tokenizer.json, put together and run.
 
 mod batch;
+mod bytes;
 mod chars;
 mod decode;
 mod description;
 mod encode;
 mod finish;
+mod general;
 mod options;
 mod padded;
 mod stream;
@@ -25,12 +27,12 @@ use decode::DecodeTable;
 use finish::Finish;
 
 use crate::{
-    Decoder, Error, PostProcessor, PreTokenizer, Result, TokenId,
+    Decoder, PostProcessor, PreTokenizer, Result, TokenId,
     added_vocabulary::{AddedToken, AddedVocabulary},
     encoding::{Padding, Truncation},
     models::Model,
     normalizers::Normalizer,
-    pre_tokenizers::{Scanner, Splitter},
+    pre_tokenizers::{Scanner, Splitter, Steps},
 };
 
 /// The components of a tokenizer, as loaded.
@@ -70,7 +72,10 @@ pub struct Tokenizer {
 struct Inner {
     normalizer: Option<Normalizer>,
     pre_tokenizer: Option<PreTokenizer>,
-    splitter: Splitter,
+    /// The pre-tokenizer as it runs.
+    steps: Steps,
+    /// Where the pre-tokenizer only cuts and the model is byte-level: what runs in place of `steps`.
+    splitter: Option<Splitter>,
     /// The scanner, where it is all that the splitter does.
     scanner: Option<Scanner>,
     model: Model,
@@ -85,16 +90,13 @@ impl Tokenizer {
     /// Puts the parts together.
     ///
     /// # Errors
-    /// [`Error::UnsupportedComponent`] for a pipeline that this version does not run, [`Error::Regex`] for a pattern that
-    /// does not compile.
+    /// [`Error::Regex`](crate::Error::Regex) for a pattern that does not compile.
     pub fn new(parts: TokenizerParts) -> Result<Self> {
-        let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?;
-        if splitter.byte_level && !matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes()) {
-            return Err(Error::UnsupportedComponent {
-                stage: "pre_tokenizer",
-                name: "ByteLevel for this model".into(),
-            });
-        }
+        let steps = Steps::compile(parts.pre_tokenizer.as_ref())?;
+        let byte_level = |splitter: &Splitter| {
+            splitter.byte_level && matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes())
+        };
+        let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?.filter(byte_level);
         let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
             &parts.added_tokens,
             parts.model.vocab(),
@@ -102,7 +104,8 @@ impl Tokenizer {
         )?;
         let finish = [false, true].map(|add| Finish::new(parts.post_processor.as_ref(), parts.model.vocab(), add));
         let inner = Inner {
-            scanner: splitter.scanner(),
+            scanner: splitter.as_ref().and_then(Splitter::scanner),
+            steps,
             finish,
             normalizer: parts.normalizer,
             pre_tokenizer: parts.pre_tokenizer,
@@ -125,7 +128,7 @@ impl Tokenizer {
     /// The same tokenizer with more added tokens, and how many of them were new.
     ///
     /// # Errors
-    /// [`Error::Limit`] when the ids run out.
+    /// [`Error::Limit`](crate::Error::Limit) when the ids run out.
     pub fn with_added_tokens(&self, tokens: &[AddedToken]) -> Result<(Self, usize)> {
         let inner = &self.inner;
         let (added_vocabulary, count) =
@@ -165,9 +168,9 @@ impl Tokenizer {
         self.inner.pre_tokenizer.as_ref()
     }
 
-    /// The pre-tokenizer as it runs.
-    pub fn splitter(&self) -> &Splitter {
-        &self.inner.splitter
+    /// What runs in place of the pre-tokenizer, where that only cuts and the model is byte-level.
+    pub fn splitter(&self) -> Option<&Splitter> {
+        self.inner.splitter.as_ref()
     }
 
     /// The post-processor.
