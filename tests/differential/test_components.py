@@ -9,6 +9,7 @@ import tokenizers
 from hypothesis import given, settings
 
 from tests import strategies
+from tests.charsmap import charsmap
 from tests.compare import assert_same_bulk, assert_same_fields
 from tests.conftest import SEED, Pair
 from tests.families import CL100K, R50K, Json, byte_level, sequence, split
@@ -17,6 +18,26 @@ from tests.random_text import random_strings
 OWN = byte_level(use_regex=False)
 DIGITS = {"type": "Digits", "individual_digits": False}
 EACH_DIGIT = {"type": "Digits", "individual_digits": True}
+
+BEHAVIORS = ("Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous")
+
+
+def metaspace(scheme: str, *, split: bool = True, replacement: str = "\u2581") -> Json:
+    """A Metaspace component."""
+    return {
+        "type": "Metaspace",
+        "replacement": replacement,
+        "prepend_scheme": scheme,
+        "split": split,
+    }
+
+
+def bert(*, strip_accents: bool | None = None, **flags: bool) -> Json:
+    """A BertNormalizer; the flags that are not named are true."""
+    names = ("clean_text", "handle_chinese_chars", "lowercase")
+    values: Json = {name: flags.get(name, True) for name in names}
+    return {"type": "BertNormalizer", "strip_accents": strip_accents, **values}
+
 
 PRE_TOKENIZERS: dict[str, Json | None] = {
     "byte-level-prefix": byte_level(prefix=True),
@@ -41,17 +62,38 @@ PRE_TOKENIZERS: dict[str, Json | None] = {
     "cl100k-removed": sequence(split(CL100K, "Removed"), OWN),
     "cl100k-inverted": sequence(split(CL100K, invert=True), OWN),
     "cl100k-then-regex": sequence(split(CL100K), byte_level(use_regex=True)),
+    "whitespace": sequence({"type": "Whitespace"}, OWN),
+    "whitespace-split": sequence({"type": "WhitespaceSplit"}, OWN),
+    "bert": sequence({"type": "BertPreTokenizer"}, OWN),
+    "scripts": sequence({"type": "UnicodeScripts"}, OWN),
+    "fixed-length": sequence({"type": "FixedLength"}, OWN),
+    "fixed-length-1": sequence({"type": "FixedLength", "length": 1}, OWN),
+    "delimiter": sequence({"type": "CharDelimiterSplit", "delimiter": "\u0301"}, OWN),
+    "byte-level-first": sequence(
+        byte_level(prefix=True), {"type": "Digits", "individual_digits": True}
+    ),
+    "byte-level-cut": sequence(OWN, {"type": "FixedLength", "length": 1}),
+    "byte-level-twice": sequence(byte_level(), byte_level(prefix=True)),
+    "byte-level-metaspace": sequence(byte_level(), metaspace("always"), OWN),
+    **{
+        f"metaspace-{scheme}-{'split' if split_ else 'whole'}": sequence(
+            metaspace(scheme, split=split_), OWN
+        )
+        for scheme in ("always", "first", "never")
+        for split_ in (True, False)
+    },
+    "split-metaspace-first": sequence(split(r"\w+"), metaspace("first"), OWN),
+    "metaspace-odd": sequence(metaspace("always", replacement="a"), OWN),
+    "t5": sequence({"type": "WhitespaceSplit"}, metaspace("always"), OWN),
+    **{
+        f"punctuation-{behavior}": sequence({"type": "Punctuation", "behavior": behavior}, OWN)
+        for behavior in BEHAVIORS
+    },
     **{
         f"{behavior}{'-inverted' if invert else ''}": sequence(
             split(r"\s+|[.,]", behavior, invert=invert), OWN
         )
-        for behavior in (
-            "Removed",
-            "Isolated",
-            "MergedWithPrevious",
-            "MergedWithNext",
-            "Contiguous",
-        )
+        for behavior in BEHAVIORS
         for invert in (False, True)
     },
 }
@@ -62,6 +104,23 @@ NORMALIZERS: dict[str, Json] = {
     "nfkc": {"type": "NFKC"},
     "nfkd": {"type": "NFKD"},
     "lowercase": {"type": "Lowercase"},
+    "nmt": {"type": "Nmt"},
+    "byte-level": {"type": "ByteLevel"},
+    "strip-accents": {"type": "StripAccents"},
+    "bert": bert(),
+    "bert-cased": bert(lowercase=False),
+    "bert-accents": bert(strip_accents=False),
+    "bert-accents-only": bert(clean_text=False, handle_chinese_chars=False, strip_accents=True),
+    "bert-chinese": bert(clean_text=False, lowercase=False),
+    "bert-clean": bert(handle_chinese_chars=False, lowercase=False),
+    "precompiled": {"type": "Precompiled", "precompiled_charsmap": charsmap()},
+    "prepend-replace": {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Prepend", "prepend": "\u2581"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"},
+        ],
+    },
     "strip": {"type": "Strip", "strip_left": True, "strip_right": True},
     "strip-left": {"type": "Strip", "strip_left": True, "strip_right": False},
     "strip-right": {"type": "Strip", "strip_left": False, "strip_right": True},

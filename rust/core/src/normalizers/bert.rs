@@ -31,7 +31,7 @@ impl Bert {
         const STEP: &str = "BertNormalizer";
 
         if self.clean_text {
-            rewrite(state, track, STEP, |edit| filter(edit, |c| is_removed(c)))?;
+            rewrite(state, track, STEP, |edit| filter(edit, is_removed))?;
             rewrite(state, track, STEP, |edit| map(edit, |c| if is_blank(c) { ' ' } else { c }))?;
         }
         if self.handle_chinese_chars {

@@ -35,9 +35,9 @@ pub enum Normalizer {
     Sequence(Vec<Normalizer>),
     /// What BERT does to a text.
     Bert(Bert),
-    /// SentencePiece's cleaning for machine translation.
+    /// `SentencePiece`'s cleaning for machine translation.
     Nmt,
-    /// The charsmap of a SentencePiece model.
+    /// The charsmap of a `SentencePiece` model.
     Precompiled(Precompiled),
     /// Bytes as printable characters.
     ByteLevel,

@@ -1,4 +1,4 @@
-//! `Nmt`: drops control characters and makes a space of what else SentencePiece takes for one.
+//! `Nmt`: drops control characters and makes a space of what else `SentencePiece` takes for one.
 
 use super::bert::{filter, map};
 use super::{Normalized, rewrite};

@@ -1,4 +1,4 @@
-//! `Precompiled`: the charsmap of a SentencePiece model, as the reference applies it.
+//! `Precompiled`: the charsmap of a `SentencePiece` model, as the reference applies it.
 //!
 //! The file is a little-endian length, a double-array trie of that many bytes, and the replacements, each ended by a
 //! zero byte. A trie entry's value is where its replacement begins.
@@ -24,7 +24,7 @@ pub struct Precompiled {
 
 impl std::fmt::Debug for Precompiled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Precompiled").field("bytes", &self.charsmap.len()).finish()
+        f.debug_struct("Precompiled").field("bytes", &self.charsmap.len()).finish_non_exhaustive()
     }
 }
 

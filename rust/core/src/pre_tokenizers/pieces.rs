@@ -23,7 +23,7 @@ pub struct Pieces<'t> {
     base: u32,
     /// Keep the alignment.
     track: bool,
-    pieces: Vec<Piece>,
+    cut: Vec<Piece>,
 }
 
 /// A piece of the text.
@@ -47,8 +47,8 @@ impl<'t> Pieces<'t> {
     /// come from; without one, they are those from `original.start` on.
     pub fn new(text: Cow<'t, str>, original: Span, alignment: Option<Alignment>, track: bool) -> Self {
         let piece = Piece { text: Span::new(0, text.len()), original };
-        let pieces = if text.is_empty() { Vec::new() } else { vec![piece] };
-        Self { text, alignment, base: original.start, track, pieces }
+        let cut = if text.is_empty() { Vec::new() } else { vec![piece] };
+        Self { text, alignment, base: original.start, track, cut }
     }
 
     /// The text.
@@ -58,7 +58,7 @@ impl<'t> Pieces<'t> {
 
     /// The pieces, in order, none of them empty.
     pub fn pieces(&self) -> &[Piece] {
-        &self.pieces
+        &self.cut
     }
 
     /// The bytes of the input that bytes `start..end` of a piece stand for, by the reference's rules for tokens.
@@ -73,21 +73,18 @@ impl<'t> Pieces<'t> {
             return [start, end];
         }
         let (start, end) = (piece.text.start + start, piece.text.start + end);
-        match &self.alignment {
-            Some(alignment) => {
-                let Span { start, end } = alignment.original(&self.text, start as usize, end as usize, cursor);
-                [start, end]
+        if let Some(alignment) = &self.alignment {
+            let Span { start, end } = alignment.original(&self.text, start as usize, end as usize, cursor);
+            [start, end]
+        } else {
+            let (mut start, mut end) = (start as usize, end as usize);
+            while !self.text.is_char_boundary(start) {
+                start -= 1;
             }
-            None => {
-                let (mut start, mut end) = (start as usize, end as usize);
-                while !self.text.is_char_boundary(start) {
-                    start -= 1;
-                }
-                while !self.text.is_char_boundary(end) {
-                    end += 1;
-                }
-                [self.base + start as u32, self.base + end as u32]
+            while !self.text.is_char_boundary(end) {
+                end += 1;
             }
+            [self.base + start as u32, self.base + end as u32]
         }
     }
 
@@ -100,15 +97,21 @@ impl<'t> Pieces<'t> {
         match step {
             Step::Metaspace(metaspace) => self.metaspace(*metaspace, scratch),
             Step::ByteLevel(byte_level) => self.byte_level(*byte_level, scratch),
-            cut => self.cut(scratch, |text, span, scratch| cut.cut(text, span, &mut scratch.parts, &mut scratch.spans)),
+            cut => {
+                self.cut_by(scratch, |text, span, scratch| cut.cut(text, span, &mut scratch.parts, &mut scratch.spans))
+            }
         }
     }
 
     /// Replaces each piece by the spans that `cut` appends to `scratch.spans` for it.
-    fn cut(&mut self, scratch: &mut CutScratch, cut: impl Fn(&str, Span, &mut CutScratch) -> Result<()>) -> Result<()> {
-        let mut pieces = Vec::with_capacity(self.pieces.len());
+    fn cut_by(
+        &mut self,
+        scratch: &mut CutScratch,
+        cut: impl Fn(&str, Span, &mut CutScratch) -> Result<()>,
+    ) -> Result<()> {
+        let mut pieces = Vec::with_capacity(self.cut.len());
         let mut cursor = 0;
-        for piece in &self.pieces {
+        for piece in &self.cut {
             scratch.spans.clear();
             cut(&self.text, piece.text, scratch)?;
             for &span in &scratch.spans {
@@ -121,7 +124,7 @@ impl<'t> Pieces<'t> {
                 pieces.push(Piece { text: span, original });
             }
         }
-        self.pieces = pieces;
+        self.cut = pieces;
         Ok(())
     }
 
@@ -148,7 +151,7 @@ impl<'t> Pieces<'t> {
         if !split {
             return Ok(());
         }
-        self.cut(scratch, |text, span, CutScratch { parts, spans, .. }| {
+        self.cut_by(scratch, |text, span, CutScratch { parts, spans, .. }| {
             character_parts(&text[span.range()], span.start as usize, |c| c == replacement, parts);
             Behavior::MergedWithNext.pieces(parts, spans);
             Ok(())
@@ -165,7 +168,9 @@ impl<'t> Pieces<'t> {
         }
         if byte_level.use_regex {
             let scanner = Step::Scanner(Scanner::Gpt2);
-            self.cut(scratch, |text, span, scratch| scanner.cut(text, span, &mut scratch.parts, &mut scratch.spans))?;
+            self.cut_by(scratch, |text, span, scratch| {
+                scanner.cut(text, span, &mut scratch.parts, &mut scratch.spans)
+            })?;
         }
         self.rewrite("ByteLevel", true, |edit, text, _| spell(edit, text))
     }
@@ -177,7 +182,7 @@ impl<'t> Pieces<'t> {
             return self.rewrite_apart(step, write);
         }
         let mut edit = Edit::new(&self.text, self.alignment.as_ref(), self.track);
-        for piece in &mut self.pieces {
+        for piece in &mut self.cut {
             edit.skip_to(piece.text.start as usize);
             let from = edit.written();
             write(&mut edit, &self.text[piece.text.range()], *piece);
@@ -206,23 +211,20 @@ impl<'t> Pieces<'t> {
     fn rewrite_apart(&mut self, step: &'static str, write: impl Fn(&mut Edit<'_>, &str, Piece)) -> Result<()> {
         let Some(alignment) = &self.alignment else { return Ok(()) };
         let (mut text, mut new, mut cursor) = (String::new(), Alignment::new(), 0);
-        for piece in &mut self.pieces {
+        for piece in &mut self.cut {
             let source = &self.text[piece.text.range()];
             let mut of_piece = Alignment::new();
             of_piece.extend(alignment, piece.text.range(), &mut cursor);
             let mut edit = Edit::transform(source, Some(&of_piece), piece.original.is_empty(), true);
             write(&mut edit, source, *piece);
             let from = text.len();
-            match edit.finish(step)? {
-                Some(edited) => {
-                    let of_piece = edited.alignment.unwrap_or_else(|| Alignment::one_to_one(edited.text.len(), 0));
-                    text.push_str(&edited.text);
-                    new.extend(&of_piece, 0..of_piece.len(), &mut 0);
-                }
-                None => {
-                    text.push_str(source);
-                    new.extend(&of_piece, 0..of_piece.len(), &mut 0);
-                }
+            if let Some(edited) = edit.finish(step)? {
+                let of_piece = edited.alignment.unwrap_or_else(|| Alignment::one_to_one(edited.text.len(), 0));
+                text.push_str(&edited.text);
+                new.extend(&of_piece, 0..of_piece.len(), &mut 0);
+            } else {
+                text.push_str(source);
+                new.extend(&of_piece, 0..of_piece.len(), &mut 0);
             }
             piece.text = Span::new(from, text.len());
         }
