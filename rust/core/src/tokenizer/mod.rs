@@ -93,9 +93,8 @@ impl Tokenizer {
     /// [`Error::Regex`](crate::Error::Regex) for a pattern that does not compile.
     pub fn new(parts: TokenizerParts) -> Result<Self> {
         let steps = Steps::compile(parts.pre_tokenizer.as_ref())?;
-        let byte_level = |splitter: &Splitter| {
-            splitter.byte_level && matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes())
-        };
+        let byte_level =
+            |splitter: &Splitter| splitter.byte_level && matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes());
         let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?.filter(byte_level);
         let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
             &parts.added_tokens,
