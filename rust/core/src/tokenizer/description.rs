@@ -1,11 +1,7 @@
 //! What a tokenizer is made of, for people.
 
 use super::Tokenizer;
-use crate::{
-    Decoder, Normalizer, PostProcessor, PreTokenizer, kernels,
-    models::Model,
-    pre_tokenizers::{Pattern, Splitter},
-};
+use crate::{Decoder, Normalizer, PostProcessor, PreTokenizer, kernels, models::Model, pre_tokenizers::Pattern};
 
 /// One stage of the pipeline.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +25,7 @@ impl Tokenizer {
             Stage { stage, component: component.unwrap_or_else(|| "none".into()), engine: engine.into() }
         };
         let isa = kernels::isa().name();
-        let splitter = match self.splitter().and_then(Splitter::scanner) {
+        let splitter = match self.inner.scanner {
             Some(scanner) => format!("native: {scanner:?} scanner, {isa}"),
             None if uses_regex(self.pre_tokenizer()) => "regex engine (Oniguruma)".to_owned(),
             None => "native".to_owned(),

@@ -205,7 +205,7 @@ impl Tokenizer {
         out: &mut Tokens,
     ) -> Result<()> {
         match (&self.inner.splitter, &self.inner.model) {
-            (Some(splitter), Model::Bpe(bpe)) if !segment.starts_inserted() => {
+            (Some(splitter), Model::Bpe(bpe)) if self.inner.on_bytes && !segment.starts_inserted() => {
                 encode_bytes::<LEVEL>(bpe, splitter, segment, text, skipped, scratch, out)
             }
             _ => self.encode_any::<LEVEL>(segment, scratch, out),

@@ -1,5 +1,7 @@
 //! The general path: any pre-tokenizer and any model, exactly as the reference does it.
 
+use std::borrow::Cow;
+
 use super::{Tokenizer, encode::Scratch};
 use crate::{
     Result,
@@ -17,15 +19,11 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let Scratch { cut, model, .. } = scratch;
-        let track = LEVEL >= SPANS || self.inner.steps.need_originals() || segment.starts_inserted();
-        let text = std::borrow::Cow::Borrowed(segment.text.as_ref());
-        let mut pieces = Pieces::new(text, segment.original, segment.alignment.clone(), track);
-        self.inner.steps.run(&mut pieces, cut)?;
+        let pieces = self.pieces::<LEVEL>(segment, scratch)?;
         let mut cursor = 0;
         for &piece in pieces.pieces() {
             let first = out.spans.len();
-            self.inner.model.encode_piece::<LEVEL>(&pieces.text()[piece.text.range()], 0, model, out)?;
+            self.inner.model.encode_piece::<LEVEL>(&pieces.text()[piece.text.range()], 0, &mut scratch.model, out)?;
             if LEVEL >= SPANS {
                 for span in &mut out.spans[first..] {
                     *span = pieces.original(piece, *span, &mut cursor);
@@ -33,5 +31,18 @@ impl Tokenizer {
             }
         }
         Ok(())
+    }
+
+    /// A segment cut and rewritten by the pre-tokenizers.
+    pub(super) fn pieces<'s, const LEVEL: u8>(
+        &self,
+        segment: &'s Segment<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Pieces<'s>> {
+        let track = LEVEL >= SPANS || self.inner.steps.need_originals() || segment.starts_inserted();
+        let text = Cow::Borrowed(segment.text.as_ref());
+        let mut pieces = Pieces::new(text, segment.original, segment.alignment.clone(), track);
+        self.inner.steps.run(&mut pieces, &mut scratch.cut)?;
+        Ok(pieces)
     }
 }

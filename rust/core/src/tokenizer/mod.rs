@@ -74,8 +74,10 @@ struct Inner {
     pre_tokenizer: Option<PreTokenizer>,
     /// The pre-tokenizer as it runs.
     steps: Steps,
-    /// Where the pre-tokenizer only cuts and the model is byte-level: what runs in place of `steps`.
+    /// What may run in place of `steps` where the pre-tokenizer only cuts, up to a last `ByteLevel`.
     splitter: Option<Splitter>,
+    /// The model looks at the bytes of what the splitter cuts.
+    on_bytes: bool,
     /// The scanner, where it is all that the splitter does.
     scanner: Option<Scanner>,
     model: Model,
@@ -93,9 +95,9 @@ impl Tokenizer {
     /// [`Error::Regex`](crate::Error::Regex) for a pattern that does not compile.
     pub fn new(parts: TokenizerParts) -> Result<Self> {
         let steps = Steps::compile(parts.pre_tokenizer.as_ref())?;
-        let byte_level =
-            |splitter: &Splitter| splitter.byte_level && matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes());
-        let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?.filter(byte_level);
+        let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?;
+        let on_bytes = splitter.as_ref().is_some_and(|splitter| splitter.byte_level)
+            && matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes());
         let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
             &parts.added_tokens,
             parts.model.vocab(),
@@ -103,8 +105,9 @@ impl Tokenizer {
         )?;
         let finish = [false, true].map(|add| Finish::new(parts.post_processor.as_ref(), parts.model.vocab(), add));
         let inner = Inner {
-            scanner: splitter.as_ref().and_then(Splitter::scanner),
+            scanner: splitter.as_ref().filter(|_| on_bytes).and_then(Splitter::scanner),
             steps,
+            on_bytes,
             finish,
             normalizer: parts.normalizer,
             pre_tokenizer: parts.pre_tokenizer,
@@ -167,7 +170,7 @@ impl Tokenizer {
         self.inner.pre_tokenizer.as_ref()
     }
 
-    /// What runs in place of the pre-tokenizer, where that only cuts and the model is byte-level.
+    /// What may run in place of the pre-tokenizer where that only cuts, up to a last `ByteLevel`.
     pub fn splitter(&self) -> Option<&Splitter> {
         self.inner.splitter.as_ref()
     }

@@ -31,7 +31,7 @@ impl Tokenizer {
 
     /// Appends a raw word to `out` as the vocabulary spells it.
     pub fn spell(&self, word: &str, out: &mut String) {
-        if self.splitter().byte_level {
+        if self.splitter().is_some_and(|splitter| splitter.byte_level) {
             out.extend(word.bytes().map(|byte| BYTE_CHARS[usize::from(byte)]));
         } else {
             out.push_str(word);
@@ -49,7 +49,11 @@ impl Tokenizer {
             take(Word::Spelled(text));
             return Ok(());
         }
-        let splitter = self.splitter();
+        let Some(splitter) = self.splitter().filter(|_| !segment.starts_inserted()) else {
+            let pieces = self.pieces::<IDS>(segment, scratch)?;
+            pieces.pieces().iter().for_each(|piece| take(Word::Spelled(&pieces.text()[piece.text.range()])));
+            return Ok(());
+        };
         let Some(each) = &splitter.each else {
             return words_of_run(splitter, text, splitter.add_prefix_space, scratch, take);
         };
