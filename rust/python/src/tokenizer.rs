@@ -188,7 +188,7 @@ impl Tokenizer {
         if strict {
             self.require_tokens(ids)?;
         }
-        Ok(py.detach(|| self.0.decode(ids, skip_special_tokens)))
+        detached(py, || self.0.decode(ids, skip_special_tokens))
     }
 
     #[pyo3(signature = (sequences, /, skip_special_tokens=true, strict=false))]
@@ -205,7 +205,7 @@ impl Tokenizer {
         if strict {
             rows.iter().try_for_each(|ids| self.require_tokens(ids))?;
         }
-        Ok(py.detach(|| self.0.decode_batch(&rows, skip_special_tokens)))
+        detached(py, || self.0.decode_batch(&rows, skip_special_tokens))
     }
 
     #[pyo3(signature = (skip_special_tokens=true))]

@@ -16,7 +16,8 @@ pub(super) fn decode_chain(tokens: Vec<Cow<'_, str>>) -> Vec<Cow<'_, str>> {
     result
 }
 
-fn byte_of(token: &str) -> Option<u8> {
+/// The byte that a token like `<0x0A>` stands for.
+pub(super) fn byte_of(token: &str) -> Option<u8> {
     let digits = token.strip_prefix("<0x")?.strip_suffix('>')?;
     // The reference parses two bytes as a number, and so takes `<0x+A>` for 10.
     if digits.len() == 2 { u8::from_str_radix(digits, 16).ok() } else { None }

@@ -2,41 +2,77 @@
 
 use std::borrow::Cow;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::bpe::BpeDecoder;
+pub use self::ctc::Ctc;
+pub use self::metaspace::{Metaspace, PrependScheme};
+pub use self::per_token::{PerToken, Place};
+pub use self::replace::{Pattern, Replace};
+pub use self::strip::Strip;
+pub use self::wordpiece::WordPiece;
 use crate::error::{Error, Result};
 
+mod bpe;
 mod byte_fallback;
 pub(crate) mod byte_level;
+mod ctc;
+mod metaspace;
+mod per_token;
+mod replace;
+mod strip;
+mod wordpiece;
 
-/// A decoder of tokenizer.json.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A decoder of tokenizer.json. It serializes as the reference writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
 pub enum Decoder {
+    /// A suffix that ends words.
+    #[serde(rename = "BPEDecoder")]
+    Bpe(BpeDecoder),
     /// The byte-level alphabet back to bytes, invalid UTF-8 replaced.
-    ByteLevel,
+    ByteLevel(ByteLevel),
+    /// A prefix that continues words.
+    WordPiece(WordPiece),
+    /// A character that stands for a space.
+    Metaspace(Metaspace),
+    /// One token a frame.
+    #[serde(rename = "CTC")]
+    Ctc(Ctc),
     /// One after the other.
-    Sequence(Vec<Decoder>),
+    Sequence {
+        /// Which.
+        decoders: Vec<Decoder>,
+    },
+    /// Replaces a pattern in every token.
+    Replace(Replace),
     /// All tokens become one.
     Fuse,
     /// Takes a character off both ends of every token.
-    Strip {
-        /// The character.
-        content: char,
-        /// At most so many times at the start,
-        start: usize,
-        /// and at the end.
-        stop: usize,
-    },
-    /// Replaces a string in every token.
-    Replace {
-        /// What to look for.
-        pattern: String,
-        /// What to put in its place.
-        content: String,
-    },
+    Strip(Strip),
     /// Tokens like `<0x0A>` back to bytes.
     ByteFallback,
+}
+
+/// Fields that mean nothing to the decoder; the component is the same as the pre-tokenizer in the file format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[expect(missing_docs, reason = "they mean nothing here")]
+pub struct ByteLevel {
+    pub add_prefix_space: bool,
+    pub trim_offsets: bool,
+    #[serde(default = "yes")]
+    pub use_regex: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl Default for ByteLevel {
+    fn default() -> Self {
+        Self { add_prefix_space: true, trim_offsets: true, use_regex: true }
+    }
 }
 
 impl Decoder {
@@ -45,18 +81,24 @@ impl Decoder {
     /// As in the reference the fields decide where the `type` is missing or unknown.
     ///
     /// # Errors
-    /// [`Error::UnsupportedComponent`] for a type that this version does not run, [`Error::Schema`] for bad fields.
+    /// [`Error::UnsupportedComponent`] for a type that nobody knows, [`Error::Schema`] for bad fields, [`Error::Regex`] for a
+    /// pattern that does not compile.
     pub fn from_config(value: &Value, path: &str) -> Result<Self> {
         let kind = value.get("type").and_then(Value::as_str);
         match kind {
-            Some("ByteLevel") => {
-                // The fields mean nothing to the decoder, but the reference wants them there.
-                read::<ByteLevelFields>(value, path).map(|_| Self::ByteLevel)
+            Some("BPEDecoder") => read(value, path).map(Self::Bpe),
+            Some("ByteLevel") => read(value, path).map(Self::ByteLevel),
+            Some("WordPiece") => read(value, path).map(Self::WordPiece),
+            Some("Metaspace") => {
+                let fields: metaspace::Fields = read(value, path)?;
+                let fail = |message: &str| Error::Schema { path: path.to_owned(), message: message.to_owned() };
+                Metaspace::try_from(fields).map(Self::Metaspace).map_err(fail)
             }
+            Some("CTC") => read(value, path).map(Self::Ctc),
             Some("Fuse") => Ok(Self::Fuse),
             Some("ByteFallback") => Ok(Self::ByteFallback),
-            Some("Strip") => read::<StripFields>(value, path).map(Self::from),
-            Some("Replace") => Self::replace(read(value, path)?),
+            Some("Strip") => read(value, path).map(Self::Strip),
+            Some("Replace") => Replace::try_from(read::<replace::Fields>(value, path)?).map(Self::Replace),
             Some("Sequence") => {
                 let path = format!("{path}.decoders");
                 let Some(values) = value.get("decoders").and_then(Value::as_array) else {
@@ -64,117 +106,71 @@ impl Decoder {
                 };
                 let decoders = values.iter().enumerate();
                 let decoders = decoders.map(|(index, value)| Self::from_config(value, &format!("{path}[{index}]")));
-                Ok(Self::Sequence(decoders.collect::<Result<_>>()?))
+                Ok(Self::Sequence { decoders: decoders.collect::<Result<_>>()? })
             }
-            Some("BPEDecoder" | "WordPiece" | "Metaspace" | "CTC") => Err(unsupported(kind.unwrap_or_default())),
-            _ => match (read::<ReplaceFields>(value, path), read::<StripFields>(value, path), kind) {
-                (Ok(fields), _, _) => Self::replace(fields),
-                (_, Ok(fields), _) => Ok(fields.into()),
-                (_, _, Some(name)) => Err(unsupported(name)),
-                _ => {
-                    Err(Error::Schema { path: path.to_owned(), message: "expected an object with a `type`".to_owned() })
-                }
-            },
+            _ => Self::by_fields(value, path)?.ok_or_else(|| match kind {
+                Some(name) => Error::UnsupportedComponent { stage: "decoder", name: name.to_owned() },
+                None => Error::Schema { path: path.to_owned(), message: "expected an object with a `type`".to_owned() },
+            }),
         }
     }
 
-    fn replace(fields: ReplaceFields) -> Result<Self> {
-        match fields.pattern {
-            PatternField::String(pattern) => Ok(Self::Replace { pattern, content: fields.content }),
-            PatternField::Regex(_) => Err(unsupported("Replace with a regex")),
+    /// The first decoder, in the reference's order, that has the fields of an object without a known type.
+    fn by_fields(value: &Value, path: &str) -> Result<Option<Self>> {
+        if let Ok(bpe) = read(value, path) {
+            return Ok(Some(Self::Bpe(bpe)));
         }
+        if let Ok(wordpiece) = read(value, path) {
+            return Ok(Some(Self::WordPiece(wordpiece)));
+        }
+        if let Ok(ctc) = read(value, path) {
+            return Ok(Some(Self::Ctc(ctc)));
+        }
+        if let Ok(fields) = read::<replace::Fields>(value, path) {
+            return Replace::try_from(fields).map(|replace| Some(Self::Replace(replace)));
+        }
+        Ok(read(value, path).ok().map(Self::Strip))
     }
 
     /// Whether this is `ByteLevel` and nothing else, so that bytes may be put one behind the other.
     pub fn is_byte_level(&self) -> bool {
         match self {
-            Self::ByteLevel => true,
-            Self::Sequence(decoders) => matches!(decoders.as_slice(), [decoder] if decoder.is_byte_level()),
+            Self::ByteLevel(_) => true,
+            Self::Sequence { decoders } => matches!(decoders.as_slice(), [decoder] if decoder.is_byte_level()),
             _ => false,
         }
     }
 
     /// The text of a sequence of token strings.
-    pub fn decode(&self, tokens: Vec<Cow<'_, str>>) -> String {
-        self.decode_chain(tokens).concat()
+    ///
+    /// # Errors
+    /// [`Error::RegexSearch`] when the regex engine gives up on a token.
+    pub fn decode(&self, tokens: Vec<Cow<'_, str>>) -> Result<String> {
+        Ok(self.decode_chain(tokens)?.concat())
     }
 
-    fn decode_chain<'t>(&self, tokens: Vec<Cow<'t, str>>) -> Vec<Cow<'t, str>> {
-        match self {
-            Self::ByteLevel => vec![Cow::Owned(byte_level::decode(&tokens))],
-            Self::Sequence(decoders) => decoders.iter().fold(tokens, |tokens, decoder| decoder.decode_chain(tokens)),
+    fn decode_chain<'t>(&self, tokens: Vec<Cow<'t, str>>) -> Result<Vec<Cow<'t, str>>> {
+        let count = tokens.len();
+        let numbered = |tokens: Vec<Cow<'t, str>>| tokens.into_iter().enumerate();
+        Ok(match self {
+            Self::Bpe(bpe) => numbered(tokens).map(|(i, token)| bpe.decode(token, i + 1 == count)).collect(),
+            Self::ByteLevel(_) => vec![Cow::Owned(byte_level::decode(&tokens))],
+            Self::WordPiece(wordpiece) => numbered(tokens).map(|(i, token)| wordpiece.decode(token, i == 0)).collect(),
+            Self::Metaspace(metaspace) => numbered(tokens).map(|(i, token)| metaspace.decode(token, i == 0)).collect(),
+            Self::Ctc(ctc) => ctc.decode_chain(tokens),
+            Self::Sequence { decoders } => {
+                decoders.iter().try_fold(tokens, |tokens, decoder| decoder.decode_chain(tokens))?
+            }
+            Self::Replace(replace) => tokens.into_iter().map(|token| replace.decode(token)).collect::<Result<_>>()?,
             Self::Fuse => vec![Cow::Owned(tokens.concat())],
-            Self::Strip { content, start, stop } => {
-                tokens.into_iter().map(|token| strip(token, *content, *start, *stop)).collect()
-            }
-            Self::Replace { pattern, content } => {
-                let replace = |token: Cow<'t, str>| {
-                    if token.contains(pattern.as_str()) { Cow::Owned(token.replace(pattern, content)) } else { token }
-                };
-                tokens.into_iter().map(replace).collect()
-            }
+            Self::Strip(strip) => tokens.into_iter().map(|token| strip.decode(token)).collect(),
             Self::ByteFallback => byte_fallback::decode_chain(tokens),
-        }
+        })
     }
-}
-
-fn strip(token: Cow<'_, str>, content: char, start: usize, stop: usize) -> Cow<'_, str> {
-    let mut rest = &*token;
-    for _ in 0..start {
-        rest = match rest.strip_prefix(content) {
-            Some(shorter) => shorter,
-            None => break,
-        };
-    }
-    for _ in 0..stop {
-        rest = match rest.strip_suffix(content) {
-            Some(shorter) => shorter,
-            None => break,
-        };
-    }
-    if rest.len() == token.len() { token } else { Cow::Owned(rest.to_owned()) }
-}
-
-fn unsupported(name: &str) -> Error {
-    Error::UnsupportedComponent { stage: "decoder", name: name.to_owned() }
 }
 
 fn read<'a, T: Deserialize<'a>>(value: &'a Value, path: &str) -> Result<T> {
     T::deserialize(value).map_err(|error| Error::Schema { path: path.to_owned(), message: error.to_string() })
-}
-
-#[derive(Deserialize)]
-#[allow(dead_code, reason = "only checked to be there")]
-struct ByteLevelFields {
-    add_prefix_space: bool,
-    trim_offsets: bool,
-    #[serde(default)]
-    use_regex: bool,
-}
-
-#[derive(Deserialize)]
-struct StripFields {
-    content: char,
-    start: usize,
-    stop: usize,
-}
-
-impl From<StripFields> for Decoder {
-    fn from(StripFields { content, start, stop }: StripFields) -> Self {
-        Self::Strip { content, start, stop }
-    }
-}
-
-#[derive(Deserialize)]
-struct ReplaceFields {
-    pattern: PatternField,
-    content: String,
-}
-
-#[derive(Deserialize)]
-enum PatternField {
-    String(String),
-    Regex(#[allow(dead_code, reason = "patterns are refused")] String),
 }
 
 #[cfg(test)]
@@ -184,7 +180,8 @@ mod tests {
     use super::*;
 
     fn decode(config: &Value, tokens: &[&str]) -> String {
-        Decoder::from_config(config, "decoder").unwrap().decode(tokens.iter().map(|&token| token.into()).collect())
+        let decoder = Decoder::from_config(config, "decoder").unwrap();
+        decoder.decode(tokens.iter().map(|&token| token.into()).collect()).unwrap()
     }
 
     #[test]
@@ -220,12 +217,11 @@ mod tests {
     #[test]
     fn other_decoders_are_refused_by_name() {
         for (config, expected) in [
-            (json!({"type": "Metaspace", "replacement": "▁"}), "unsupported decoder: Metaspace"),
             (json!({"type": "Foo"}), "unsupported decoder: Foo"),
-            (json!({"type": "Sequence", "decoders": [{"type": "CTC"}]}), "unsupported decoder: CTC"),
+            (json!({"type": "Sequence", "decoders": [{"type": "Bar"}]}), "unsupported decoder: Bar"),
             (
-                json!({"type": "Replace", "pattern": {"Regex": "a"}, "content": ""}),
-                "unsupported decoder: Replace with a regex",
+                json!({"type": "Metaspace", "replacement": "_", "add_prefix_space": false}),
+                "decoder: add_prefix_space does not match prepend_scheme",
             ),
             (json!(3), "decoder: expected an object with a `type`"),
             (json!({"type": "ByteLevel"}), "decoder: missing field `add_prefix_space`"),
@@ -234,5 +230,6 @@ mod tests {
         }
         // Without a usable type the fields decide.
         assert_eq!(decode(&json!({"pattern": {"String": "a"}, "content": "b"}), &["aa"]), "bb");
+        assert_eq!(decode(&json!({"suffix": "_"}), &["a_", "b_"]), "a b");
     }
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 use crate::added_vocabulary::AddedToken;
-use crate::decoders::Decoder;
+use crate::decoders::{self, Decoder};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 use crate::models::Model;
@@ -90,7 +90,7 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
         pre_tokenizer: Some(PreTokenizer::from_config(&pre_tokenizer, "pre_tokenizer")?),
         model: Model::Bpe(Box::new(Bpe::new(config)?)),
         post_processor: Some(PostProcessor::ByteLevel(byte_level)),
-        decoder: Some(Decoder::ByteLevel),
+        decoder: Some(Decoder::ByteLevel(decoders::ByteLevel::default())),
         added_tokens,
         truncation: None,
         padding: None,
@@ -341,7 +341,7 @@ mod tests {
         let parts = parse(file.as_bytes(), "[a-z]+", &[special("<|end|>", 300), special("<|pad|>", 290)]).unwrap();
         let tokenizer = Tokenizer::new(parts).unwrap();
         assert_eq!(tokenizer.encode_ids("ab<|end|>ba<|pad|>", true).unwrap(), [256, 300, 98, 97, 290]);
-        assert_eq!(tokenizer.decode(&[256, 300], false), "ab<|end|>");
+        assert_eq!(tokenizer.decode(&[256, 300], false).unwrap(), "ab<|end|>");
         for (tokens, expected) in [
             ([special("x1", 97), special("<x>", 500)], "special token \"x1\": its id 97 or its text is that of \"a\""),
             (

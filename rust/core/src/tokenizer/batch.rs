@@ -107,12 +107,19 @@ impl Tokenizer {
     }
 
     /// Texts to text, for ids.
-    pub fn decode_batch(&self, rows: &[&[TokenId]], skip_special_tokens: bool) -> Vec<String> {
+    ///
+    /// # Errors
+    /// As [`Tokenizer::decode`].
+    pub fn decode_batch(&self, rows: &[&[TokenId]], skip_special_tokens: bool) -> Result<Vec<String>> {
         let tasks = group(rows, |row| row.len() * 4);
         let done = threads::map(&tasks, |rows| {
-            rows.iter().map(|row| self.decode(row, skip_special_tokens)).collect::<Vec<_>>()
+            rows.iter().map(|row| self.decode(row, skip_special_tokens)).collect::<Result<Vec<_>>>()
         });
-        done.into_iter().flatten().collect()
+        let mut texts = Vec::with_capacity(rows.len());
+        for done in done {
+            texts.extend(done?);
+        }
+        Ok(texts)
     }
 
     fn ragged_from_encodings(

@@ -131,11 +131,15 @@ fn post_processor(component: &PostProcessor) -> String {
 
 fn decoder(component: &Decoder) -> String {
     match component {
-        Decoder::ByteLevel => "ByteLevel".into(),
-        Decoder::Sequence(parts) => sequence(parts, decoder),
+        Decoder::Bpe(_) => "BPEDecoder".into(),
+        Decoder::ByteLevel(_) => "ByteLevel".into(),
+        Decoder::WordPiece(_) => "WordPiece".into(),
+        Decoder::Metaspace(_) => "Metaspace".into(),
+        Decoder::Ctc(_) => "CTC".into(),
+        Decoder::Sequence { decoders } => sequence(decoders, decoder),
         Decoder::Fuse => "Fuse".into(),
-        Decoder::Strip { .. } => "Strip".into(),
-        Decoder::Replace { .. } => "Replace".into(),
+        Decoder::Strip(_) => "Strip".into(),
+        Decoder::Replace(_) => "Replace".into(),
         Decoder::ByteFallback => "ByteFallback".into(),
     }
 }

@@ -13,7 +13,10 @@ mod padded;
 mod stream;
 mod words;
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, OnceLock},
+};
 
 pub use batch::Ragged;
 pub use description::Stage;
@@ -23,7 +26,7 @@ pub use padded::{Element, Fields, Padded};
 pub use stream::DecodeStream;
 pub use words::Word;
 
-use decode::DecodeTable;
+use decode::{DecodeTable, TokenTexts};
 use finish::Finish;
 
 use crate::{
@@ -86,6 +89,8 @@ struct Inner {
     /// What the post-processor does to one text, without and with special tokens, where that is simple enough to be done
     /// to plain arrays.
     finish: [Option<Finish>; 2],
+    /// For decoders that turn each token into text by itself.
+    token_texts: OnceLock<TokenTexts>,
 }
 
 impl Tokenizer {
@@ -115,6 +120,7 @@ impl Tokenizer {
             model: parts.model,
             post_processor: parts.post_processor,
             decoder: parts.decoder,
+            token_texts: OnceLock::new(),
         };
         let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
         Ok(Self {

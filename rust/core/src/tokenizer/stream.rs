@@ -33,14 +33,14 @@ impl DecodeStream {
     pub fn step(&mut self, tokenizer: &Tokenizer, ids: &[TokenId]) -> Result<Option<String>> {
         let decode = |ids: &[TokenId]| tokenizer.decode(ids, self.skip_special_tokens);
         if self.prefix.is_empty() && !self.ids.is_empty() {
-            let prefix = decode(&self.ids);
+            let prefix = decode(&self.ids)?;
             if !prefix.ends_with('\u{FFFD}') {
                 self.prefix = prefix;
                 self.prefix_ids = self.ids.len();
             }
         }
         self.ids.extend_from_slice(ids);
-        let text = decode(&self.ids);
+        let text = decode(&self.ids)?;
         if text.len() <= self.prefix.len() || text.ends_with('\u{FFFD}') {
             return Ok(None);
         }
@@ -49,7 +49,7 @@ impl DecodeStream {
         };
         let new = new.to_owned();
         self.ids.drain(..self.prefix_ids);
-        self.prefix = decode(&self.ids);
+        self.prefix = decode(&self.ids)?;
         self.prefix_ids = self.ids.len();
         Ok(Some(new))
     }
