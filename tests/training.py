@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tokenizers
 from penstock import _native
-from penstock._training import BpeTrainer
+from penstock._training import BpeTrainer, UnigramTrainer
 
 from tests.reference.bpe_trainer import Options
 
@@ -33,12 +33,9 @@ _WORDS_AS_THEY_ARE = _native.Tokenizer.from_str(
 
 def train_bpe(counts: dict[str, int], options: Options) -> Learned:
     """Our trainer on words that are split already."""
-    counter = _native.WordCounter(_WORDS_AS_THEY_ARE)
-    for word, count in counts.items():
-        counter.add(word, count)
     arguments = asdict(options)
     assert arguments.pop("marked") is None
-    learned = json.loads(BpeTrainer(**arguments).fields(counter, lambda *_: None)[1])
+    learned = json.loads(BpeTrainer(**arguments).fields(counter_of(counts), lambda *_: None)[1])
     return learned["vocab"], learned["merges"]
 
 
@@ -52,6 +49,46 @@ def reference_bpe(counts: dict[str, int], options: Options) -> Learned:
     texts = [word for word, count in counts.items() for _ in range(count)]
     tokenizer.train_from_iterator(texts, trainer)
     return learned_by(tokenizer)
+
+
+def counter_of(counts: dict[str, int]) -> _native.WordCounter:
+    """Words that are split already."""
+    counter = _native.WordCounter(_WORDS_AS_THEY_ARE)
+    for word, count in counts.items():
+        counter.add(word, count)
+    return counter
+
+
+Scores = list[list[Any]]
+
+
+def train_unigram(counts: dict[str, int], vocab_size: int) -> Scores:
+    """Our trainer's pieces and scores."""
+    trainer = UnigramTrainer(vocab_size, special_tokens=["<unk>"], unk_token="<unk>")
+    learned = json.loads(trainer.fields(counter_of(counts), lambda *_: None)[1])
+    assert learned["unk_id"] == 0
+    scores: Scores = learned["vocab"]
+    return scores
+
+
+def reference_unigram(counts: dict[str, int], vocab_size: int) -> Scores:
+    """The reference's pieces and scores."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram())
+    trainer = tokenizers.trainers.UnigramTrainer(
+        vocab_size=vocab_size, special_tokens=["<unk>"], unk_token="<unk>", show_progress=False
+    )
+    texts = [word for word, count in counts.items() for _ in range(count)]
+    tokenizer.train_from_iterator(texts, trainer)
+    scores: Scores = json.loads(tokenizer.to_str())["model"]["vocab"]
+    return scores
+
+
+def marked_words(text: str) -> dict[str, int]:
+    """The words of a text, each with the mark of its space."""
+    counts: dict[str, int] = {}
+    for word in text.split():
+        counts["▁" + word] = counts.get("▁" + word, 0) + 1
+    return counts
 
 
 def learned_by(tokenizer: tokenizers.Tokenizer) -> Learned:

@@ -11,5 +11,6 @@ from penstock._ragged import Ragged as Ragged
 from penstock._tokenizer import Tokenizer as Tokenizer
 from penstock._training import byte_level_alphabet as byte_level_alphabet
 from penstock._training import train_bpe as train_bpe
+from penstock._training import train_unigram as train_unigram
 from penstock._training import train_wordlevel as train_wordlevel
 from penstock._training import train_wordpiece as train_wordpiece

@@ -313,6 +313,20 @@ class WordCounter:
         report: Callable[[str, int, int], object] | None,
     ) -> str:
         """Takes the words and keeps the most frequent; returns `vocab` of a model, as JSON."""
+    def train_unigram(
+        self,
+        *,
+        vocab_size: int,
+        special_tokens: Sequence[str],
+        initial_alphabet: Sequence[str],
+        shrinking_factor: float,
+        unk_token: str | None,
+        max_piece_length: int,
+        n_sub_iterations: int,
+        seed_size: int,
+        report: Callable[[str, int, int], object] | None,
+    ) -> str:
+        """Takes the words and trains Unigram; returns `unk_id` and `vocab` of a model, as JSON."""
 
 def byte_level_alphabet() -> list[str]:
     """Returns the characters in which byte-level vocabularies write bytes."""

@@ -185,6 +185,72 @@ def train_wordpiece(
     return train(pipeline, trainer, texts, files=files, length=length)
 
 
+def train_unigram(
+    texts: Any = None,
+    *,
+    files: Any = None,
+    vocab_size: int = 8000,
+    special_tokens: Sequence[str | AddedToken] = (),
+    initial_alphabet: Iterable[str] = (),
+    shrinking_factor: float = 0.75,
+    unk_token: str | None = None,
+    max_piece_length: int = 16,
+    n_sub_iterations: int = 2,
+    seed_size: int = 1_000_000,
+    byte_fallback: bool = False,
+    normalizer: Any = None,
+    pre_tokenizer: Any = None,
+    post_processor: Any = None,
+    decoder: Any = None,
+    show_progress: bool = True,
+    length: int | None = None,
+) -> Tokenizer:
+    """Trains a Unigram tokenizer by expectation maximization.
+
+    The vocabulary is not the reference's, which depends on its threads and hash maps; it gives the
+    corpus a likelihood at least as high, and is the same each time.
+
+    Args:
+        texts: As for `train_bpe`.
+        files: As for `train_bpe`.
+        vocab_size: Tokens of the vocabulary, special ones and every character included.
+        special_tokens: As for `train_bpe`.
+        initial_alphabet: As for `train_bpe`.
+        shrinking_factor: What share of the pieces stays when some are dropped, between 0 and 1.
+        unk_token: The token for unknown characters: a special token, or else put before them.
+        max_piece_length: Characters that a piece may have.
+        n_sub_iterations: Rounds of expectation and maximization before pieces are dropped.
+        seed_size: Pieces to start with.
+        byte_fallback: Option of the model.
+        normalizer: As for `train_bpe`.
+        pre_tokenizer: As for `train_bpe`.
+        post_processor: As for `train_bpe`.
+        decoder: As for `train_bpe`.
+        show_progress: As for `train_bpe`.
+        length: As for `train_bpe`.
+
+    Raises:
+        TypeError: As for `train_bpe`.
+        TextError: As for `train_bpe`.
+        FileError: As for `train_bpe`.
+        TrainingError: As for `train_bpe`; or the vocabulary has no room for all characters.
+    """
+    trainer = UnigramTrainer(
+        vocab_size=vocab_size,
+        show_progress=show_progress,
+        special_tokens=special_tokens,
+        initial_alphabet=initial_alphabet,
+        shrinking_factor=shrinking_factor,
+        unk_token=unk_token,
+        max_piece_length=max_piece_length,
+        n_sub_iterations=n_sub_iterations,
+        seed_size=seed_size,
+    )
+    model = {"type": "Unigram", "byte_fallback": byte_fallback}
+    pipeline = _pipeline(model, normalizer, pre_tokenizer, post_processor, decoder)
+    return train(pipeline, trainer, texts, files=files, length=length)
+
+
 def train_wordlevel(
     texts: Any = None,
     *,
@@ -311,6 +377,43 @@ class WordLevelTrainer:
         return {}, fields
 
 
+@dataclass(frozen=True)
+class UnigramTrainer:
+    """The options of `train_unigram` that concern what is learned."""
+
+    vocab_size: int = 8000
+    show_progress: bool = True
+    special_tokens: Sequence[str | AddedToken] = ()
+    initial_alphabet: Iterable[str] = ()
+    shrinking_factor: float = 0.75
+    unk_token: str | None = None
+    max_piece_length: int = 16
+    n_sub_iterations: int = 2
+    seed_size: int = 1_000_000
+
+    model: ClassVar[str] = "Unigram"
+
+    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
+        """Learns; returns the options and the JSON of what the model is given."""
+        fields = counter.train_unigram(
+            vocab_size=_size("vocab_size", self.vocab_size),
+            special_tokens=[_content(token) for token in self.special_tokens],
+            initial_alphabet=_characters(self.initial_alphabet),
+            shrinking_factor=self.shrinking_factor,
+            unk_token=self.unk_token,
+            max_piece_length=_size("max_piece_length", self.max_piece_length),
+            n_sub_iterations=_size("n_sub_iterations", self.n_sub_iterations),
+            seed_size=_size("seed_size", self.seed_size),
+            report=report,
+        )
+        return {}, fields
+
+
+def _characters(texts: Iterable[str]) -> list[str]:
+    """The characters of an alphabet; as in the reference, of a longer string the first counts."""
+    return [text[0] for text in texts if text]
+
+
 def _bpe_fields(
     trainer: BpeTrainer | WordPieceTrainer,
     max_token_length: int | None,
@@ -322,8 +425,7 @@ def _bpe_fields(
         min_frequency=_size("min_frequency", trainer.min_frequency),
         special_tokens=[_content(token) for token in trainer.special_tokens],
         limit_alphabet=_optional_size("limit_alphabet", trainer.limit_alphabet),
-        # As in the reference, of a longer string the first character counts.
-        initial_alphabet=[text[0] for text in trainer.initial_alphabet if text],
+        initial_alphabet=_characters(trainer.initial_alphabet),
         continuing_subword_prefix=trainer.continuing_subword_prefix,
         end_of_word_suffix=trainer.end_of_word_suffix,
         max_token_length=_optional_size("max_token_length", max_token_length),

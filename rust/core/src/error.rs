@@ -151,6 +151,14 @@ pub enum Error {
         /// Tokens of a row of the matrix.
         expected: usize,
     },
+    /// A trainer's option, or an option and the corpus together, allow no vocabulary.
+    #[error("{option}: {message}")]
+    TrainerOption {
+        /// The option.
+        option: &'static str,
+        /// What is wrong with its value.
+        message: String,
+    },
     /// The caller asked to stop.
     #[error("interrupted")]
     Interrupted,

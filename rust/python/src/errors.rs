@@ -18,11 +18,13 @@ mod exceptions {
     import_exception!(penstock.errors, RegexError);
     import_exception!(penstock.errors, TextError);
     import_exception!(penstock.errors, TokenIdError);
+    import_exception!(penstock.errors, TrainingError);
     import_exception!(penstock.errors, TruncationError);
     import_exception!(penstock.errors, UnsupportedComponentError);
 }
 use exceptions::{
-    FileError, LoadError, MissingFileError, PenstockError, RegexError, TruncationError, UnsupportedComponentError,
+    FileError, LoadError, MissingFileError, PenstockError, RegexError, TrainingError, TruncationError,
+    UnsupportedComponentError,
 };
 pub use exceptions::{TextError, TokenIdError};
 
@@ -48,6 +50,7 @@ pub fn to_py(error: Error, file: Option<&Path>) -> PyErr {
         | Error::TruncationTooShort { .. }
         | Error::TruncationStride { .. }
         | Error::RowLength { .. } => TruncationError::new_err(message),
+        Error::TrainerOption { option, .. } => TrainingError::new_err((message, option)),
         Error::Interrupted => PyKeyboardInterrupt::new_err(()),
         _ => PenstockError::new_err(message),
     }

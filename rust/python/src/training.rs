@@ -2,7 +2,7 @@
 
 use penstock::formats::trained;
 use penstock::tokenizer::Word;
-use penstock::trainers::{self, BpeTrainer, Progress, Watch, WordCounter as Counter, WordLevelTrainer};
+use penstock::trainers::{self, BpeTrainer, Progress, UnigramTrainer, Watch, WordCounter as Counter, WordLevelTrainer};
 use penstock::unicode::byte_chars::BYTE_CHARS;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -101,6 +101,36 @@ impl WordCounter {
         let trainer = WordLevelTrainer { vocab_size, min_frequency, special_tokens };
         let vocab = self.train(py, report, |words, watch| trainer.train(words, watch))?;
         Ok(trained::vocab_fields(&vocab))
+    }
+
+    /// Takes the words counted so far and trains Unigram on them: `unk_id` and `vocab` of a model, as JSON.
+    #[expect(clippy::too_many_arguments, reason = "the reference's options")]
+    #[pyo3(signature = (*, vocab_size, special_tokens, initial_alphabet, shrinking_factor, unk_token, max_piece_length, n_sub_iterations, seed_size, report))]
+    fn train_unigram(
+        &self,
+        py: Python<'_>,
+        vocab_size: usize,
+        special_tokens: Vec<String>,
+        initial_alphabet: Vec<char>,
+        shrinking_factor: f64,
+        unk_token: Option<String>,
+        max_piece_length: usize,
+        n_sub_iterations: usize,
+        seed_size: usize,
+        report: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<String> {
+        let trainer = UnigramTrainer {
+            vocab_size,
+            special_tokens,
+            initial_alphabet,
+            shrinking_factor,
+            unk_token,
+            max_piece_length,
+            n_sub_iterations,
+            seed_size,
+        };
+        let trained = self.train(py, report, |words, watch| trainer.train(words, watch))?;
+        Ok(trained::unigram_fields(&trained))
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
-use crate::trainers::TrainedBpe;
+use crate::trainers::{TrainedBpe, TrainedUnigram};
 use crate::vocab::Vocab;
 
 /// A vocabulary as an object, in order of ids.
@@ -50,6 +50,16 @@ pub fn bpe_fields(trained: &TrainedBpe) -> String {
 /// An object of `vocab`.
 pub fn vocab_fields(vocab: &Vocab) -> String {
     json(&Fields { vocab: Tokens(vocab), merges: None })
+}
+
+/// An object of `vocab` and `unk_id`.
+pub fn unigram_fields(trained: &TrainedUnigram) -> String {
+    #[derive(Serialize)]
+    struct Fields<'t> {
+        unk_id: Option<usize>,
+        vocab: &'t [(String, f64)],
+    }
+    json(&Fields { unk_id: trained.unk_id, vocab: &trained.vocab })
 }
 
 fn json(value: &impl Serialize) -> String {

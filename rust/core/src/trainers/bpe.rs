@@ -16,16 +16,17 @@
 //!
 //! Where the reference leaves something to the seed of its hash maps, a rule stands here. Symbols with a prefix or a suffix
 //! get their ids in order of their text (the reference: in order of its word map). When `limit_alphabet` cuts between
-//! characters of the same count, those with the lowest code points stay. Of two entries of one pair with the same count the
-//! younger one goes first, as it nearly always does in the reference (which follows the layout of its heap). Counts are 64 bits wide, where the reference's wrap around at 2^31.
+//! characters of the same count, those with the lowest code points stay. Pairs that come up in one merge are queued in the
+//! order of the words, which decides between two entries of one pair with the same count. Counts are 64 bits wide, where the reference's wrap around at 2^31.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::HashSet;
 
 use super::{
     Watch, Words, check_vocab_size,
     long_word::LongWord,
     pair_counts::{Pair, PairCounts, pair, tokens},
+    queue::{Entry, Queue},
 };
 use crate::{Result, TokenId, Vocab, models::Merge};
 
@@ -81,6 +82,10 @@ impl BpeTrainer {
     /// [`Error::Limit`](crate::Error::Limit) for a `vocab_size` beyond [`MAX_TOKEN_ID`](crate::vocab::MAX_TOKEN_ID),
     /// [`Error::Interrupted`](crate::Error::Interrupted) when `watch` says so.
     pub fn train(&self, words: &Words, watch: &mut Watch<'_>) -> Result<TrainedBpe> {
+        self.train_with(words, watch, LONG)
+    }
+
+    fn train_with(&self, words: &Words, watch: &mut Watch<'_>, long: usize) -> Result<TrainedBpe> {
         check_vocab_size(self.vocab_size)?;
         let mut vocab = Vocab::with_capacity(self.vocab_size, self.vocab_size * 8);
         for token in &self.special_tokens {
@@ -90,7 +95,7 @@ impl BpeTrainer {
             push(&mut vocab, c.encode_utf8(&mut [0; 4]));
         }
         let alphabet = Alphabet::new(self, words, &mut vocab);
-        let corpus = Corpus::new(words, &alphabet, self.max_token_length);
+        let corpus = Corpus::new(words, &alphabet, self.max_token_length, long);
         match self.max_token_length {
             Some(limit) => self.merge::<true>(corpus, vocab, limit, watch),
             None => self.merge::<false>(corpus, vocab, usize::MAX, watch),
@@ -127,34 +132,33 @@ impl BpeTrainer {
     ) -> Result<TrainedBpe> {
         const STAGE: &str = "Compute merges";
         let mut counts = corpus.count_pairs();
-        let mut queue = Queue::default();
-        counts.take_grown(|pair, count, words| queue.push(pair, count, words));
+        let mut waiting = Waiting::default();
+        counts.take_grown(|pair, count, words| waiting.push(pair, count, words));
         let mut merges = Vec::new();
         let prefix = self.continuing_subword_prefix.as_deref().unwrap_or_default();
         watch.step(STAGE, vocab.len().min(self.vocab_size), self.vocab_size)?;
         while vocab.len() < self.vocab_size {
-            let Some(top) = queue.heap.pop() else { break };
-            let Reverse(pair) = top.pair;
+            let Some(top) = waiting.queue.pop() else { break };
             // A count below zero, which only a length limit together with colliding marks can bring about, is a huge one
             // in the reference.
-            let count = counts.count(pair) as u64;
+            let count = counts.count(top.pair) as u64;
             if top.count != count {
-                queue.heap.push(Entry { count, ..top });
+                waiting.queue.push(Entry { count, ..top });
                 continue;
             }
             if count < 1 || self.min_frequency > count {
                 break;
             }
-            let (left, right) = tokens(pair);
+            let (left, right) = tokens(top.pair);
             let second = vocab.token(right).unwrap_or_default();
             let joined =
                 [vocab.token(left).unwrap_or_default(), second.strip_prefix(prefix).unwrap_or(second)].concat();
             let merge = Merge { left, right, result: push(&mut vocab, &joined) };
             merges.push(merge);
-            for word in std::mem::take(&mut queue.words[top.words as usize]) {
+            for word in std::mem::take(&mut waiting.words[top.words as usize]) {
                 corpus.merge::<LIMITED>(word, merge, max_len, &mut counts);
             }
-            counts.take_grown(|pair, count, words| queue.push(pair, count, words));
+            counts.take_grown(|pair, count, words| waiting.push(pair, count, words));
             watch.step(STAGE, vocab.len().min(self.vocab_size - 1), self.vocab_size)?;
         }
         watch.step(STAGE, self.vocab_size, self.vocab_size)?;
@@ -180,27 +184,17 @@ fn last_of_each(mut merges: Vec<Merge>) -> Vec<Merge> {
     merges
 }
 
-/// Pairs by count. An entry's count may be out of date, and is looked at again when it comes up.
+/// The queue, and the words of each of its entries, taken when it is used.
 #[derive(Default)]
-struct Queue {
-    heap: BinaryHeap<Entry>,
-    /// The words of each entry, taken when it is used.
+struct Waiting {
+    queue: Queue,
     words: Vec<Vec<u32>>,
 }
 
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    count: u64,
-    pair: Reverse<Pair>,
-    /// Number of the word list: of equals, the youngest entry comes first.
-    words: u32,
-}
-
-impl Queue {
+impl Waiting {
     fn push(&mut self, pair: Pair, count: i64, words: Vec<u32>) {
         if count > 0 {
-            let number = self.words.len() as u32;
-            self.heap.push(Entry { count: count as u64, pair: Reverse(pair), words: number });
+            self.queue.push(Entry { count: count as u64, pair, words: self.words.len() as u32 });
             self.words.push(words);
         }
     }
@@ -302,13 +296,13 @@ struct ShortWord {
 }
 
 impl Corpus {
-    fn new(words: &Words, alphabet: &Alphabet, max_token_length: Option<usize>) -> Self {
+    fn new(words: &Words, alphabet: &Alphabet, max_token_length: Option<usize>, long_from: usize) -> Self {
         let (mut symbols, mut short, mut long) = (Vec::new(), Vec::with_capacity(words.len()), Vec::new());
         let mut word_symbols = Vec::new();
         for (word, count) in words.iter() {
             alphabet.symbols(word, &mut word_symbols);
             let count = i64::try_from(count).unwrap_or(i64::MAX);
-            if word_symbols.len() >= LONG {
+            if word_symbols.len() >= long_from {
                 long.push((LongWord::new(&word_symbols), count));
             } else if word_symbols.len() > 1 {
                 short.push(ShortWord { start: symbols.len(), len: word_symbols.len() as u32, count });
@@ -399,4 +393,59 @@ fn merge_short<const LIMITED: bool>(
         }
     }
     write
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn learned(trained: &TrainedBpe) -> (Vec<(String, TokenId)>, Vec<Merge>) {
+        (trained.vocab.iter().map(|(token, id)| (token.to_owned(), id)).collect(), trained.merges.clone())
+    }
+
+    proptest! {
+        /// Words that are scanned and words that are lists learn the same.
+        #[test]
+        fn long_words_are_words(
+            words in prop::collection::btree_map("[abé]{1,40}", 1u64..9, 0..12),
+            max_token_length in prop::option::of(0usize..8),
+            prefix in prop::option::of("[a#]{1,2}"),
+            suffix in prop::option::of("[b/]{1,2}"),
+        ) {
+            let trainer = BpeTrainer {
+                vocab_size: 60,
+                max_token_length,
+                continuing_subword_prefix: prefix,
+                end_of_word_suffix: suffix,
+                ..BpeTrainer::default()
+            };
+            let words = Words::new(words);
+            let train = |long| trainer.train_with(&words, &mut Watch::new(&mut |_| false), long).unwrap();
+            let scanned = learned(&train(usize::MAX));
+            for long in [2, 5, 12] {
+                prop_assert_eq!(&learned(&train(long)), &scanned);
+            }
+        }
+    }
+
+    #[test]
+    fn roses_are_red() {
+        let counts =
+            [("roses", 1), ("are", 2), ("red", 1), ("violets", 1), ("blue", 1), ("is", 2), ("big", 1), ("and", 1)];
+        let words = Words::new(counts.map(|(word, count)| (word.to_owned(), count)));
+        let trainer = BpeTrainer { min_frequency: 2, ..BpeTrainer::default() };
+        let trained = trainer.train(&words, &mut Watch::new(&mut |_| false)).unwrap();
+        let merged: Vec<_> = trained.merges.iter().filter_map(|merge| trained.vocab.token(merge.result)).collect();
+        // Once `re` is there, `es` is left in one place only.
+        assert_eq!(merged, ["re", "are", "is"]);
+    }
+
+    #[test]
+    fn a_watcher_can_stop_it() {
+        let words = Words::new([("abcabcabc".to_owned(), 3)]);
+        let result = BpeTrainer::default().train(&words, &mut Watch::new(&mut |_| true));
+        assert!(matches!(result, Err(crate::Error::Interrupted)));
+    }
 }

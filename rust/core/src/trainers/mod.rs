@@ -10,6 +10,8 @@
 mod bpe;
 mod long_word;
 mod pair_counts;
+mod queue;
+mod unigram;
 mod word_counts;
 mod wordlevel;
 mod wordpiece;
@@ -17,6 +19,7 @@ mod wordpiece;
 use std::time::{Duration, Instant};
 
 pub use bpe::{BpeTrainer, TrainedBpe};
+pub use unigram::{TrainedUnigram, UnigramTrainer};
 pub use word_counts::{WordCounter, WordCounts, Words};
 pub use wordlevel::WordLevelTrainer;
 pub use wordpiece::WordPieceTrainer;
