@@ -209,10 +209,10 @@ def test_the_default_corpus_may_be_empty() -> None:
 
 @pytest.mark.parity
 @pytest.mark.parametrize("vocab_size", [1000, 6000])
-@pytest.mark.parametrize("path", corpora(), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", corpora()[::2], ids=lambda path: path.stem)
 def test_unigram_is_at_least_as_likely(path: Path, vocab_size: int) -> None:
     """The corpus under our model and under the reference's, both scaled to probabilities."""
-    compare_unigram(path.read_bytes()[: 1 << 18].decode(errors="ignore"), vocab_size)
+    compare_unigram(path.read_bytes()[: 1 << 17].decode(errors="ignore"), vocab_size)
 
 
 @pytest.mark.parametrize("vocab_size", [150, 400])
