@@ -5,6 +5,7 @@ mod trie;
 mod unigram;
 mod wordlevel;
 mod wordpiece;
+pub mod words;
 
 use crate::{Result, TokenId, Vocab, encoding::Tokens};
 use bpe::BpeScratch;

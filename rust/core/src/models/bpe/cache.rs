@@ -17,16 +17,16 @@ pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
 
 /// The longest pieces of the three tables. On English web text 99.9 % of pieces are short; Cyrillic, Greek and Indic words
 /// are mostly medium; indentation and rulers in code are long.
-pub(super) const SHORT_PIECE: usize = 15;
-pub(super) const MEDIUM_PIECE: usize = 47;
-pub(super) const LONG_PIECE: usize = 127;
+pub(in crate::models) const SHORT_PIECE: usize = 15;
+pub(in crate::models) const MEDIUM_PIECE: usize = 47;
+pub(in crate::models) const LONG_PIECE: usize = 127;
 
 /// Slots looked at before a look-up gives up.
 const PROBES: usize = 16;
 /// Key word of a slot that a writer has claimed: its length byte belongs to no piece.
 const BUSY: u64 = u64::MAX;
 /// Ids stored in the slot itself.
-pub(super) const INLINE: usize = 4;
+pub(in crate::models) const INLINE: usize = 4;
 /// `count` of a value whose ids lie in the spill area.
 const SPILLED: u32 = 7;
 const COUNT_SHIFT: u32 = 29;
@@ -34,7 +34,7 @@ const ID_MASK: u32 = (1 << COUNT_SHIFT) - 1;
 
 /// What a slot holds: up to four ids, or where more of them lie.
 #[derive(Clone, Copy)]
-pub(super) struct Value([u64; 2]);
+pub(in crate::models) struct Value([u64; 2]);
 
 impl Value {
     fn inline(ids: &[TokenId]) -> Self {
@@ -48,7 +48,7 @@ impl Value {
 
     /// The four lanes, the first without its count, and the count; none when the ids are spilled.
     #[inline(always)]
-    pub(super) fn lanes(self) -> Option<([TokenId; INLINE], usize)> {
+    pub(in crate::models) fn lanes(self) -> Option<([TokenId; INLINE], usize)> {
         let [a, b] = self.0;
         let count = a as u32 >> COUNT_SHIFT;
         (count != SPILLED)
@@ -61,7 +61,7 @@ impl Value {
 }
 
 /// A hash table with keys of `K` words, the last of which has the piece's length in its top byte.
-pub(super) struct Table<const K: usize> {
+pub(in crate::models) struct Table<const K: usize> {
     words: Pages,
     mask: usize,
     shift: u32,
@@ -91,18 +91,18 @@ impl<const K: usize> Table<K> {
 
     /// Where the search for a key begins.
     #[inline(always)]
-    pub(super) fn home(&self, hash: u64) -> usize {
+    pub(in crate::models) fn home(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize & self.mask
     }
 
     /// Asks for the cache line of a slot ahead of the search.
     #[inline(always)]
-    pub(super) fn prefetch(&self, home: usize) {
+    pub(in crate::models) fn prefetch(&self, home: usize) {
         crate::kernels::prefetch(&self.words[home * Self::WIDTH]);
     }
 
     #[inline(always)]
-    pub(super) fn get(&self, key: &[u64; K], home: usize) -> Option<Value> {
+    pub(in crate::models) fn get(&self, key: &[u64; K], home: usize) -> Option<Value> {
         let mut at = home;
         for _ in 0..PROBES {
             let slot = self.slot(at);
@@ -181,10 +181,10 @@ impl Sizes {
 }
 
 /// One generation of the cache.
-pub(super) struct Tables {
-    pub(super) short: Table<2>,
-    pub(super) medium: Table<6>,
-    pub(super) long: Table<16>,
+pub(in crate::models) struct Tables {
+    pub(in crate::models) short: Table<2>,
+    pub(in crate::models) medium: Table<6>,
+    pub(in crate::models) long: Table<16>,
     /// Ids of pieces with more than four tokens, [`PACKED`] to a word.
     spill: Pages,
     spilled: AtomicUsize,
@@ -224,7 +224,7 @@ impl Tables {
     }
 
     /// Appends the ids of a value, wherever they lie.
-    pub(super) fn extend(&self, value: Value, out: &mut Tokens) {
+    pub(in crate::models) fn extend(&self, value: Value, out: &mut Tokens) {
         if let Some((lanes, count)) = value.lanes() {
             out.extend(lanes.into_iter().take(count));
         } else {
@@ -255,7 +255,7 @@ impl Tables {
     }
 
     /// Remembers a piece in one of the tables; its spilled ids are published together with its key.
-    pub(super) fn insert<const K: usize>(&self, table: &Table<K>, key: &[u64; K], hash: u64, ids: &[TokenId]) {
+    pub(in crate::models) fn insert<const K: usize>(&self, table: &Table<K>, key: &[u64; K], hash: u64, ids: &[TokenId]) {
         if let Some(value) = self.value(ids) {
             table.insert(key, table.home(hash), value);
         }
@@ -263,7 +263,7 @@ impl Tables {
 }
 
 /// The current tables of a tokenizer.
-pub(super) struct WordCache {
+pub(in crate::models) struct WordCache {
     current: Mutex<Arc<Tables>>,
     generation: AtomicU64,
     max_bytes: usize,
@@ -274,13 +274,13 @@ pub(super) struct WordCache {
 pub struct CacheHandle(Option<(u64, Arc<Tables>)>);
 
 impl WordCache {
-    pub(super) fn new(max_bytes: usize) -> Self {
+    pub(in crate::models) fn new(max_bytes: usize) -> Self {
         let tables = Tables::new(Sizes::FIRST, 0);
         Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
     }
 
     /// The current tables, through the handle of this thread. `owner` tells tokenizers apart.
-    pub(super) fn tables<'h>(&self, owner: u64, handle: &'h mut CacheHandle) -> &'h Tables {
+    pub(in crate::models) fn tables<'h>(&self, owner: u64, handle: &'h mut CacheHandle) -> &'h Tables {
         let generation = self.generation.load(Ordering::Acquire);
         if !matches!(&handle.0, Some((o, tables)) if *o == owner && tables.generation == generation) {
             handle.0 = Some((owner, self.acquire()));
@@ -300,7 +300,7 @@ impl WordCache {
     }
 
     /// Replaces full tables: by larger ones with the same entries, or by empty ones once the bound is reached.
-    pub(super) fn grow_if_full(&self, tables: &Tables) {
+    pub(in crate::models) fn grow_if_full(&self, tables: &Tables) {
         if !tables.is_full() {
             return;
         }
@@ -330,19 +330,19 @@ const SEED: [u64; 3] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93, 0xA076_1D6
 
 /// Folded multiplication: two cycles more than a CRC instruction, the same on every machine.
 #[inline(always)]
-pub(super) fn hash_short(key: &[u64; 2]) -> u64 {
+pub(in crate::models) fn hash_short(key: &[u64; 2]) -> u64 {
     fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
 }
 
 /// As [`hash_short`].
 #[inline(always)]
-pub(super) fn hash_medium(key: &[u64; 6]) -> u64 {
+pub(in crate::models) fn hash_medium(key: &[u64; 6]) -> u64 {
     fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
         ^ fold(key[2] ^ SEED[1], key[3] ^ SEED[2]).rotate_left(23)
         ^ fold(key[4] ^ SEED[2], key[5] ^ SEED[0]).rotate_left(41)
 }
 
 /// As [`hash_short`].
-pub(super) fn hash_long(key: &[u64; 16]) -> u64 {
+pub(in crate::models) fn hash_long(key: &[u64; 16]) -> u64 {
     key.chunks_exact(2).fold(0, |hash, pair| fold(pair[0] ^ SEED[0] ^ hash, pair[1] ^ SEED[1]).rotate_left(23))
 }

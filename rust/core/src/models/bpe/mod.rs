@@ -7,7 +7,7 @@
 //!     merge its bytes (merge.rs) and remember the result
 //! ```
 
-mod cache;
+pub(super) mod cache;
 mod characters;
 mod dropout;
 mod merge;
@@ -542,7 +542,7 @@ const KEY_MASKS: [[u64; 2]; 16] = {
 
 /// Up to 15 bytes and their number, in 16.
 #[inline(always)]
-fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
+pub(super) fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
     let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
     let masks = KEY_MASKS[len & 15];
     let (low, high) = if let Some(bytes) = text.get(start..start + 16) {
@@ -557,7 +557,7 @@ fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
 
 /// Up to `8 K - 1` bytes and their number, in `8 K`.
 #[inline(always)]
-fn long_key<const K: usize>(piece: &[u8]) -> [u64; K] {
+pub(super) fn long_key<const K: usize>(piece: &[u8]) -> [u64; K] {
     let mut key = [0; K];
     let words = piece.chunks_exact(8);
     let rest = words.remainder();

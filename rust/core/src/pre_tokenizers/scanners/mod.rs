@@ -5,6 +5,7 @@
 //! them with the regex engine over all of Unicode.
 
 mod blocks;
+pub mod cuts;
 pub mod cl100k;
 pub mod deepseek;
 pub mod gpt2;
