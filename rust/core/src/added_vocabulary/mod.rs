@@ -80,7 +80,22 @@ impl Segment<'_> {
     }
 }
 
+impl Segment<'_> {
+    /// Moves what the text stands for behind `start`.
+    pub(crate) fn shift(&mut self, start: u32) {
+        self.original = Span::new((self.original.start + start) as usize, (self.original.end + start) as usize);
+        if let Some(alignment) = &mut self.alignment {
+            alignment.shift(start);
+        }
+    }
+}
+
 impl AddedVocabulary {
+    /// Whether some token is looked for in the normalized text.
+    pub(crate) fn searches_normalized_text(&self) -> bool {
+        self.in_normalized_text.is_some()
+    }
+
     /// No added tokens.
     pub fn new() -> Self {
         Self::default()

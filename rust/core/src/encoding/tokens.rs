@@ -41,6 +41,15 @@ impl Tokens {
         }
     }
 
+    /// Forgets all tokens and counts pieces from zero again.
+    pub fn clear(&mut self) {
+        self.len = 0;
+        self.spans.clear();
+        self.words.clear();
+        self.texts.clear();
+        self.next_word = 0;
+    }
+
     /// Makes room for `tokens` more.
     #[inline(always)]
     pub fn reserve(&mut self, tokens: usize) {

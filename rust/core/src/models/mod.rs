@@ -80,7 +80,7 @@ impl Model {
 
     /// Encodes one piece of text, which is one word whatever comes of it.
     ///
-    /// `LEVEL` is what [`Tokens`] collects. Spans count bytes of `piece` from `base` on; for BPE they may leave the piece or
+    /// `LEVEL` is what [`Tokens`] collects; with spans also the text of what is unknown to Unigram. Spans count bytes of `piece` from `base` on; for BPE they may leave the piece or
     /// cut a character, where the reference's do ([`Bpe::encode_piece`]).
     ///
     /// # Errors
@@ -109,6 +109,13 @@ impl Model {
                 }
             }
             Self::Unigram(unigram) => unigram.encode(piece, &mut scratch.unigram, |id, start, end| {
+                // Unknown text goes by its own name.
+                if LEVEL > 0 && Some(id) == unigram.unk_id() {
+                    let text = &piece[start as usize..end as usize];
+                    if unigram.vocab().token(id) != Some(text) {
+                        out.texts.push((out.len() as u32, text.into()));
+                    }
+                }
                 out.push(id);
                 if LEVEL > 0 {
                     out.push_span(base + start, base + end);

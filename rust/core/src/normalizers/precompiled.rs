@@ -95,6 +95,19 @@ impl Precompiled {
         byte != b'\r' && byte < 128 && self.ascii >> byte & 1 == 0
     }
 
+    /// Whether no entry begins with this ASCII character and goes on behind it.
+    pub fn has_no_longer_entry(&self, byte: u8) -> bool {
+        let offset = |unit: u32| ((unit >> 10) << ((unit & 1 << 9) >> 6)) as usize;
+        let unit = |at: usize| self.trie.get(at).copied();
+        let Some(root) = unit(0) else { return true };
+        let at = offset(root) ^ usize::from(byte);
+        let Some(node) = unit(at).filter(|unit| unit & (1 << 31 | 0xFF) == u32::from(byte)) else { return true };
+        let children = at ^ offset(node);
+        (1..=255u8).all(|next| {
+            unit(children ^ usize::from(next)).is_none_or(|unit| unit & (1 << 31 | 0xFF) != u32::from(next))
+        })
+    }
+
     /// Whether nothing comes out of what the text begins with. Such a beginning moves all offsets behind it.
     pub fn begins_with_nothing(&self, text: &str) -> bool {
         let mut first = None;

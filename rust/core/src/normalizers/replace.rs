@@ -46,6 +46,27 @@ impl Replace {
         Ok(Self { pattern: Pattern::Regex { source: pattern.to_owned(), regex: Arc::new(regex) }, content })
     }
 
+    /// The string that is replaced, where the pattern is one.
+    pub fn as_literal(&self) -> Option<&str> {
+        match &self.pattern {
+            Pattern::Literal(finder) => std::str::from_utf8(finder.needle()).ok(),
+            Pattern::Regex { .. } => None,
+        }
+    }
+
+    /// The regular expression, where the pattern is one.
+    pub fn as_regex(&self) -> Option<&str> {
+        match &self.pattern {
+            Pattern::Literal(_) => None,
+            Pattern::Regex { source, .. } => Some(source),
+        }
+    }
+
+    /// What matches become.
+    pub fn content(&self) -> &str {
+        &self.content
+    }
+
     pub(super) fn apply(&self, edit: &mut Edit<'_>) -> Result<()> {
         let text = edit.source();
         let mut replace = |start, end| {

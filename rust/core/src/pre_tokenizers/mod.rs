@@ -118,7 +118,7 @@ impl PreTokenizer {
     }
 
     /// Appends the components that are no sequence, in the order in which they run.
-    fn flatten<'p>(&'p self, out: &mut Vec<&'p Self>) {
+    pub(crate) fn flatten<'p>(&'p self, out: &mut Vec<&'p Self>) {
         match self {
             Self::Sequence(parts) => parts.iter().for_each(|part| part.flatten(out)),
             leaf => out.push(leaf),

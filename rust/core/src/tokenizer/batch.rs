@@ -237,7 +237,7 @@ impl Tokenizer {
     ) -> Result<()> {
         let Finish { before, after, .. } = finish;
         let mut segments = Vec::new();
-        self.segments::<LEVEL>(text, &mut segments)?;
+        self.segments_to_encode::<LEVEL>(text, &mut segments)?;
         let mut parts = Vec::new();
         for segment in &segments {
             if segment.token.is_some() || segment.starts_inserted() || self.inner.scanner.is_none() {

@@ -2,9 +2,15 @@
 
 use std::cell::RefCell;
 
-use super::{EncodeOptions, Tokenizer, bytes::encode_bytes, chars::CharIndex, finish::Finish};
+use super::{
+    EncodeOptions, Tokenizer,
+    bytes::encode_bytes,
+    chars::CharIndex,
+    finish::Finish,
+    raw_words::{RawScratch, RawWords},
+};
 use crate::{
-    Encoding, Error, Result, Span, TokenId,
+    AddedVocabulary, Encoding, Error, Result, Span, TokenId,
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens, WORDS},
     kernels::{self, Boundaries},
@@ -44,6 +50,7 @@ pub struct Scratch {
     pub(super) cut: CutScratch,
     pub(super) cache: CacheHandle,
     pub(super) model: ModelScratch,
+    pub(super) raw: RawScratch,
 }
 
 impl Scratch {
@@ -159,7 +166,7 @@ impl Tokenizer {
         }
         let first = out.spans.len();
         let mut segments = Vec::new();
-        self.segments::<LEVEL>(text, &mut segments)?;
+        self.segments_to_encode::<LEVEL>(text, &mut segments)?;
         for segment in &segments {
             match segment.token {
                 Some(id) => self.push_added::<LEVEL>(id, segment, out),
@@ -177,6 +184,42 @@ impl Tokenizer {
         let normalizer = self.inner.normalizer.as_ref();
         let track = LEVEL >= SPANS || self.inner.steps.need_originals();
         self.added_vocabulary.split(text, normalizer, self.encode_special_tokens, track, out)
+    }
+
+    /// As [`Self::segments`], but not normalized if [`Self::raw_words`] take them.
+    pub(super) fn segments_to_encode<'t, const LEVEL: u8>(
+        &self,
+        text: &'t str,
+        out: &mut Vec<Segment<'t>>,
+    ) -> Result<()> {
+        if self.raw_words().is_some() {
+            return self.added_vocabulary.split(text, None, self.encode_special_tokens, false, out);
+        }
+        self.segments::<LEVEL>(text, out)
+    }
+
+    /// Segments of raw text are encoded word by word, if that is possible: no added token is looked for in normalized text.
+    pub(super) fn raw_words(&self) -> Option<&RawWords> {
+        self.inner.raw_words.as_ref().filter(|_| !self.added_vocabulary.searches_normalized_text())
+    }
+
+    /// Encodes a segment whose text is not normalized yet by the general path.
+    #[cold]
+    fn encode_unnormalized<const LEVEL: u8>(
+        &self,
+        segment: &Segment<'_>,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let normalizer = self.inner.normalizer.as_ref();
+        let track = LEVEL >= SPANS || self.inner.steps.need_originals();
+        let mut parts = Vec::new();
+        AddedVocabulary::new().split(&segment.text, normalizer, false, track, &mut parts)?;
+        for part in &mut parts {
+            part.shift(segment.original.start);
+            self.encode_any::<LEVEL>(part, scratch, out)?;
+        }
+        Ok(())
     }
 
     pub(super) fn push_added<const LEVEL: u8>(&self, id: TokenId, segment: &Segment<'_>, out: &mut Tokens) {
@@ -204,6 +247,12 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
+        if let Some(raw) = self.raw_words() {
+            if raw.runs::<LEVEL>(text, skipped)? {
+                return self.encode_raw::<LEVEL>(raw, segment, text, skipped, scratch, out);
+            }
+            return self.encode_unnormalized::<LEVEL>(segment, scratch, out);
+        }
         match (&self.inner.splitter, &self.inner.model) {
             (Some(splitter), Model::Bpe(bpe)) if self.inner.on_bytes && !segment.starts_inserted() => {
                 encode_bytes::<LEVEL>(bpe, splitter, segment, text, skipped, scratch, out)

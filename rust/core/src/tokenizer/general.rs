@@ -7,30 +7,20 @@ use crate::{
     Result,
     added_vocabulary::Segment,
     encoding::{SPANS, Tokens},
-    pre_tokenizers::Pieces,
+    models::{Model, ModelScratch},
+    pre_tokenizers::{CutScratch, Pieces, Steps},
 };
 
 impl Tokenizer {
-    /// Encodes a segment that is no added token: pre-tokenizers cut and rewrite it, the model sees piece by piece, and the
-    /// alignment says where in the input its tokens lie.
+    /// Encodes a segment that is no added token.
     pub(super) fn encode_any<const LEVEL: u8>(
         &self,
         segment: &Segment<'_>,
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let pieces = self.pieces::<LEVEL>(segment, scratch)?;
-        let mut cursor = 0;
-        for &piece in pieces.pieces() {
-            let first = out.spans.len();
-            self.inner.model.encode_piece::<LEVEL>(&pieces.text()[piece.text.range()], 0, &mut scratch.model, out)?;
-            if LEVEL >= SPANS {
-                for span in &mut out.spans[first..] {
-                    *span = pieces.original(piece, *span, &mut cursor);
-                }
-            }
-        }
-        Ok(())
+        let Scratch { cut, model, .. } = scratch;
+        encode_with::<LEVEL>(&self.inner.steps, &self.inner.model, segment, cut, model, out)
     }
 
     /// A segment cut and rewritten by the pre-tokenizers.
@@ -39,10 +29,42 @@ impl Tokenizer {
         segment: &'s Segment<'_>,
         scratch: &mut Scratch,
     ) -> Result<Pieces<'s>> {
-        let track = LEVEL >= SPANS || self.inner.steps.need_originals() || segment.starts_inserted();
-        let text = Cow::Borrowed(segment.text.as_ref());
-        let mut pieces = Pieces::new(text, segment.original, segment.alignment.clone(), track);
-        self.inner.steps.run(&mut pieces, &mut scratch.cut)?;
-        Ok(pieces)
+        pieces::<LEVEL>(&self.inner.steps, segment, &mut scratch.cut)
     }
+}
+
+fn pieces<'s, const LEVEL: u8>(
+    steps: &Steps,
+    segment: &'s Segment<'_>,
+    scratch: &mut CutScratch,
+) -> Result<Pieces<'s>> {
+    let track = LEVEL >= SPANS || steps.need_originals() || segment.starts_inserted();
+    let text = Cow::Borrowed(segment.text.as_ref());
+    let mut pieces = Pieces::new(text, segment.original, segment.alignment.clone(), track);
+    steps.run(&mut pieces, scratch)?;
+    Ok(pieces)
+}
+
+/// Pre-tokenizers cut and rewrite a segment, the model sees piece by piece, and the alignment says where in the input its
+/// tokens lie.
+pub(super) fn encode_with<const LEVEL: u8>(
+    steps: &Steps,
+    model: &Model,
+    segment: &Segment<'_>,
+    cut: &mut CutScratch,
+    scratch: &mut ModelScratch,
+    out: &mut Tokens,
+) -> Result<()> {
+    let pieces = pieces::<LEVEL>(steps, segment, cut)?;
+    let mut cursor = 0;
+    for &piece in pieces.pieces() {
+        let first = out.spans.len();
+        model.encode_piece::<LEVEL>(&pieces.text()[piece.text.range()], 0, scratch, out)?;
+        if LEVEL >= SPANS {
+            for span in &mut out.spans[first..] {
+                *span = pieces.original(piece, *span, &mut cursor);
+            }
+        }
+    }
+    Ok(())
 }

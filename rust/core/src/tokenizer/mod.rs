@@ -10,6 +10,7 @@ mod finish;
 mod general;
 mod options;
 mod padded;
+mod raw_words;
 mod stream;
 mod words;
 
@@ -28,6 +29,7 @@ pub use words::Word;
 
 use decode::{DecodeTable, TokenTexts};
 use finish::Finish;
+use raw_words::RawWords;
 
 use crate::{
     Decoder, PostProcessor, PreTokenizer, Result, TokenId,
@@ -79,6 +81,8 @@ struct Inner {
     steps: Steps,
     /// What may run in place of `steps` where the pre-tokenizer only cuts, up to a last `ByteLevel`.
     splitter: Option<Splitter>,
+    /// Where a text may be cut before it is normalized: what runs in place of all stages.
+    raw_words: Option<RawWords>,
     /// The model looks at the bytes of what the splitter cuts.
     on_bytes: bool,
     /// The scanner, where it is all that the splitter does.
@@ -108,10 +112,15 @@ impl Tokenizer {
             parts.model.vocab(),
             parts.normalizer.as_ref(),
         )?;
+        let raw_words = match splitter {
+            Some(_) => None,
+            None => RawWords::compile(parts.normalizer.as_ref(), parts.pre_tokenizer.as_ref(), &parts.model)?,
+        };
         let finish = [false, true].map(|add| Finish::new(parts.post_processor.as_ref(), parts.model.vocab(), add));
         let inner = Inner {
             scanner: splitter.as_ref().filter(|_| on_bytes).and_then(Splitter::scanner),
             steps,
+            raw_words,
             on_bytes,
             finish,
             normalizer: parts.normalizer,

@@ -255,7 +255,13 @@ impl Tables {
     }
 
     /// Remembers a piece in one of the tables; its spilled ids are published together with its key.
-    pub(in crate::models) fn insert<const K: usize>(&self, table: &Table<K>, key: &[u64; K], hash: u64, ids: &[TokenId]) {
+    pub(in crate::models) fn insert<const K: usize>(
+        &self,
+        table: &Table<K>,
+        key: &[u64; K],
+        hash: u64,
+        ids: &[TokenId],
+    ) {
         if let Some(value) = self.value(ids) {
             table.insert(key, table.home(hash), value);
         }

@@ -98,6 +98,25 @@ pub struct BpeOptions {
     pub dropout: Option<f32>,
 }
 
+/// The characters between which merges join tokens.
+pub struct Seams<'b> {
+    pairs: std::collections::HashSet<(char, char)>,
+    all_bytes: bool,
+    bpe: &'b Bpe,
+}
+
+impl Seams<'_> {
+    /// Whether a merge joins a token that ends with a character and one that begins with another such that `of` is true.
+    pub fn any(&self, of: impl Fn(char, char) -> bool) -> bool {
+        self.pairs.iter().any(|&(left, right)| of(left, right))
+    }
+
+    /// Whether a character is a token, or becomes tokens of bytes as every unknown one does.
+    pub fn is_known(&self, c: char) -> bool {
+        self.all_bytes || self.bpe.vocab.id(c.encode_utf8(&mut [0; 4])).is_some()
+    }
+}
+
 /// Buffers of [`Bpe::encode_piece`].
 #[derive(Default)]
 pub struct BpeScratch {
@@ -194,6 +213,34 @@ impl Bpe {
     pub fn runs_on_bytes(&self) -> bool {
         let unk_is_missing = || self.options.unk_token.as_ref().is_some_and(|token| self.vocab.id(token).is_none());
         self.dropout.is_none() && !(self.symbols.is_some() && unk_is_missing())
+    }
+
+    /// Where merges join symbols, if symbols are characters: without prefix, suffix and `ignore_merges`, and where no merge
+    /// takes the unknown token or the token of a byte.
+    pub fn seams(&self) -> Option<Seams<'_>> {
+        let BpeOptions {
+            unk_token, byte_fallback, ignore_merges, continuing_subword_prefix, end_of_word_suffix, ..
+        } = &self.options;
+        let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
+        if *ignore_merges || is_set(continuing_subword_prefix) || is_set(end_of_word_suffix) {
+            return None;
+        }
+        let byte = |byte: u32| self.vocab.id(&format!("<0x{byte:02X}>"));
+        let bytes: Vec<TokenId> = if *byte_fallback { (0..256).filter_map(byte).collect() } else { Vec::new() };
+        let unk = unk_token.as_ref().and_then(|token| self.vocab.id(token));
+        let mut pairs = std::collections::HashSet::new();
+        let mut special = vec![false; self.vocab.id_bound()];
+        for id in bytes.iter().copied().chain(unk) {
+            special[id as usize] = true;
+        }
+        for (left, right) in self.merger.pairs.pairs() {
+            if special[left as usize] || special[right as usize] {
+                return None;
+            }
+            let (left, right) = (self.vocab.token(left)?, self.vocab.token(right)?);
+            pairs.insert((left.chars().next_back()?, right.chars().next()?));
+        }
+        Some(Seams { pairs, all_bytes: bytes.len() == 256, bpe: self })
     }
 
     /// Begins the sequence of random choices that belongs to `seed`; nothing without dropout.

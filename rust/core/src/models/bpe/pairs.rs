@@ -92,6 +92,14 @@ impl PairTable {
         (self.results[rank as usize / 2].load(Relaxed) >> (32 * (rank % 2))) as TokenId
     }
 
+    /// The pairs that merge.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (TokenId, TokenId)> {
+        let slots = self.slots.iter().map(|slot| !slot.load(Relaxed)).filter(|&slot| slot != u64::MAX);
+        slots.map(|slot| {
+            ((slot >> (RANK_BITS + ID_BITS)) as TokenId, (slot >> RANK_BITS) as TokenId & ((1 << ID_BITS) - 1))
+        })
+    }
+
     /// Number of merges.
     pub(super) fn len(&self) -> usize {
         self.len

@@ -174,10 +174,7 @@ grammar!(Blanks, Rule::runs(BLANK));
 grammar!(Spaces, Rule::runs(SPACE));
 grammar!(Marks, Rule { never: 0, ..Rule::runs(MARKS) });
 grammar!(MarksLines, Rule { never: 0, alone: NEWLINE, ..Rule::runs(MARKS) });
-grammar!(
-    MarksLinesPunctuation,
-    Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: CLOSING }
-);
+grammar!(MarksLinesPunctuation, Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: CLOSING });
 grammar!(Bert, Rule { never: 0, alone: SINGLE, ..Rule::runs(BLANK) });
 
 impl Cut {

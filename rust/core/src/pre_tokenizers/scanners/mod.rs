@@ -5,8 +5,8 @@
 //! them with the regex engine over all of Unicode.
 
 mod blocks;
-pub mod cuts;
 pub mod cl100k;
+pub mod cuts;
 pub mod deepseek;
 pub mod gpt2;
 pub mod o200k;
