@@ -112,9 +112,10 @@ impl Tokenizer {
             parts.model.vocab(),
             parts.normalizer.as_ref(),
         )?;
-        let raw_words = match splitter {
-            Some(_) => None,
-            None => RawWords::compile(parts.normalizer.as_ref(), parts.pre_tokenizer.as_ref(), &parts.model)?,
+        let raw_words = if on_bytes {
+            None
+        } else {
+            RawWords::compile(parts.normalizer.as_ref(), parts.pre_tokenizer.as_ref(), &parts.model)?
         };
         let finish = [false, true].map(|add| Finish::new(parts.post_processor.as_ref(), parts.model.vocab(), add));
         let inner = Inner {
