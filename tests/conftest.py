@@ -25,6 +25,7 @@ import pytest
 import tokenizers
 
 from tests import ledger
+from tests.evaluation_models import Models, write_data
 from tests.families import FAMILIES, PARITY_FAMILIES, RANK_FILES, Json, small_tokenizer
 
 if TYPE_CHECKING:
@@ -155,3 +156,15 @@ def real(request: pytest.FixtureRequest, fixtures: Path) -> Iterator[Pair]:
 def rank_file(request: pytest.FixtureRequest, fixtures: Path) -> Path:
     """Each tiktoken rank file in turn."""
     return fixtures / "tokenizers" / request.param / f"{request.param}.tiktoken"
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Small models of all kinds."""
+    return Models(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def task_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A small file for each built-in task."""
+    return write_data(tmp_path_factory.mktemp("tasks"))

@@ -124,3 +124,38 @@ class MissingFileError(FileError, FileNotFoundError):
 
 class MissingDependencyError(PenstockError, ImportError):
     """An optional package that a call needs is not installed."""
+
+
+class TaskError(PenstockError, ValueError):
+    """A task, its data or the model it is given to do not fit together.
+
+    Attributes:
+        task: Name of the task.
+        row: Index of the row of its data, from 0.
+    """
+
+    def __init__(self, message: str, task: str | None = None, row: int | None = None) -> None:
+        where = [] if task is None else [task]
+        where += [] if row is None else [f"row {row}"]
+        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+        self.task = task
+        self.row = row
+
+
+class RunError(PenstockError, RuntimeError):
+    """An evaluation run cannot start, go on, or be put together.
+
+    Attributes:
+        changed: What differs from the run that the folder holds, by name: before and now.
+        rank: The process that failed, when it was one of several.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        changed: dict[str, tuple[object, object]] | None = None,
+        rank: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.changed = changed or {}
+        self.rank = rank

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # One module each, with `add_arguments(parser)` and `run(arguments)`; its docstring's first line is
 # the help text.
-_COMMANDS = ("encode", "decode", "inspect", "bench", "demo")
+_COMMANDS = ("encode", "decode", "inspect", "evaluate", "bench", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

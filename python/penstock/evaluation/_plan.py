@@ -1,0 +1,340 @@
+"""The global list of batches: what runs together is decided once, from the data alone.
+
+Nothing here knows how many processes there are, so every process builds the same list, and a
+sample's score does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from penstock.errors import TaskError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from penstock.evaluation._encode import TextEncoder
+
+    Ids = NDArray[np.int32]
+
+
+@dataclass(slots=True)
+class Unit:
+    """One row of a forward pass.
+
+    Attributes:
+        ids: What the model reads: the encoder's input where there is one.
+        conts: Continuations that share `ids`: each is scored at the last positions of its input.
+        types: Type ids, for a classification head.
+        sample: Index of the first sample that it belongs to, for messages and random draws.
+        weight: Its share of the samples, for progress.
+    """
+
+    ids: Ids
+    conts: list[Ids] = field(default_factory=list)
+    types: Ids | None = None
+    sample: int = 0
+    weight: float = 0.0
+
+
+@dataclass(slots=True)
+class Group:
+    """Units that run the same way, and the batches that they run in.
+
+    Attributes:
+        name: Name of the task.
+        kind: `loglikelihood`, `classify` or `generate`.
+        units: The rows.
+        slots: For each request its unit, and which continuation of it.
+        options: What generation needs to know.
+        truncated: Number of samples that were cut.
+        batches: Indices of units.
+    """
+
+    name: str
+    kind: str
+    units: list[Unit]
+    slots: list[tuple[int, int]]
+    options: dict[str, Any] = field(default_factory=dict)
+    truncated: int = 0
+    batches: list[list[int]] = field(default_factory=list)
+
+    def cut(self, batch_size: int, max_batch_tokens: int | None) -> Group:
+        """Cuts the units into batches; see `cut_batches`."""
+        lengths = [len(u.ids) + sum(map(len, u.conts[:1])) for u in self.units]
+        self.batches = cut_batches(lengths, batch_size, max_batch_tokens)
+        return self
+
+
+def cut_batches(
+    lengths: Sequence[int], batch_size: int, max_batch_tokens: int | None = None
+) -> list[list[int]]:
+    """Sorts rows by length, longest first, then by index, and cuts the list.
+
+    Args:
+        lengths: Tokens of each row.
+        batch_size: Rows in a batch at most.
+        max_batch_tokens: Tokens in a batch at most, padding counted; a longer row is a batch of its
+            own.
+    """
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batches: list[list[int]] = []
+    for index in order:
+        # The first row of a batch is its longest.
+        full = bool(batches) and (
+            len(batches[-1]) >= batch_size
+            or (
+                max_batch_tokens is not None
+                and (len(batches[-1]) + 1) * lengths[batches[-1][0]] > max_batch_tokens
+            )
+        )
+        if not batches or full:
+            batches.append([])
+        batches[-1].append(index)
+    return batches
+
+
+# ---------------------------------------------------------------------------- requests to units
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where requests come from: what a message names.
+
+    Attributes:
+        task: Name of the task.
+        samples: For each request the index of its row.
+        numbers: For each request which one of its row's it is.
+    """
+
+    task: str
+    samples: Sequence[int]
+    numbers: Sequence[int]
+
+    def shares(self) -> list[float]:
+        """For each request, its share of its sample."""
+        counts: dict[int, int] = {}
+        for sample in self.samples:
+            counts[sample] = counts.get(sample, 0) + 1
+        return [1 / counts[sample] for sample in self.samples]
+
+
+def plan_pairs(
+    encoder: TextEncoder,
+    pairs: Sequence[tuple[str, ...]],
+    origin: Origin,
+    *,
+    max_length: int,
+    joint: bool,
+    truncate: bool = True,
+) -> Group:
+    """Plans the log-likelihoods of continuations after contexts.
+
+    Requests whose inputs are the same (answers of one token after one prompt) share a row.
+
+    Args:
+        encoder: Tokenizes.
+        pairs: Contexts and continuations.
+        origin: Where they come from.
+        max_length: Tokens that the model reads at most.
+        joint: For a decoder-only model; otherwise the context goes to an encoder.
+        truncate: Cut contexts from the left; otherwise a long one is an error.
+
+    Raises:
+        TaskError: A continuation vanishes in tokenization, or is too long.
+    """
+    units: list[Unit] = []
+    slots: list[tuple[int, int]] = []
+    known: dict[bytes, int] = {}
+    cut: set[int] = set()
+    shares = origin.shares()
+    for number, (read, cont) in enumerate(encoder.encode_pairs(pairs, joint=joint)):
+        sample = origin.samples[number]
+        which = f"continuation {origin.numbers[number]} ({pairs[number][1]!r})"
+        if not len(cont):
+            message = f"{which} disappears by tokenization: it merges with the end of its context"
+            raise TaskError(message, origin.task, sample)
+        if len(cont) > max_length:
+            message = f"{which} has {len(cont)} tokens, and the model reads {max_length}"
+            raise TaskError(message, origin.task, sample)
+        room = max_length + 1 - len(cont) if joint else max_length
+        if len(read) > room:
+            if not truncate:
+                total = len(read) + len(cont) - 1
+                message = (
+                    f"prompt and continuation have {total} tokens, the model reads {max_length}, "
+                    "and they may not be cut (truncate)"
+                )
+                raise TaskError(message, origin.task, sample)
+            cut.add(sample)
+        context = read[max(0, len(read) - room) :]
+        ids = np.concatenate([context, cont[:-1]]) if joint else context
+        key = ids.tobytes() if joint else ids.tobytes() + b"|" + cont.tobytes()
+        unit = known.setdefault(key, len(units))
+        if unit == len(units):
+            units.append(Unit(ids, sample=sample))
+        slots.append((unit, len(units[unit].conts)))
+        units[unit].conts.append(cont)
+        units[unit].weight += shares[number]
+    return Group(origin.task, "loglikelihood", units, slots, truncated=len(cut))
+
+
+def windows(tokens: Ids, prefix: int, max_length: int, stride: int) -> list[tuple[Ids, Ids]]:
+    """Cuts a document into inputs and the tokens that they predict; each token is predicted once.
+
+    Args:
+        tokens: The document.
+        prefix: Token that stands before the first one.
+        max_length: Tokens that an input has at most.
+        stride: Tokens that a window after the first one predicts.
+    """
+    end = min(max_length, len(tokens))
+    first = np.concatenate([np.asarray([prefix], np.int32), tokens[: end - 1]])
+    found = [(first, tokens[:end])]
+    while end < len(tokens):
+        start, end = end, min(end + stride, len(tokens))
+        found.append((tokens[max(end - max_length, 1) - 1 : end - 1], tokens[start:end]))
+    return found
+
+
+def plan_rolling(
+    encoder: TextEncoder,
+    texts: Sequence[str],
+    origin: Origin,
+    *,
+    max_length: int,
+    stride: int,
+    joint: bool,
+    cut: bool = True,
+) -> Group:
+    """Plans the log-likelihoods of whole documents, window by window.
+
+    Each request has as many slots as it has windows, one after the other; `options["windows"]`
+    holds the counts and `options["tokens"]` the numbers of tokens.
+
+    Raises:
+        TaskError: A document has no tokens, or is longer than a window where it may not be.
+    """
+    if encoder.prefix_id is None:
+        message = "the tokenizer has no BOS or EOS token to begin a document with"
+        raise TaskError(message, origin.task)
+    units: list[Unit] = []
+    counts: list[int] = []
+    totals: list[int] = []
+    ids = encoder.encode_unique(texts)
+    for number, text in enumerate(texts):
+        tokens, sample = ids[text], origin.samples[number]
+        if not len(tokens):
+            raise TaskError("the text has no tokens", origin.task, sample)
+        if len(tokens) > max_length and not cut:
+            message = _too_long("text", len(tokens), max_length, "windows")
+            raise TaskError(message, origin.task, sample)
+        found = windows(tokens, encoder.prefix_id, max_length, stride)
+        for row, cont in found:
+            # An encoder reads what comes before the first predicted token.
+            read = row if joint else row[: len(row) - (len(cont) - 1)]
+            units.append(Unit(read, [cont], sample=sample, weight=1 / len(found)))
+        counts.append(len(found))
+        totals.append(len(tokens))
+    slots = [(index, 0) for index in range(len(units))]
+    options = {"windows": counts, "tokens": totals}
+    return Group(origin.task, "loglikelihood", units, slots, options)
+
+
+def plan_generation(
+    encoder: TextEncoder,
+    prompts: Sequence[str],
+    origin: Origin,
+    *,
+    max_length: int,
+    options: dict[str, Any],
+    joint: bool,
+    truncate: bool = True,
+) -> Group:
+    """Plans the continuation of prompts.
+
+    Raises:
+        TaskError: A prompt has no tokens, or leaves no room for the answer.
+    """
+    room = max_length - options["max_new_tokens"] if joint else max_length
+    if room < 1:
+        message = (
+            f"max_new_tokens is {options['max_new_tokens']}, and the model's context {max_length}"
+        )
+        raise TaskError(message, origin.task)
+    units: list[Unit] = []
+    cut = 0
+    ids = encoder.encode_unique(prompts)
+    for number, prompt in enumerate(prompts):
+        row, sample = ids[prompt], origin.samples[number]
+        if not len(row):
+            raise TaskError("the prompt has no tokens", origin.task, sample)
+        if len(row) > room:
+            if not truncate:
+                message = _too_long("prompt", len(row), room, "truncate")
+                raise TaskError(message, origin.task, sample)
+            cut += 1
+            row = row[len(row) - room :]
+        units.append(Unit(row, sample=sample, weight=1.0))
+    slots = [(index, 0) for index in range(len(units))]
+    return Group(origin.task, "generate", units, slots, options, cut)
+
+
+def plan_classification(
+    encoder: TextEncoder,
+    texts: Sequence[tuple[str, ...]],
+    origin: Origin,
+    *,
+    max_length: int,
+    truncate: bool = True,
+) -> Group:
+    """Plans the classes of texts.
+
+    Raises:
+        TaskError: A text is longer than the model's context and may not be cut.
+    """
+    units: list[Unit] = []
+    for number, (ids, types) in enumerate(
+        encoder.encode_for_head(texts, max_length, truncate=truncate)
+    ):
+        sample = origin.samples[number]
+        if len(ids) > max_length:
+            message = _too_long("text", len(ids), max_length, "truncate")
+            raise TaskError(message, origin.task, sample)
+        if not len(ids):
+            raise TaskError("the text has no tokens", origin.task, sample)
+        units.append(Unit(ids, types=types, sample=sample, weight=1.0))
+    slots = [(index, 0) for index in range(len(units))]
+    return Group(origin.task, "classify", units, slots)
+
+
+def _too_long(what: str, tokens: int, room: int, option: str) -> str:
+    return f"the {what} has {tokens} tokens, {room} fit, and it may not be cut ({option})"
+
+
+# ---------------------------------------------------------------------------- fingerprints
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a value in one canonical form of JSON."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str, separators=(",", ":"))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def changed(
+    before: Mapping[str, Any], now: Mapping[str, Any], show: Callable[[Any], Any] = lambda x: x
+) -> dict[str, tuple[object, object]]:
+    """What differs between two fingerprints, by name: before and now."""
+    names = [*before, *(name for name in now if name not in before)]
+    return {
+        name: (show(before.get(name)), show(now.get(name)))
+        for name in names
+        if before.get(name) != now.get(name)
+    }
