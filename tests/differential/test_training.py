@@ -12,6 +12,7 @@ import penstock
 import pyarrow
 import pytest
 import tokenizers
+from penstock import _training
 from tokenizers import Regex, models, normalizers, pre_tokenizers, trainers
 
 from tests import training
@@ -78,14 +79,12 @@ def test_limit_alphabet_keeps_the_lowest_of_equals() -> None:
         assert "".join(training.train_bpe(counts, options)[0]) == "".join(sorted("zabxy"[:limit]))
 
 
-def bert_pins() -> list[str]:
-    """Special tokens that number every marked symbol of `TEXT`."""
-    letters = sorted({letter for letter in TEXT.lower() if not letter.isspace()})
-    return ["[UNK]", "[CLS]", *("##" + letter for letter in letters)]
-
-
 def byte_level(**options: bool) -> Any:
     return pre_tokenizers.ByteLevel(**{"add_prefix_space": False, **options})
+
+
+def sequence(*parts: Any) -> Any:
+    return pre_tokenizers.Sequence(list(parts))
 
 
 PIPELINES: dict[str, tuple[Any, Any]] = {
@@ -94,39 +93,73 @@ PIPELINES: dict[str, tuple[Any, Any]] = {
     "byte_level_plain": (None, byte_level(use_regex=False)),
     "cl100k": (
         normalizers.NFC(),
-        pre_tokenizers.Sequence(
-            [pre_tokenizers.Split(Regex(CL100K), "isolated"), byte_level(use_regex=False)]
-        ),
+        sequence(pre_tokenizers.Split(Regex(CL100K), "isolated"), byte_level(use_regex=False)),
     ),
     "digits": (
         normalizers.Lowercase(),
-        pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level()]),
+        sequence(pre_tokenizers.Digits(individual_digits=True), byte_level()),
     ),
+    "byte_level_first": (None, sequence(byte_level(), pre_tokenizers.Digits())),
+    "bert": (normalizers.BertNormalizer(), pre_tokenizers.BertPreTokenizer()),
+    "metaspace": (normalizers.NFKC(), pre_tokenizers.Metaspace()),
+    "metaspace_whole": (None, pre_tokenizers.Metaspace(split=False)),
+    "whitespace": (None, pre_tokenizers.Whitespace()),
+    "scripts": (
+        normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]),
+        sequence(pre_tokenizers.WhitespaceSplit(), pre_tokenizers.UnicodeScripts()),
+    ),
+    "none": (normalizers.Replace(Regex(" +"), "_"), None),
 }
+
+MODELS: dict[str, tuple[Any, Any, Any]] = {
+    "bpe": (penstock.train_bpe, models.BPE, trainers.BpeTrainer),
+    "wordpiece": (penstock.train_wordpiece, models.WordPiece, trainers.WordPieceTrainer),
+    "wordlevel": (penstock.train_wordlevel, models.WordLevel, trainers.WordLevelTrainer),
+    "unigram": (penstock.train_unigram, models.Unigram, trainers.UnigramTrainer),
+}
+
+
+def both(
+    model: str, pipeline: str, texts: Any, unk_token: str | None = None, **options: Any
+) -> tuple[penstock.Tokenizer, tokenizers.Tokenizer]:
+    """A model trained by us and by the reference."""
+    normalizer, pre_tokenizer = PIPELINES[pipeline]
+    train, model_of_reference, trainer = MODELS[model]
+    of_model = {} if unk_token is None else {"unk_token": unk_token}
+    parts = {"normalizer": normalizer, "pre_tokenizer": pre_tokenizer}
+    ours = train(texts, show_progress=False, **parts, **of_model, **options)
+    if model == "unigram":
+        options |= of_model
+        of_model = {}
+    reference = tokenizers.Tokenizer(model_of_reference(**of_model))
+    # The reference's setters take no None.
+    for name, part in parts.items():
+        if part is not None:
+            setattr(reference, name, part)
+    reference.train_from_iterator(texts, trainer(show_progress=False, **options))
+    return ours, reference
 
 
 def both_bpe(
     pipeline: str, texts: Any, **options: Any
 ) -> tuple[penstock.Tokenizer, tokenizers.Tokenizer]:
-    normalizer, pre_tokenizer = PIPELINES[pipeline]
-    ours = penstock.train_bpe(
-        texts, normalizer=normalizer, pre_tokenizer=pre_tokenizer, show_progress=False, **options
-    )
-    reference = tokenizers.Tokenizer(models.BPE())
-    reference.normalizer, reference.pre_tokenizer = normalizer, pre_tokenizer
-    reference.train_from_iterator(texts, trainers.BpeTrainer(show_progress=False, **options))
-    return ours, reference
+    return both("bpe", pipeline, texts, **options)
 
 
 def assert_same(ours: penstock.Tokenizer, reference: tokenizers.Tokenizer) -> None:
     """The same vocabulary, and the same ids of the text, which the merges decide."""
     assert ours.get_vocab() == reference.get_vocab()
-    want = [encoding.ids for encoding in reference.encode_batch_fast(LINES)]
-    assert [encoding.ids for encoding in ours.encode_batch(LINES)] == want
+    assert_same_ids(ours, reference)
     added = {at: token.content for at, token in ours.get_added_tokens_decoder().items()}
     assert added == {
         at: token.content for at, token in reference.get_added_tokens_decoder().items()
     }
+
+
+def assert_same_ids(ours: penstock.Tokenizer, reference: tokenizers.Tokenizer) -> None:
+    lines = [*LINES, "unseen: ẞ𝔘ñ</s> 漢字 <s>"]
+    want = [encoding.ids for encoding in reference.encode_batch_fast(lines)]
+    assert [encoding.ids for encoding in ours.encode_batch(lines)] == want
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
@@ -136,10 +169,58 @@ def test_pipelines(pipeline: str) -> None:
         "special_tokens": ["<s>", tokenizers.AddedToken("</s>", lstrip=True)],
         "initial_alphabet": pre_tokenizers.ByteLevel.alphabet(),
     }
-    assert_same(*both_bpe(pipeline, LINES, **options))
+    assert_same(*both_bpe(pipeline, LINES, unk_token="<s>", **options))
     # The alphabet of the reference is a list in no order, and order does not matter.
     options["initial_alphabet"] = penstock.byte_level_alphabet()
     assert_same(*both_bpe(pipeline, LINES, min_frequency=3, max_token_length=6, **options))
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("vocab_size", [3, 100, 5000])
+def test_wordlevel(pipeline: str, vocab_size: int) -> None:
+    # A special token that is a word as well takes two places.
+    options: dict[str, Any] = {"special_tokens": ["<unk>", "the", "<unk>", "[X]"]}
+    assert_same(*both("wordlevel", pipeline, LINES, vocab_size=vocab_size, **options))
+    frequent = both("wordlevel", pipeline, LINES, min_frequency=4, special_tokens=["<unk>"])
+    assert_same(*frequent)
+
+
+def letters_of(pipeline: str) -> list[str]:
+    """The characters of all words."""
+    normalizer, pre_tokenizer = PIPELINES[pipeline]
+    lines = [normalizer.normalize_str(line) for line in LINES] if normalizer else LINES
+    words = (word for line in lines for word, _ in pre_tokenizer.pre_tokenize_str(line))
+    return sorted({letter for word in words for letter in word})
+
+
+@pytest.mark.parametrize("pipeline", ["bert", "whitespace", "metaspace", "scripts"])
+def test_wordpiece(pipeline: str) -> None:
+    # Special tokens number the marked symbols; otherwise the reference does so at random.
+    letters = letters_of(pipeline)
+    options = {"special_tokens": ["[UNK]", *("##" + letter for letter in letters)]}
+    assert_same(*both("wordpiece", pipeline, LINES, vocab_size=2500, **options))
+    assert_same(*both("wordpiece", pipeline, LINES, min_frequency=2, **options))
+    ends = ["[UNK]", *(letter + "$" for letter in letters)]
+    ends += ["_" + letter + mark for letter in letters for mark in ("", "$")]
+    marks = {"continuing_subword_prefix": "_", "end_of_word_suffix": "$", "special_tokens": ends}
+    assert_same(*both("wordpiece", pipeline, LINES, vocab_size=3500, **marks))
+
+
+@pytest.mark.parametrize("pipeline", ["metaspace", "bert", "whitespace"])
+def test_unigram_encodes_as_the_reference_would(pipeline: str) -> None:
+    """The vocabularies differ; given ours, the reference gives the same ids."""
+    options = {"special_tokens": ["<s>", "<unk>"], "vocab_size": 900}
+    ours, reference = both("unigram", pipeline, LINES, unk_token="<unk>", **options)
+    learned = sorted(ours.get_vocab().items(), key=lambda item: item[1])
+    assert [token for token, _ in learned[:2]] == ["<s>", "<unk>"]
+    counter = penstock._native.WordCounter(ours._native)
+    counter.count(LINES)
+    trainer = _training.UnigramTrainer(unk_token="<unk>", **options)
+    fields = json.loads(trainer.fields(counter, lambda *_: None)[1])
+    # Counted by a tokenizer that has the special tokens already; the text has none of them.
+    assert [token for token, _ in fields["vocab"]] == [token for token, _ in learned]
+    reference.model = models.Unigram([tuple(pair) for pair in fields["vocab"]], fields["unk_id"])
+    assert_same_ids(ours, reference)
 
 
 def reference_from_files(paths: list[Path]) -> tokenizers.Tokenizer:
