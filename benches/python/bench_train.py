@@ -26,6 +26,7 @@ import resource
 import subprocess
 import sys
 import time
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,8 @@ def options(model: str, vocab_size: int, lines: list[str]) -> Row:
     found: Row = {"vocab_size": vocab_size, "special_tokens": ["<s>", "<unk>"]}
     if model == "wordpiece":
         # The reference numbers `##` symbols at random, unless special tokens have done it.
-        letters = sorted({letter for line in lines for letter in line.lower()})
+        spelled = (unicodedata.normalize("NFD", line.lower()) for line in lines)
+        letters = sorted({letter for line in spelled for letter in line} | {*"".join(lines)})
         found["special_tokens"] += ["##" + letter for letter in letters]
     if model == "unigram":
         found["unk_token"] = "<unk>"
