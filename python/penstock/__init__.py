@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from penstock import decoders as decoders
 from penstock import errors as errors
+from penstock import models as models
+from penstock import normalizers as normalizers
+from penstock import pre_tokenizers as pre_tokenizers
+from penstock import processors as processors
+from penstock._components import Regex as Regex
 from penstock._native import AddedToken as AddedToken
 from penstock._native import DecodeStream as DecodeStream
 from penstock._native import Encoding as Encoding

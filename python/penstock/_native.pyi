@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "AddedToken",
+    "Component",
     "DecodeStream",
     "Encoding",
     "Tokenizer",
@@ -71,6 +72,25 @@ class AddedToken:
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
     def __getnewargs_ex__(self) -> tuple[tuple[str], dict[str, bool]]: ...
+
+@final
+class Component:
+    """A normalizer, pre-tokenizer, post-processor or decoder that belongs to no tokenizer."""
+
+    def __new__(cls, stage: str, json: str, /) -> Component:
+        """Reads the value of a key of tokenizer.json."""
+    def normalize(self, text: str, /) -> str:
+        """Returns the text as a normalizer makes it."""
+    def pre_tokenize(self, text: str, /) -> list[tuple[str, tuple[int, int]]]:
+        """Returns the pieces of a text, each with the characters that it stands for."""
+    def decode(self, tokens: Sequence[str], /) -> str:
+        """Returns the text of tokens."""
+    def process(
+        self, encoding: Encoding, pair: Encoding | None = None, /, add_special_tokens: bool = True
+    ) -> Encoding:
+        """Finishes an encoding or a pair."""
+    def num_special_tokens_to_add(self, is_pair: bool, /) -> int:
+        """Returns how many tokens a post-processor adds."""
 
 @final
 class DecodeStream:
@@ -272,6 +292,19 @@ class Tokenizer:
         self, tokens: Sequence[str | AddedToken], /, special: bool = False
     ) -> tuple[Tokenizer, int]:
         """Returns a tokenizer with more tokens, and how many were new."""
+    def to_str(self, pretty: bool = False) -> str:
+        """Returns the contents of a tokenizer.json."""
+    def save(self, path: str | PathLike[str], /, pretty: bool = True) -> None:
+        """Writes a tokenizer.json."""
+    @staticmethod
+    def from_own_str(json: str, /) -> Tokenizer:
+        """Reads what `to_str` wrote; added tokens keep the ids that stand there."""
+    def component(self, stage: str, /) -> str | None:
+        """Returns the value of a key of tokenizer.json."""
+    def with_component(self, stage: str, json: str | None, /) -> Tokenizer:
+        """Returns a tokenizer with one component replaced or taken out."""
+    def with_model(self, json: str, /) -> Tokenizer:
+        """Returns a tokenizer with another model."""
     def description(self) -> list[tuple[str, str, str]]:
         """Returns the stages: stage, component, and what runs it."""
 

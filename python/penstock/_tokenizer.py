@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock import _native
+from penstock import _native, decoders, models, normalizers, pre_tokenizers, processors
 from penstock._ragged import Ragged
 from penstock.errors import LoadError, MissingDependencyError, MissingFileError
 
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from penstock._components import Component
     from penstock._native import AddedToken, DecodeStream, Encoding
+    from penstock.decoders import Decoder
+    from penstock.models import Model
+    from penstock.normalizers import Normalizer
+    from penstock.pre_tokenizers import PreTokenizer
+    from penstock.processors import PostProcessor
 
 
 class Tokenizer:
@@ -35,11 +42,47 @@ class Tokenizer:
 
     __slots__ = ("_lock", "_native")
 
-    def __init__(self, native: _native.Tokenizer) -> None:
-        """Wraps a native tokenizer; use one of the `from_` constructors instead."""
-        self._native = native
+    def __init__(
+        self,
+        model: Model | _native.Tokenizer,
+        *,
+        normalizer: Normalizer | None = None,
+        pre_tokenizer: PreTokenizer | None = None,
+        post_processor: PostProcessor | None = None,
+        decoder: Decoder | None = None,
+    ) -> None:
+        """Puts a tokenizer together from descriptions of its components.
+
+        Args:
+            model: A description from `penstock.models`.
+            normalizer: One from `penstock.normalizers`.
+            pre_tokenizer: One from `penstock.pre_tokenizers`.
+            post_processor: One from `penstock.processors`.
+            decoder: One from `penstock.decoders`.
+
+        Raises:
+            LoadError: A description does not hold together.
+        """
         # Guards the replacement of `_native`, which is read without it.
         self._lock = threading.Lock()
+        if isinstance(model, _native.Tokenizer):
+            self._native = model
+            return
+        parts = {
+            "normalizer": normalizer,
+            "pre_tokenizer": pre_tokenizer,
+            "post_processor": post_processor,
+            "decoder": decoder,
+            "model": model,
+        }
+        file: dict[str, Any] = {
+            "version": "1.0",
+            "truncation": None,
+            "padding": None,
+            "added_tokens": [],
+            **{stage: part and part.to_json() for stage, part in parts.items()},
+        }
+        self._native = _native.Tokenizer.from_str(json.dumps(file))
 
     # --- constructors
 
@@ -58,6 +101,11 @@ class Tokenizer:
     def from_str(cls, json: str) -> Tokenizer:
         """Loads the contents of a `tokenizer.json`, given as a string."""
         return cls(_native.Tokenizer.from_str(json))
+
+    @classmethod
+    def _from_state(cls, json: str, encode_special_tokens: bool) -> Tokenizer:
+        native = _native.Tokenizer.from_own_str(json)
+        return cls(native.with_encode_special_tokens(encode_special_tokens))
 
     @classmethod
     def from_buffer(cls, buffer: bytes) -> Tokenizer:
@@ -136,6 +184,105 @@ class Tokenizer:
     def from_default(cls) -> Tokenizer:
         """Loads the small tokenizer that ships with penstock, for trying things out."""
         return cls.from_file(Path(__file__).parent / "data" / "default.json")
+
+    # --- components
+
+    @property
+    def normalizer(self) -> Normalizer | None:
+        """The normalizer as a description; assigning one replaces it."""
+        found = self._component("normalizer")
+        return None if found is None else normalizers.from_json(found)
+
+    @normalizer.setter
+    def normalizer(self, value: Normalizer | None) -> None:
+        self._replace("normalizer", value)
+
+    @property
+    def pre_tokenizer(self) -> PreTokenizer | None:
+        """The pre-tokenizer as a description; assigning one replaces it."""
+        found = self._component("pre_tokenizer")
+        return None if found is None else pre_tokenizers.from_json(found)
+
+    @pre_tokenizer.setter
+    def pre_tokenizer(self, value: PreTokenizer | None) -> None:
+        self._replace("pre_tokenizer", value)
+
+    @property
+    def post_processor(self) -> PostProcessor | None:
+        """The post-processor as a description; assigning one replaces it."""
+        found = self._component("post_processor")
+        return None if found is None else processors.from_json(found)
+
+    @post_processor.setter
+    def post_processor(self, value: PostProcessor | None) -> None:
+        self._replace("post_processor", value)
+
+    @property
+    def decoder(self) -> Decoder | None:
+        """The decoder as a description; assigning one replaces it."""
+        found = self._component("decoder")
+        return None if found is None else decoders.from_json(found)
+
+    @decoder.setter
+    def decoder(self, value: Decoder | None) -> None:
+        self._replace("decoder", value)
+
+    @property
+    def model(self) -> Model:
+        """The model as a description, which holds the whole vocabulary; assigning one replaces it.
+
+        Added tokens keep their ids.
+        """
+        return models.from_json(self._component("model") or {})
+
+    @model.setter
+    def model(self, value: Model) -> None:
+        text = json.dumps(value.to_json())
+        with self._lock:
+            self._native = self._native.with_model(text)
+
+    def _component(self, stage: str) -> dict[str, Any] | None:
+        found = self._native.component(stage)
+        return None if found is None else json.loads(found)
+
+    def _replace(self, stage: str, value: Component | None) -> None:
+        text = None if value is None else json.dumps(value.to_json())
+        with self._lock:
+            self._native = self._native.with_component(stage, text)
+
+    # --- files
+
+    def to_str(self, pretty: bool = False) -> str:
+        """Returns the contents of a `tokenizer.json`, byte for byte as the reference writes it.
+
+        Special tokens of a tiktoken file have ids with gaps before them, which no reader of such
+        files would keep: these tokens are written into the vocabulary of the model too.
+
+        Args:
+            pretty: Over many lines, indented.
+        """
+        return self._native.to_str(pretty)
+
+    def save(self, path: str | os.PathLike[str], pretty: bool = True) -> None:
+        """Writes a `tokenizer.json`. A file of that name is replaced once the new one is whole.
+
+        Raises:
+            FileError: The file cannot be written.
+        """
+        self._native.save(path, pretty)
+
+    def __reduce__(self) -> tuple[Any, tuple[str, bool]]:
+        """What pickle keeps: the contents of a `tokenizer.json`, and `encode_special_tokens`."""
+        native = self._native
+        return type(self)._from_state, (native.to_str(), native.encode_special_tokens)
+
+    def __copy__(self) -> Tokenizer:
+        """A tokenizer that changes by itself; what both have in common is shared."""
+        return type(self)(self._native)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tokenizer:
+        """The same as a copy: what is shared never changes."""
+        return self.__copy__()
 
     # --- text to ids
 

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::ids::TokenId;
+
 /// Result of every fallible call of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -117,6 +119,14 @@ pub enum Error {
         expected: String,
         /// What the ids decode to now.
         found: String,
+    },
+    /// A tokenizer.json cannot say which id an added token has.
+    #[error("added token {token:?} has the id {id}, and a tokenizer.json would give it another one")]
+    AddedTokenId {
+        /// The token's content.
+        token: String,
+        /// Its id.
+        id: TokenId,
     },
     /// `only_second` was asked for, and there is no second text.
     #[error("truncation \"only_second\" needs a pair of texts")]

@@ -26,7 +26,8 @@ impl Encoding {
         Self { encoding: RwLock::new(encoding), tokenizer: Some(tokenizer) }
     }
 
-    fn own(encoding: encoding::Encoding) -> Self {
+    /// An encoding that brings the strings of its tokens along.
+    pub fn own(encoding: encoding::Encoding) -> Self {
         Self { encoding: RwLock::new(encoding), tokenizer: None }
     }
 
@@ -51,7 +52,7 @@ impl Encoding {
     }
 
     /// A copy that needs no tokenizer.
-    fn detached(&self) -> encoding::Encoding {
+    pub fn detached(&self) -> encoding::Encoding {
         let mut encoding = self.read().clone();
         if self.tokenizer.is_some() {
             encoding.own_texts(&|id| self.token(id));

@@ -8,6 +8,7 @@
 mod added_token;
 mod arrays;
 mod columns;
+mod components;
 mod decode_stream;
 mod encoding;
 mod errors;
@@ -25,6 +26,7 @@ mod _native {
     #[pymodule_export]
     use crate::{
         added_token::AddedToken,
+        components::Component,
         decode_stream::DecodeStream,
         encoding::Encoding,
         tokenizer::{Tokenizer, tiktoken_encodings},

@@ -288,6 +288,37 @@ impl Tokenizer {
         Ok((Self::new(core), added))
     }
 
+    #[pyo3(signature = (pretty=false))]
+    fn to_str(&self, py: Python<'_>, pretty: bool) -> PyResult<String> {
+        detached(py, || self.0.to_json(pretty))
+    }
+
+    #[pyo3(signature = (path, /, pretty=true))]
+    fn save(&self, py: Python<'_>, path: PathBuf, pretty: bool) -> PyResult<()> {
+        detached(py, || self.0.save(&path, pretty))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (json, /))]
+    fn from_own_str(py: Python<'_>, json: &str) -> PyResult<Self> {
+        detached(py, || tokenizer::Tokenizer::from_own_json(json.as_bytes())).map(Self::new)
+    }
+
+    #[pyo3(signature = (stage, /))]
+    fn component(&self, py: Python<'_>, stage: &str) -> Option<String> {
+        py.detach(|| self.0.component_json(stage))
+    }
+
+    #[pyo3(signature = (stage, json, /))]
+    fn with_component(&self, py: Python<'_>, stage: &str, json: Option<&str>) -> PyResult<Self> {
+        detached(py, || self.0.with_component(stage, json)).map(Self::new)
+    }
+
+    #[pyo3(signature = (json, /))]
+    fn with_model(&self, py: Python<'_>, json: &str) -> PyResult<Self> {
+        detached(py, || self.0.with_model(json)).map(Self::new)
+    }
+
     /// The pipeline's stages: stage, component, and how it runs.
     fn description(&self) -> Vec<(String, String, String)> {
         self.0.description().into_iter().map(|part| (part.stage.to_owned(), part.component, part.engine)).collect()

@@ -49,6 +49,14 @@ impl Context {
     }
 }
 
+/// A text as a value.
+///
+/// # Errors
+/// [`Error::Json`] when it is no JSON.
+pub(super) fn value(text: &str) -> Result<serde_json::Value> {
+    serde_json::from_str(text).map_err(|error| Context::default().error(&error))
+}
+
 /// The bytes as text.
 ///
 /// # Errors

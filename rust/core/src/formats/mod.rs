@@ -1,10 +1,13 @@
 //! Files to tokenizers.
 
+mod components;
 mod encoding_json;
 mod json;
 pub mod tiktoken;
 pub mod tokenizer_json;
 pub mod trained;
+
+pub use components::Component;
 
 use std::path::Path;
 
@@ -26,6 +29,17 @@ impl Tokenizer {
     /// [`Error::UnsupportedComponent`] for what this version does not run, and what building the components may raise.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Self::new(tokenizer_json::parse(bytes)?)
+    }
+
+    /// Reads what [`Tokenizer::to_json`] has written: added tokens keep the ids that stand there, where [`from_bytes`]
+    /// numbers them as the reference does.
+    ///
+    /// [`from_bytes`]: Tokenizer::from_bytes
+    ///
+    /// # Errors
+    /// As [`Tokenizer::from_bytes`].
+    pub fn from_own_json(bytes: &[u8]) -> Result<Self> {
+        Self::new(tokenizer_json::parse_exact(bytes)?)
     }
 
     /// Reads a tiktoken rank file, with the pattern and special tokens that such a file does not hold.

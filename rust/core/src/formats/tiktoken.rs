@@ -4,9 +4,11 @@
 //! merges that is every way to cut a token in two tokens, ordered by the token's rank and then by the ranks of the parts, as
 //! transformers' `TikTokenConverter` writes them.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::added_vocabulary::AddedToken;
 use crate::decoders::{self, Decoder};
@@ -16,7 +18,7 @@ use crate::models::Model;
 use crate::models::bpe::{Bpe, BpeConfig, Merge};
 use crate::post_processors::{ByteLevel, PostProcessor};
 use crate::pre_tokenizers::PreTokenizer;
-use crate::tokenizer::TokenizerParts;
+use crate::tokenizer::{Configs, TokenizerParts};
 use crate::unicode::byte_chars::BYTE_CHARS;
 use crate::vocab::{MAX_TOKEN_ID, Vocab};
 
@@ -88,12 +90,13 @@ pub fn parse(bytes: &[u8], pattern: &str, special_tokens: &[(String, TokenId)]) 
     Ok(TokenizerParts {
         normalizer: None,
         pre_tokenizer: Some(PreTokenizer::from_config(&pre_tokenizer, "pre_tokenizer")?),
-        model: Model::Bpe(Box::new(Bpe::new(config)?)),
+        model: Arc::new(Model::Bpe(Box::new(Bpe::new(config)?))),
         post_processor: Some(PostProcessor::ByteLevel(byte_level)),
         decoder: Some(Decoder::ByteLevel(decoders::ByteLevel::default())),
         added_tokens,
         truncation: None,
         padding: None,
+        configs: Configs { normalizer: Value::Null, pre_tokenizer },
     })
 }
 

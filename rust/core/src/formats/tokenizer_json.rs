@@ -4,12 +4,15 @@
 //! are nearly all of the file, go from the text straight into the tables that the model is made of. The small components
 //! are read as values, and each stage makes sense of its own.
 
+mod canonical;
 mod limits;
 mod model;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -21,10 +24,11 @@ use crate::added_vocabulary::AddedToken;
 use crate::decoders::Decoder;
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
+use crate::models::Model;
 use crate::normalizers::Normalizer;
 use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
-use crate::tokenizer::TokenizerParts;
+use crate::tokenizer::{Configs, TokenizerParts};
 
 /// Reads the content of a tokenizer.json.
 ///
@@ -33,6 +37,18 @@ use crate::tokenizer::TokenizerParts;
 /// asks for; [`Error::UnsupportedComponent`] for components that this version does not run;
 /// [`Error::UnknownMergeToken`], [`Error::Limit`] and [`Error::Regex`] as their names say.
 pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
+    parts(bytes, AddedTokenFields::into_token)
+}
+
+/// As [`parse`], for what this crate has written: added tokens keep the ids that the file gives them.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_exact(bytes: &[u8]) -> Result<TokenizerParts> {
+    parts(bytes, |fields| (Some(fields.id), fields.into_token().1))
+}
+
+fn parts(bytes: &[u8], added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken)) -> Result<TokenizerParts> {
     let file = read(bytes)?;
     Ok(TokenizerParts {
         truncation: component(&file.truncation, "truncation", limits::truncation)?,
@@ -41,9 +57,20 @@ pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
         pre_tokenizer: component(&file.pre_tokenizer, "pre_tokenizer", PreTokenizer::from_config)?,
         post_processor: component(&file.post_processor, "post_processor", PostProcessor::from_config)?,
         decoder: component(&file.decoder, "decoder", Decoder::from_config)?,
-        added_tokens: file.added_tokens.into_iter().map(AddedTokenFields::into_token).collect(),
-        model: file.model.ok_or_else(missing_model)?.into_model()?,
+        configs: Configs { normalizer: file.normalizer, pre_tokenizer: file.pre_tokenizer },
+        added_tokens: file.added_tokens.into_iter().map(added).collect(),
+        model: Arc::new(file.model.ok_or_else(missing_model)?.into_model()?),
     })
+}
+
+/// Reads the value of `model` by itself.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_model(text: &str) -> Result<Arc<Model>> {
+    // In a file of its own, so that there is one reader, which also copes with merges before the vocabulary.
+    let file = read(format!("{{\"model\":{text}}}").as_bytes())?;
+    Ok(Arc::new(file.model.ok_or_else(missing_model)?.into_model()?))
 }
 
 fn component<T>(value: &Value, path: &str, from_config: impl Fn(&Value, &str) -> Result<T>) -> Result<Option<T>> {
@@ -93,7 +120,6 @@ struct File {
 #[derive(Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "they are the fields of the format")]
 struct AddedTokenFields {
-    #[expect(dead_code, reason = "checked to be there and a number, then numbered anew")]
     id: TokenId,
     content: String,
     single_word: bool,

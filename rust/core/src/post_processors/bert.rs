@@ -1,11 +1,11 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::surround;
 use crate::encoding::Encoding;
 use crate::ids::TokenId;
 
 /// `[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`; type ids are 0, and 1 from the second sequence on.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct BertProcessing {
     /// The separator, as text and id.
     pub sep: (String, TokenId),

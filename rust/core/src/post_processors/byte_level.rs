@@ -1,10 +1,10 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::encoding::Encoding;
 use crate::ids::TokenId;
 
 /// Byte-level BPE keeps the blank before a word inside the token; this takes it out of the offsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct ByteLevel {
     /// The pre-tokenizer may have put a blank before the first word, which is no part of the text.
     pub add_prefix_space: bool,

@@ -50,7 +50,7 @@ impl PostProcessor {
         let special = |(_, id): &(String, TokenId), type_id| Slot::Special { id: *id, type_id };
         let texts: Vec<Slot> = match self {
             Self::ByteLevel(_) => return Some(()),
-            Self::Sequence(processors) => {
+            Self::Sequence { processors } => {
                 return processors
                     .iter()
                     .try_for_each(|processor| processor.lay_out(is_pair, add_special_tokens, slots, rewritten));

@@ -6,7 +6,7 @@ mod layout;
 mod roberta;
 mod template;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::bert::BertProcessing;
@@ -18,8 +18,9 @@ use crate::encoding::{Encoding, NO_WORD};
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
 
-/// A post-processor of tokenizer.json.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A post-processor of tokenizer.json. It serializes as the reference writes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type")]
 pub enum PostProcessor {
     /// Takes blanks out of offsets.
     ByteLevel(ByteLevel),
@@ -30,7 +31,10 @@ pub enum PostProcessor {
     /// `[CLS] A [SEP] B [SEP]`.
     BertProcessing(BertProcessing),
     /// One after the other.
-    Sequence(Vec<PostProcessor>),
+    Sequence {
+        /// Which.
+        processors: Vec<PostProcessor>,
+    },
 }
 
 impl PostProcessor {
@@ -76,13 +80,13 @@ impl PostProcessor {
                 name: "TemplateProcessing after TemplateProcessing".to_owned(),
             });
         }
-        Ok(Self::Sequence(processors))
+        Ok(Self::Sequence { processors })
     }
 
     fn templates(&self) -> usize {
         match self {
             Self::TemplateProcessing(_) => 1,
-            Self::Sequence(processors) => processors.iter().map(Self::templates).sum(),
+            Self::Sequence { processors } => processors.iter().map(Self::templates).sum(),
             _ => 0,
         }
     }
@@ -94,7 +98,7 @@ impl PostProcessor {
             Self::TemplateProcessing(template) => template.added_tokens(is_pair),
             Self::RobertaProcessing(_) => [2, 4][usize::from(is_pair)],
             Self::BertProcessing(_) => [2, 3][usize::from(is_pair)],
-            Self::Sequence(processors) => processors.iter().map(|processor| processor.added_tokens(is_pair)).sum(),
+            Self::Sequence { processors } => processors.iter().map(|processor| processor.added_tokens(is_pair)).sum(),
         }
     }
 
@@ -105,7 +109,7 @@ impl PostProcessor {
             Self::TemplateProcessing(template) => template.largest_id(),
             Self::RobertaProcessing(roberta) => roberta.cls.1.max(roberta.sep.1),
             Self::BertProcessing(bert) => bert.cls.1.max(bert.sep.1),
-            Self::Sequence(processors) => processors.iter().map(Self::largest_id).max().unwrap_or(0),
+            Self::Sequence { processors } => processors.iter().map(Self::largest_id).max().unwrap_or(0),
         }
     }
 
@@ -118,7 +122,7 @@ impl PostProcessor {
             Self::RobertaProcessing(roberta) => Some((vec![roberta.cls.1], vec![roberta.sep.1])),
             Self::BertProcessing(bert) => Some((vec![bert.cls.1], vec![bert.sep.1])),
             Self::TemplateProcessing(template) => template.single_affixes(add_special_tokens),
-            Self::Sequence(processors) => {
+            Self::Sequence { processors } => {
                 let (mut before, mut after) = (Vec::new(), Vec::new());
                 let mut one_piece = true;
                 for processor in processors {
@@ -148,7 +152,7 @@ impl PostProcessor {
                 Some(roberta.trim_offsets.then_some(roberta.add_prefix_space).into_iter().collect())
             }
             Self::TemplateProcessing(_) | Self::BertProcessing(_) => Some(Vec::new()),
-            Self::Sequence(processors) => {
+            Self::Sequence { processors } => {
                 let mut trims = Vec::new();
                 let mut tokens_added = false;
                 for processor in processors {
@@ -193,7 +197,7 @@ impl PostProcessor {
             Self::TemplateProcessing(template) => template.process(encodings, add_special_tokens, token),
             Self::RobertaProcessing(roberta) => roberta.process(encodings, add_special_tokens, token),
             Self::BertProcessing(bert) => bert.process(encodings, add_special_tokens, token),
-            Self::Sequence(processors) => processors.iter().fold(encodings, |encodings, processor| {
+            Self::Sequence { processors } => processors.iter().fold(encodings, |encodings, processor| {
                 processor.process_encodings(encodings, add_special_tokens, token)
             }),
         }

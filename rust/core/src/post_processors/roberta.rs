@@ -1,4 +1,4 @@
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::byte_level::trim_offsets;
 use super::surround;
@@ -6,7 +6,7 @@ use crate::encoding::Encoding;
 use crate::ids::TokenId;
 
 /// `<s> A </s>`, or `<s> A </s> </s> B </s>`; all type ids are 0.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct RobertaProcessing {
     /// The separator, as text and id.
     pub sep: (String, TokenId),

@@ -1,6 +1,6 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{read, special_tokens};
@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::ids::TokenId;
 
 /// One of the texts of the input.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Sequence {
     /// The first, which is always there.
     A,
@@ -18,7 +18,7 @@ pub enum Sequence {
 }
 
 /// A part of a template.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub enum Piece {
     /// A text of the input.
     Sequence {
@@ -40,8 +40,10 @@ pub enum Piece {
 pub type Template = Vec<Piece>;
 
 /// What a special token of a template stands for: one token or several.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct SpecialToken {
+    /// Its name in the file.
+    pub id: String,
     /// The ids.
     pub ids: Vec<TokenId>,
     /// The text of each.
@@ -49,11 +51,16 @@ pub struct SpecialToken {
 }
 
 /// Special tokens, sequences and type ids by a template for a single text and one for a pair.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct TemplateProcessing {
     single: Template,
     pair: Template,
+    #[serde(serialize_with = "in_order")]
     special_tokens: HashMap<String, SpecialToken>,
+}
+
+fn in_order<S: Serializer>(tokens: &HashMap<String, SpecialToken>, serializer: S) -> Result<S::Ok, S::Error> {
+    tokens.iter().collect::<BTreeMap<_, _>>().serialize(serializer)
 }
 
 impl TemplateProcessing {

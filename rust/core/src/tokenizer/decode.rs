@@ -198,7 +198,7 @@ impl Tokenizer {
 
     /// The bytes of the tokens one after the other; what is not UTF-8 then becomes U+FFFD.
     fn decode_bytes(&self, ids: &[TokenId], skip_special_tokens: bool) -> String {
-        let Model::Bpe(bpe) = &self.inner.model else {
+        let Model::Bpe(bpe) = &*self.inner.model else {
             let mut text = Vec::new();
             for token in self.decoded_tokens(ids, skip_special_tokens) {
                 append_token_bytes(&token, &mut text);

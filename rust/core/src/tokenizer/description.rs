@@ -125,7 +125,7 @@ fn post_processor(component: &PostProcessor) -> String {
         PostProcessor::TemplateProcessing(_) => "TemplateProcessing".into(),
         PostProcessor::RobertaProcessing(_) => "RobertaProcessing".into(),
         PostProcessor::BertProcessing(_) => "BertProcessing".into(),
-        PostProcessor::Sequence(parts) => sequence(parts, post_processor),
+        PostProcessor::Sequence { processors } => sequence(processors, post_processor),
     }
 }
 

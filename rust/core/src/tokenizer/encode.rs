@@ -253,7 +253,7 @@ impl Tokenizer {
             }
             return self.encode_unnormalized::<LEVEL>(segment, scratch, out);
         }
-        match (&self.inner.splitter, &self.inner.model) {
+        match (&self.inner.splitter, &*self.inner.model) {
             (Some(splitter), Model::Bpe(bpe)) if self.inner.on_bytes && !segment.starts_inserted() => {
                 encode_bytes::<LEVEL>(bpe, splitter, segment, text, skipped, scratch, out)
             }

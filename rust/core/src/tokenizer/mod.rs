@@ -3,6 +3,7 @@
 mod batch;
 mod bytes;
 mod chars;
+mod components;
 mod decode;
 mod description;
 mod encode;
@@ -20,12 +21,15 @@ use std::{
 };
 
 pub use batch::Ragged;
+pub use components::pre_tokenize;
 pub use description::Stage;
 pub use encode::{Input, Scratch};
 pub use options::EncodeOptions;
 pub use padded::{Element, Fields, Padded};
 pub use stream::DecodeStream;
 pub use words::Word;
+
+use serde_json::Value;
 
 use decode::{DecodeTable, TokenTexts};
 use finish::Finish;
@@ -47,7 +51,7 @@ pub struct TokenizerParts {
     /// `pre_tokenizer`
     pub pre_tokenizer: Option<PreTokenizer>,
     /// `model`
-    pub model: Model,
+    pub model: Arc<Model>,
     /// `post_processor`
     pub post_processor: Option<PostProcessor>,
     /// `decoder`
@@ -59,6 +63,17 @@ pub struct TokenizerParts {
     pub truncation: Option<Truncation>,
     /// `padding`: the default of a call
     pub padding: Option<Padding>,
+    /// What components were read from.
+    pub configs: Configs,
+}
+
+/// Components as they stand in a tokenizer.json, for those that know less about it once they are ready to run.
+#[derive(Clone, Debug, Default)]
+pub struct Configs {
+    /// `normalizer`, null without one.
+    pub normalizer: Value,
+    /// `pre_tokenizer`, null without one.
+    pub pre_tokenizer: Value,
 }
 
 /// A tokenizer: immutable, shared between threads without a lock.
@@ -87,7 +102,7 @@ struct Inner {
     on_bytes: bool,
     /// The scanner, where it is all that the splitter does.
     scanner: Option<Scanner>,
-    model: Model,
+    model: Arc<Model>,
     post_processor: Option<PostProcessor>,
     decoder: Option<Decoder>,
     /// What the post-processor does to one text, without and with special tokens, where that is simple enough to be done
@@ -95,6 +110,7 @@ struct Inner {
     finish: [Option<Finish>; 2],
     /// For decoders that turn each token into text by itself.
     token_texts: OnceLock<TokenTexts>,
+    configs: Configs,
 }
 
 impl Tokenizer {
@@ -106,7 +122,7 @@ impl Tokenizer {
         let steps = Steps::compile(parts.pre_tokenizer.as_ref())?;
         let splitter = Splitter::compile(parts.pre_tokenizer.as_ref())?;
         let on_bytes = splitter.as_ref().is_some_and(|splitter| splitter.byte_level)
-            && matches!(&parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes());
+            && matches!(&*parts.model, Model::Bpe(bpe) if bpe.runs_on_bytes());
         let (added_vocabulary, _) = AddedVocabulary::new().with_numbered_tokens(
             &parts.added_tokens,
             parts.model.vocab(),
@@ -131,6 +147,7 @@ impl Tokenizer {
             post_processor: parts.post_processor,
             decoder: parts.decoder,
             token_texts: OnceLock::new(),
+            configs: parts.configs,
         };
         let decode_table = DecodeTable::new(&added_vocabulary, inner.model.vocab());
         Ok(Self {
@@ -141,6 +158,27 @@ impl Tokenizer {
             truncation: parts.truncation,
             padding: parts.padding,
         })
+    }
+
+    /// The parts of this tokenizer, to put together another one.
+    pub fn parts(&self) -> TokenizerParts {
+        let inner = &self.inner;
+        TokenizerParts {
+            normalizer: inner.normalizer.clone(),
+            pre_tokenizer: inner.pre_tokenizer.clone(),
+            model: Arc::clone(&inner.model),
+            post_processor: inner.post_processor.clone(),
+            decoder: inner.decoder.clone(),
+            added_tokens: self.added_vocabulary.iter().map(|(id, token)| (Some(id), token.clone())).collect(),
+            truncation: self.truncation.clone(),
+            padding: self.padding.clone(),
+            configs: inner.configs.clone(),
+        }
+    }
+
+    /// The configurations that components were read from.
+    pub fn configs(&self) -> &Configs {
+        &self.inner.configs
     }
 
     /// The same tokenizer with more added tokens, and how many of them were new.

@@ -198,6 +198,11 @@ impl Bpe {
         self.merger.pairs.len()
     }
 
+    /// The pairs of tokens that merge, by rank. A pair that was listed twice has its last rank.
+    pub fn merge_pairs(&self) -> Vec<(TokenId, TokenId)> {
+        self.merger.pairs.pairs_by_rank()
+    }
+
     /// Whether whole pieces are looked up before merging.
     pub fn ignore_merges(&self) -> bool {
         self.ignore_merges

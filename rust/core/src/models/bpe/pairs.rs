@@ -100,6 +100,15 @@ impl PairTable {
         })
     }
 
+    /// All pairs that merge, by rank.
+    pub(super) fn pairs_by_rank(&self) -> Vec<(TokenId, TokenId)> {
+        let full = self.slots.iter().map(|slot| !slot.load(Relaxed)).filter(|&slot| slot != u64::MAX);
+        let mut slots: Vec<u64> = full.collect();
+        slots.sort_unstable_by_key(|slot| slot & MAX_MERGES as u64);
+        let id = |bits: u64| (bits & ((1 << ID_BITS) - 1)) as TokenId;
+        slots.into_iter().map(|slot| (id(slot >> RANK_BITS >> ID_BITS), id(slot >> RANK_BITS))).collect()
+    }
+
     /// Number of merges.
     pub(super) fn len(&self) -> usize {
         self.len

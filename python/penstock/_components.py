@@ -1,0 +1,91 @@
+"""What the descriptions of components have in common.
+
+A description is a small frozen dataclass with the constructor arguments of the reference's class of
+the same name. It holds data only: `to_json` gives the object of tokenizer.json, and a tokenizer
+runs what it was compiled to.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+from penstock import _native
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+@dataclass(frozen=True)
+class Regex:
+    """A regular expression in Oniguruma's syntax, where a plain str would be taken literally."""
+
+    pattern: str
+
+
+Pattern = str | Regex
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component of a tokenizer, as data."""
+
+    stage: ClassVar[str]
+    type_name: ClassVar[str]
+
+    def fields(self) -> dict[str, Any]:
+        """Returns the fields of the object in tokenizer.json, without its type."""
+        return {}
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the object of tokenizer.json."""
+        return {"type": self.type_name, **self.fields()}
+
+    @property
+    def _native(self) -> _native.Component:
+        return compiled(self.stage, json.dumps(self.to_json()))
+
+
+Kind = TypeVar("Kind", bound=Component)
+Reader = "Callable[[Mapping[str, Any]], Component]"
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(stage: str, text: str) -> _native.Component:
+    """Returns the native component of a description."""
+    return _native.Component(stage, text)
+
+
+def parts_to_json(parts: Sequence[Component]) -> list[dict[str, Any]]:
+    """The parts of a sequence as objects."""
+    return [part.to_json() for part in parts]
+
+
+def pattern_to_json(pattern: Pattern) -> dict[str, str]:
+    """A pattern as an object."""
+    return {"Regex": pattern.pattern} if isinstance(pattern, Regex) else {"String": pattern}
+
+
+def pattern_from_json(value: Mapping[str, str]) -> Pattern:
+    """A pattern from its object."""
+    return Regex(value["Regex"]) if "Regex" in value else value["String"]
+
+
+def snake(name: str) -> str:
+    """`MergedWithNext` as `merged_with_next`.
+
+    >>> snake("MergedWithNext")
+    'merged_with_next'
+    """
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)[1:]
+
+
+def camel(name: str) -> str:
+    """`merged_with_next` as `MergedWithNext`.
+
+    >>> camel("merged_with_next")
+    'MergedWithNext'
+    """
+    return "".join(word.capitalize() for word in name.split("_"))

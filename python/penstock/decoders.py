@@ -1,0 +1,218 @@
+"""Descriptions of decoders, which turn tokens back into text.
+
+Example:
+    >>> from penstock import decoders
+    >>> decoders.WordPiece().decode(["un", "##believ", "##able", "!"])
+    'unbelievable!'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from penstock._components import (
+    Component,
+    Pattern,
+    parts_to_json,
+    pattern_from_json,
+    pattern_to_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+@dataclass(frozen=True)
+class Decoder(Component):
+    """Base of all decoders."""
+
+    stage: ClassVar[str] = "decoder"
+
+    def decode(self, tokens: list[str]) -> str:
+        """Returns the text of tokens."""
+        return self._native.decode(tokens)
+
+
+@dataclass(frozen=True)
+class Sequence(Decoder):
+    """Several decoders, one after the other."""
+
+    type_name: ClassVar[str] = "Sequence"
+    decoders: tuple[Decoder, ...]
+
+    def __init__(self, decoders: Iterable[Decoder]) -> None:
+        object.__setattr__(self, "decoders", tuple(decoders))
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"decoders": parts_to_json(self.decoders)}
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return len(self.decoders)
+
+    def __getitem__(self, index: int) -> Decoder:
+        """One of the parts."""
+        return self.decoders[index]
+
+
+@dataclass(frozen=True)
+class ByteLevel(Decoder):
+    """Printable characters back to bytes. The fields are those of the object in the file."""
+
+    type_name: ClassVar[str] = "ByteLevel"
+    add_prefix_space: bool = True
+    trim_offsets: bool = True
+    use_regex: bool = True
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "add_prefix_space": self.add_prefix_space,
+            "trim_offsets": self.trim_offsets,
+            "use_regex": self.use_regex,
+        }
+
+
+@dataclass(frozen=True)
+class WordPiece(Decoder):
+    """A space before every token that does not continue a word.
+
+    Args:
+        prefix: What marks a token that does.
+        cleanup: Take spaces before punctuation and English contractions out again.
+    """
+
+    type_name: ClassVar[str] = "WordPiece"
+    prefix: str = "##"
+    cleanup: bool = True
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"prefix": self.prefix, "cleanup": self.cleanup}
+
+
+@dataclass(frozen=True)
+class Metaspace(Decoder):
+    """A visible character back to spaces.
+
+    Args:
+        replacement: The character.
+        prepend_scheme: Unless `never`, the first token loses its own.
+        split: Of no effect here; the object in the file has it.
+    """
+
+    type_name: ClassVar[str] = "Metaspace"
+    replacement: str = "▁"
+    prepend_scheme: Literal["always", "never", "first"] = "always"
+    split: bool = True
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "replacement": self.replacement,
+            "prepend_scheme": self.prepend_scheme,
+            "split": self.split,
+        }
+
+
+@dataclass(frozen=True)
+class BPEDecoder(Decoder):
+    """The suffix that ends a word back to a space."""
+
+    type_name: ClassVar[str] = "BPEDecoder"
+    suffix: str = "</w>"
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"suffix": self.suffix}
+
+
+@dataclass(frozen=True)
+class CTC(Decoder):
+    """The output of a speech model, one token a frame.
+
+    Args:
+        pad_token: The blank, which vanishes.
+        word_delimiter_token: What stands for a space.
+        cleanup: Turn the delimiter into a space, and clean up as `WordPiece` does.
+    """
+
+    type_name: ClassVar[str] = "CTC"
+    pad_token: str = "<pad>"  # noqa: S105
+    word_delimiter_token: str = "|"  # noqa: S105
+    cleanup: bool = True
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "pad_token": self.pad_token,
+            "word_delimiter_token": self.word_delimiter_token,
+            "cleanup": self.cleanup,
+        }
+
+
+@dataclass(frozen=True)
+class Fuse(Decoder):
+    """All tokens become one."""
+
+    type_name: ClassVar[str] = "Fuse"
+
+
+@dataclass(frozen=True)
+class ByteFallback(Decoder):
+    """Tokens like `<0x0A>` back to bytes."""
+
+    type_name: ClassVar[str] = "ByteFallback"
+
+
+@dataclass(frozen=True)
+class Strip(Decoder):
+    """Takes a character off both ends of every token.
+
+    Args:
+        content: The character.
+        left: At most so many times at the start.
+        right: At most so many times at the end.
+    """
+
+    type_name: ClassVar[str] = "Strip"
+    content: str = " "
+    left: int = 0
+    right: int = 0
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"content": self.content, "start": self.left, "stop": self.right}
+
+
+@dataclass(frozen=True)
+class Replace(Decoder):
+    """Replaces a pattern in every token.
+
+    Args:
+        pattern: A str, taken literally, or a `Regex`.
+        content: What takes its place.
+    """
+
+    type_name: ClassVar[str] = "Replace"
+    pattern: Pattern
+    content: str
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"pattern": pattern_to_json(self.pattern), "content": self.content}
+
+
+_BY_FIELDS: dict[str, type[Decoder]] = {
+    cls.type_name: cls
+    for cls in (ByteLevel, WordPiece, Metaspace, BPEDecoder, CTC, Fuse, ByteFallback)
+}
+
+
+def from_json(value: Mapping[str, Any]) -> Decoder:
+    """Returns the description of an object of tokenizer.json, as a tokenizer writes it."""
+    name = value["type"]
+    fields = {key: field for key, field in value.items() if key != "type"}
+    if name in _BY_FIELDS:
+        return _BY_FIELDS[name](**fields)
+    if name == "Sequence":
+        return Sequence(from_json(part) for part in fields["decoders"])
+    if name == "Strip":
+        return Strip(fields["content"], fields["start"], fields["stop"])
+    if name == "Replace":
+        return Replace(pattern_from_json(fields["pattern"]), fields["content"])
+    raise ValueError(f"no decoder has the type {name!r}")

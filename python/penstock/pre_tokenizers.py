@@ -1,0 +1,240 @@
+"""Descriptions of pre-tokenizers, which cut a text into the pieces that the model sees.
+
+Example:
+    >>> from penstock import pre_tokenizers
+    >>> pre_tokenizers.Whitespace().pre_tokenize_str("so it is")
+    [('so', (0, 2)), ('it', (3, 5)), ('is', (6, 8))]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from penstock._components import (
+    Component,
+    Pattern,
+    camel,
+    parts_to_json,
+    pattern_from_json,
+    pattern_to_json,
+    snake,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Behavior = Literal["removed", "isolated", "merged_with_previous", "merged_with_next", "contiguous"]
+PrependScheme = Literal["always", "never", "first"]
+
+
+@dataclass(frozen=True)
+class PreTokenizer(Component):
+    """Base of all pre-tokenizers."""
+
+    stage: ClassVar[str] = "pre_tokenizer"
+
+    def pre_tokenize_str(self, sequence: str) -> list[tuple[str, tuple[int, int]]]:
+        """Returns the pieces of a text, each with the characters that it stands for."""
+        return self._native.pre_tokenize(sequence)
+
+
+@dataclass(frozen=True)
+class Sequence(PreTokenizer):
+    """Several pre-tokenizers, each on the pieces of the one before."""
+
+    type_name: ClassVar[str] = "Sequence"
+    pretokenizers: tuple[PreTokenizer, ...]
+
+    def __init__(self, pretokenizers: Iterable[PreTokenizer]) -> None:
+        object.__setattr__(self, "pretokenizers", tuple(pretokenizers))
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"pretokenizers": parts_to_json(self.pretokenizers)}
+
+    def __len__(self) -> int:
+        """Number of parts."""
+        return len(self.pretokenizers)
+
+    def __getitem__(self, index: int) -> PreTokenizer:
+        """One of the parts."""
+        return self.pretokenizers[index]
+
+
+@dataclass(frozen=True)
+class ByteLevel(PreTokenizer):
+    """Bytes as printable characters, split as GPT-2 does.
+
+    Args:
+        add_prefix_space: Put a space before a text that does not begin with one.
+        use_regex: Split by GPT-2's pattern.
+        trim_offsets: Of no effect here; the object in the file has it.
+    """
+
+    type_name: ClassVar[str] = "ByteLevel"
+    add_prefix_space: bool = True
+    use_regex: bool = True
+    trim_offsets: bool = True
+
+    @staticmethod
+    def alphabet() -> list[str]:
+        """Returns the 256 characters that stand for bytes."""
+        printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+        return sorted(map(chr, [*printable, *range(0x100, 0x200 - len(printable))]))
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "add_prefix_space": self.add_prefix_space,
+            "trim_offsets": self.trim_offsets,
+            "use_regex": self.use_regex,
+        }
+
+
+@dataclass(frozen=True)
+class Whitespace(PreTokenizer):
+    r"""Splits by `\w+|[^\w\s]+`; blanks are dropped."""
+
+    type_name: ClassVar[str] = "Whitespace"
+
+
+@dataclass(frozen=True)
+class WhitespaceSplit(PreTokenizer):
+    """Splits at blanks, which are dropped."""
+
+    type_name: ClassVar[str] = "WhitespaceSplit"
+
+
+@dataclass(frozen=True)
+class BertPreTokenizer(PreTokenizer):
+    """Splits at blanks, which are dropped, and at punctuation."""
+
+    type_name: ClassVar[str] = "BertPreTokenizer"
+
+
+@dataclass(frozen=True)
+class UnicodeScripts(PreTokenizer):
+    """Splits where the script changes."""
+
+    type_name: ClassVar[str] = "UnicodeScripts"
+
+
+@dataclass(frozen=True)
+class CharDelimiterSplit(PreTokenizer):
+    """Splits at a character, which is dropped."""
+
+    type_name: ClassVar[str] = "CharDelimiterSplit"
+    delimiter: str
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"delimiter": self.delimiter}
+
+
+@dataclass(frozen=True)
+class Split(PreTokenizer):
+    """Splits at a pattern.
+
+    Args:
+        pattern: A str, taken literally, or a `Regex`.
+        behavior: What becomes of the matches.
+        invert: Take what lies between the matches for the matches.
+    """
+
+    type_name: ClassVar[str] = "Split"
+    pattern: Pattern
+    behavior: Behavior
+    invert: bool = False
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "pattern": pattern_to_json(self.pattern),
+            "behavior": camel(self.behavior),
+            "invert": self.invert,
+        }
+
+
+@dataclass(frozen=True)
+class Punctuation(PreTokenizer):
+    """Splits at punctuation."""
+
+    type_name: ClassVar[str] = "Punctuation"
+    behavior: Behavior = "isolated"
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"behavior": camel(self.behavior)}
+
+
+@dataclass(frozen=True)
+class Digits(PreTokenizer):
+    """Splits numbers off, or each digit."""
+
+    type_name: ClassVar[str] = "Digits"
+    individual_digits: bool = False
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"individual_digits": self.individual_digits}
+
+
+@dataclass(frozen=True)
+class Metaspace(PreTokenizer):
+    """Spaces as a visible character.
+
+    Args:
+        replacement: The character.
+        prepend_scheme: Which texts get one in front.
+        split: Cut before each.
+    """
+
+    type_name: ClassVar[str] = "Metaspace"
+    replacement: str = "▁"
+    prepend_scheme: PrependScheme = "always"
+    split: bool = True
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {
+            "replacement": self.replacement,
+            "prepend_scheme": self.prepend_scheme,
+            "split": self.split,
+        }
+
+
+@dataclass(frozen=True)
+class FixedLength(PreTokenizer):
+    """Pieces of so many characters."""
+
+    type_name: ClassVar[str] = "FixedLength"
+    length: int = 5
+
+    def fields(self) -> dict[str, Any]:  # noqa: D102
+        return {"length": self.length}
+
+
+_BY_FIELDS: dict[str, type[PreTokenizer]] = {
+    cls.type_name: cls
+    for cls in (
+        ByteLevel,
+        Whitespace,
+        WhitespaceSplit,
+        BertPreTokenizer,
+        UnicodeScripts,
+        CharDelimiterSplit,
+        Digits,
+        Metaspace,
+        FixedLength,
+    )
+}
+
+
+def from_json(value: Mapping[str, Any]) -> PreTokenizer:
+    """Returns the description of an object of tokenizer.json, as a tokenizer writes it."""
+    name = value["type"]
+    fields = {key: field for key, field in value.items() if key != "type"}
+    if name in _BY_FIELDS:
+        return _BY_FIELDS[name](**fields)
+    if name == "Sequence":
+        return Sequence(from_json(part) for part in fields["pretokenizers"])
+    if name == "Split":
+        pattern, behavior = pattern_from_json(fields["pattern"]), snake(fields["behavior"])
+        return Split(pattern, behavior, fields["invert"])  # type: ignore[arg-type]
+    if name == "Punctuation":
+        return Punctuation(snake(fields["behavior"]))  # type: ignore[arg-type]
+    raise ValueError(f"no pre-tokenizer has the type {name!r}")
