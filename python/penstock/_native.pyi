@@ -16,11 +16,16 @@ __all__ = [
     "Component",
     "DecodeStream",
     "Encoding",
+    "Sampler",
     "Tokenizer",
     "WordCounter",
     "__version__",
     "byte_level_alphabet",
+    "sampling_softmax",
     "tiktoken_encodings",
+    "torch_multinomial",
+    "torch_state",
+    "torch_uniform",
 ]
 
 __version__: Final[str]
@@ -363,3 +368,56 @@ class WordCounter:
 
 def byte_level_alphabet() -> list[str]:
     """Returns the characters in which byte-level vocabularies write bytes."""
+# Logits are `float32`, or the bits of `float16` or (with `brain`) `bfloat16` as `uint16`.
+_Logits = NDArray[np.float32] | NDArray[np.uint16]
+_Drawn = tuple[
+    NDArray[np.int64],
+    list[tuple[int, bytes | None]],
+    tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]] | None,
+]
+
+@final
+class Sampler:
+    """Steps of a sampler, for one row or for all."""
+
+    def __new__(cls, rows: Sequence[tuple[bool, Sequence[tuple[Any, ...]]]]) -> Sampler: ...
+    def draw_torch(
+        self,
+        logits: _Logits,
+        state: NDArray[np.uint8],
+        brain: bool = False,
+        options: dict[str, Any] | None = None,
+        /,
+    ) -> _Drawn:
+        """Draws from torch's stream and advances `state` in place.
+
+        Returns tokens, the rows that torch has to decide with its state where they begin, and
+        log-probabilities.
+        """
+    def draw_rows(
+        self,
+        logits: _Logits,
+        seeds: Sequence[tuple[int, int]],
+        brain: bool = False,
+        options: dict[str, Any] | None = None,
+        /,
+    ) -> _Drawn:
+        """Draws from the stream keyed by seed, step and token."""
+    def scores(
+        self, logits: _Logits, brain: bool = False, options: dict[str, Any] | None = None, /
+    ) -> tuple[NDArray[np.float32], list[int]]:
+        """Returns the filtered scores, and the rows in which torch's order of ties decides."""
+
+def sampling_softmax(logits: NDArray[np.float32], sum_lanes: int) -> NDArray[np.float32]:
+    """Returns probabilities as torch's softmax computes them."""
+
+def torch_multinomial(
+    probs: NDArray[np.float32], state: NDArray[np.uint8], count: int
+) -> NDArray[np.int64]:
+    """Draws without replacement from torch's stream and advances `state` in place."""
+
+def torch_state(seed: int) -> NDArray[np.uint8]:
+    """Returns the state of `torch.Generator().manual_seed(seed)`."""
+
+def torch_uniform(state: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
+    """Returns uniforms as `torch.rand` draws them and advances `state` in place."""

@@ -110,6 +110,28 @@ class TokenIdError(PenstockError, OverflowError, ValueError):
         self.position = position
 
 
+class SamplingError(PenstockError, ValueError):
+    """An option of sampling, or an array given to it, has the wrong value, type or shape."""
+
+
+class LogitsError(SamplingError, RuntimeError):
+    """A row of logits has no distribution: NaN, positive infinity, or every token masked out.
+
+    torch raises a `RuntimeError` where it meets such a row.
+
+    Attributes:
+        row: Index of the row in its batch.
+    """
+
+    def __init__(self, message: str, row: int | None = None) -> None:
+        super().__init__(message)
+        self.row = row
+
+
+class TokenRangeError(TokenIdError, IndexError, RuntimeError):
+    """A token id lies outside the vocabulary of the logits."""
+
+
 class FileError(PenstockError, OSError):
     """A file could not be read or written, or is damaged."""
 

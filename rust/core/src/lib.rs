@@ -18,6 +18,7 @@ pub mod models;
 pub mod normalizers;
 pub mod post_processors;
 pub mod pre_tokenizers;
+pub mod sampling;
 mod threads;
 pub mod tokenizer;
 pub mod trainers;

@@ -13,9 +13,12 @@ mod exceptions {
 
     import_exception!(penstock.errors, FileError);
     import_exception!(penstock.errors, LoadError);
+    import_exception!(penstock.errors, LogitsError);
     import_exception!(penstock.errors, MissingFileError);
     import_exception!(penstock.errors, PenstockError);
     import_exception!(penstock.errors, RegexError);
+    import_exception!(penstock.errors, SamplingError);
+    import_exception!(penstock.errors, TokenRangeError);
     import_exception!(penstock.errors, TextError);
     import_exception!(penstock.errors, TokenIdError);
     import_exception!(penstock.errors, TrainingError);
@@ -26,7 +29,18 @@ use exceptions::{
     FileError, LoadError, MissingFileError, PenstockError, RegexError, TrainingError, TruncationError,
     UnsupportedComponentError,
 };
-pub use exceptions::{TextError, TokenIdError};
+pub use exceptions::{SamplingError, TextError, TokenIdError};
+
+/// The exception for an error of sampling.
+pub fn from_sampling(error: &penstock::sampling::Error) -> PyErr {
+    use penstock::sampling::Error;
+    let message = error.to_string();
+    match error {
+        Error::Row { row, .. } => exceptions::LogitsError::new_err((message, *row)),
+        Error::TokenId { .. } => exceptions::TokenRangeError::new_err(message),
+        _ => SamplingError::new_err(message),
+    }
+}
 
 /// The exception for an error of the core; `file` is what was being loaded, if anything was.
 pub fn to_py(error: Error, file: Option<&Path>) -> PyErr {

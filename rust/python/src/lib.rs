@@ -15,6 +15,7 @@ mod errors;
 mod inputs;
 mod options;
 mod padded;
+mod sampling;
 mod tokenizer;
 mod training;
 
@@ -29,6 +30,7 @@ mod _native {
         components::Component,
         decode_stream::DecodeStream,
         encoding::Encoding,
+        sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},
         training::{WordCounter, byte_level_alphabet},
     };

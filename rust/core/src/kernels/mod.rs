@@ -5,7 +5,11 @@
 //! the oracle in the tests.
 #![allow(unsafe_code)]
 
+pub mod floats;
+#[cfg(target_arch = "x86_64")]
+mod floats_x86_64;
 mod generic;
+pub mod mersenne;
 pub mod pages;
 mod queue;
 #[cfg(target_arch = "x86_64")]

@@ -1,0 +1,287 @@
+"""The sampler: compiled steps over rows of logits, and a draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from penstock import _native
+from penstock.errors import SamplingError
+from penstock.sampling import _arrays, _torch
+from penstock.sampling._params import SamplingParams
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from penstock.sampling._params import Step
+
+Rng = Literal["torch", "row-seeds"]
+_INT64_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SampleOutput:
+    """What a call of `Sampler` gives; tensors if it was given a tensor, NumPy arrays otherwise.
+
+    Attributes:
+        tokens: `[batch]` of `int64`.
+        logprobs: `[batch]` of `float32`, the log-probability of each token, if asked for.
+        top_logprobs: Ids `[batch, n]` of `int64` and log-probabilities `[batch, n]` of `float32` of
+            the likeliest tokens, if asked for; -1 and -inf where a row has fewer.
+        scores: `[batch, vocabulary]` of `float32`, what the draw was made from, if asked for.
+    """
+
+    tokens: Any
+    logprobs: Any = None
+    top_logprobs: tuple[Any, Any] | None = None
+    scores: Any = None
+
+
+class Sampler:
+    """Chooses the next token of each row.
+
+    Args:
+        params: Options for all rows, or one set for each row.
+        rng: `"torch"`: the tokens, and the generator's state afterwards, are those of transformers'
+            processors followed by `torch.multinomial` on the CPU. `"row-seeds"`: a stream keyed by
+            seed, step and token id, so a row's draw does not depend on its batch, on threads or on
+            the machine.
+        seed: With `"torch"`, a generator of this sampler's own, seeded as `manual_seed` does and
+            without torch; without a seed torch's global generator is used. With `"row-seeds"`, row
+            `i` has the seed `seed + i` unless a call brings `seeds`.
+
+    Raises:
+        SamplingError: An option is out of range.
+
+    Example:
+        >>> import numpy as np
+        >>> sampler = Sampler(SamplingParams(temperature=0.8, top_p=0.95), seed=0)
+        >>> logits = np.random.default_rng(0).normal(size=(2, 100)).astype(np.float32)
+        >>> sampler(logits).tokens.shape
+        (2,)
+    """
+
+    def __init__(
+        self,
+        params: SamplingParams | Sequence[SamplingParams] = SamplingParams(),  # noqa: B008
+        *,
+        rng: Rng = "torch",
+        seed: int | None = None,
+    ) -> None:
+        if rng not in ("torch", "row-seeds"):
+            raise SamplingError(f'`rng` is "torch" or "row-seeds", not {rng!r}')
+        if rng == "row-seeds" and seed is None:
+            seed = 0
+        if seed is not None and not -(2**63) <= seed < 2**_INT64_BITS:
+            raise SamplingError(f"`seed` has to fit into 64 bits, but is {seed}")
+        self.params = [params] if isinstance(params, SamplingParams) else list(params)
+        if not self.params:
+            raise SamplingError("`params` is empty")
+        self.rng = rng
+        self.seed = seed
+        self._steps = 0
+        self._prompt_lengths: tuple[int, ...] = ()
+        self._plans = [(item.do_sample, item.steps()) for item in self.params]
+        self._native = _native.Sampler(self._plans)
+        self._draws = any(item.do_sample for item in self.params)
+        self._counts_new = any(
+            item.min_new_tokens
+            or item.exponential_decay_length_penalty is not None
+            or item.begin_suppress_tokens is not None
+            for item in self.params
+        )
+        self._prefix = [item.prefix_allowed_tokens_fn for item in self.params]
+        self._state = None
+        if rng == "torch" and seed is not None:
+            self._state = _native.torch_state(seed % 2**_INT64_BITS)
+
+    @classmethod
+    def from_steps(cls, steps: list[Step], *, do_sample: bool) -> Sampler:
+        """A sampler for steps that are compiled already, the same for all rows."""
+        self = cls.__new__(cls)
+        self.params, self.rng, self.seed, self._steps = [], "torch", None, 0
+        self._plans = [(do_sample, steps)]
+        self._native = _native.Sampler(self._plans)
+        self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
+        self._prompt_lengths = ()
+        return self
+
+    def __call__(
+        self,
+        logits: Any,
+        input_ids: ArrayLike | None = None,
+        *,
+        allowed_mask: Any = None,
+        logprobs: int | None = None,
+        logprobs_mode: Literal["processed", "raw"] = "processed",
+        return_scores: bool = False,
+        generator: Any = None,
+        seeds: Sequence[int] | None = None,
+        step: int | None = None,
+        encoder_input_ids: ArrayLike | None = None,
+        prompt_lengths: Sequence[int] | None = None,
+        padding: Sequence[int] | None = None,
+    ) -> SampleOutput:
+        """Chooses a token for each row of `logits`.
+
+        Args:
+            logits: `[batch, vocabulary]` or `[vocabulary]`; NumPy or torch on the CPU; `float32`,
+                `float16` or `bfloat16`, read in place.
+            input_ids: `[batch, length]` of integers, the tokens so far.
+            allowed_mask: `[batch, ceil(vocabulary / 32)]` of `int32` with a bit for each allowed
+                token, the first in the lowest bit (as xgrammar and llguidance fill it), or booleans
+                `[batch, vocabulary]`. Acts behind the penalties and before the filters.
+            logprobs: Also return log-probabilities: of the drawn token and this many likeliest.
+            logprobs_mode: Of the filtered scores, or of the logits as given.
+            return_scores: Also return the filtered scores.
+            generator: A `torch.Generator` instead of the global one.
+            seeds: `rng="row-seeds"`: the seed of each row.
+            step: `rng="row-seeds"`: number of the token in its row; counts the calls by default.
+            encoder_input_ids: `[batch, length]`, for the encoder's penalties.
+            prompt_lengths: Tokens of each row that belong to the prompt: not counted by
+                `frequency_penalty` and `presence_penalty`, and where `min_new_tokens` begins.
+            padding: Tokens at the start of each row that are padding, skipped by
+                `repetition_penalty`.
+
+        Raises:
+            LogitsError: A row holds NaN or +inf, or nothing but -inf (also a `RuntimeError`). The
+                generator is left as it was.
+            TokenRangeError: A token id lies outside the vocabulary.
+            SamplingError: Shapes, types or lengths do not fit.
+        """
+        array, brain, tensor = _arrays.rows(logits)
+        options: dict[str, Any] | None = None
+        if not (
+            input_ids is None
+            and allowed_mask is None
+            and logprobs is None
+            and encoder_input_ids is None
+            and not self._prefix_is_set()
+        ):
+            options = self._options(
+                array, input_ids, allowed_mask, encoder_input_ids, prompt_lengths, padding
+            )
+            if logprobs is not None:
+                options["logprobs"] = logprobs
+                options["raw_logprobs"] = logprobs_mode == "raw"
+        native = (
+            self._native_for(prompt_lengths, array.shape[0]) if self._counts_new else self._native
+        )
+        if self.rng == "torch":
+            drawn = self._draw_torch(native, array, brain, options, generator)
+        else:
+            drawn = native.draw_rows(array, self._seeds(seeds, step, len(array)), brain, options)
+        self._steps += 1
+        scores = None
+        if return_scores:
+            scores = _torch.exact_scores(native, self._plans, array, brain, options)
+        return _output(drawn[0], drawn[2], scores, tensor)
+
+    def _prefix_is_set(self) -> bool:
+        return any(function is not None for function in self._prefix)
+
+    def _native_for(self, prompt_lengths: Sequence[int] | None, count: int) -> Any:
+        """The compiled steps, with the prompts' lengths put into what counts new tokens."""
+        lengths = tuple(prompt_lengths) if prompt_lengths is not None else (0,) * count
+        if lengths != self._prompt_lengths or self._native is None:
+            params = self.params if len(self.params) > 1 else self.params * max(len(lengths), 1)
+            if len(params) != len(lengths):
+                raise SamplingError(
+                    f"prompt_lengths has {len(lengths)} rows, the options {len(params)}"
+                )
+            self._plans = [
+                (item.do_sample, item.steps(length))
+                for item, length in zip(params, lengths, strict=True)
+            ]
+            self._native = _native.Sampler(self._plans)
+            self._prompt_lengths = lengths
+        return self._native
+
+    def _options(
+        self,
+        array: Any,
+        input_ids: Any,
+        allowed_mask: Any,
+        encoder_input_ids: Any,
+        prompt_lengths: Any,
+        padding: Any,
+    ) -> dict[str, Any]:
+        count, vocabulary = array.shape
+        options: dict[str, Any] = {}
+        if input_ids is not None:
+            options["input_ids"] = _arrays.token_rows(input_ids, count, "input_ids")
+        if encoder_input_ids is not None:
+            rows = _arrays.token_rows(encoder_input_ids, count, "encoder_input_ids")
+            options["encoder_ids"] = rows
+        if allowed_mask is not None:
+            options["allowed"] = _arrays.mask_rows(allowed_mask, count, vocabulary, "allowed_mask")
+        if prompt_lengths is not None:
+            options["prompt"] = [int(length) for length in prompt_lengths]
+        if padding is not None:
+            options["padding"] = [int(length) for length in padding]
+        if self._prefix_is_set():
+            functions = self._prefix if len(self._prefix) > 1 else self._prefix * count
+            options["prefix_allowed"] = prefix_mask(functions, input_ids, count, vocabulary)
+        return options
+
+    def _draw_torch(
+        self, native: Any, array: Any, brain: bool, options: dict[str, Any] | None, generator: Any
+    ) -> Any:
+        if self._state is not None and generator is None:
+            lanes = _torch.lanes_without_torch()
+            if lanes != _torch.DEFAULT_LANES:
+                options = {**(options or {}), "lanes": lanes}
+            drawn = native.draw_torch(array, self._state, brain, options)
+            if drawn[1] and _torch.is_loaded():
+                return _torch.resolve(drawn, self._plans, array, brain, options)
+            return drawn
+        if not self._draws:
+            return native.draw_rows(array, [(0, 0)] * len(array), brain, options)
+        return _torch.draw(native, self._plans, array, brain, options, generator)
+
+    def _seeds(
+        self, seeds: Sequence[int] | None, step: int | None, count: int
+    ) -> list[tuple[int, int]]:
+        if seeds is None:
+            first = self.seed or 0
+            seeds = range(first, first + count)
+        elif len(seeds) != count:
+            raise SamplingError(f"seeds has {len(seeds)} rows, the logits {count}")
+        number = self._steps if step is None else step
+        return [(int(seed) % 2**_INT64_BITS, number) for seed in seeds]
+
+
+def prefix_mask(functions: Sequence[Any], input_ids: Any, count: int, vocabulary: int) -> Any:
+    """What each row's function allows, as bits."""
+    if input_ids is None:
+        raise SamplingError("`prefix_allowed_tokens_fn` needs `input_ids`")
+    mask = np.ones((count, vocabulary), dtype=np.bool_)
+    for row, function in enumerate(functions):
+        if function is None:
+            continue
+        allowed = list(function(row, input_ids[row]))
+        if not allowed:
+            raise SamplingError(
+                f"`prefix_allowed_tokens_fn` returned an empty list for batch ID {row}. "
+                "This means that the constraint is unsatisfiable."
+            )
+        mask[row] = False
+        mask[row, allowed] = True
+    return _arrays.pack(mask)
+
+
+def _output(tokens: Any, logprobs: Any, scores: Any, tensor: bool) -> SampleOutput:
+    if not tensor:
+        if logprobs is None:
+            return SampleOutput(tokens, scores=scores)
+        return SampleOutput(tokens, logprobs[0], (logprobs[1], logprobs[2]), scores)
+    wrap = _torch.from_numpy
+    tokens = wrap(tokens)
+    scores = None if scores is None else wrap(scores)
+    if logprobs is None:
+        return SampleOutput(tokens, scores=scores)
+    return SampleOutput(tokens, wrap(logprobs[0]), (wrap(logprobs[1]), wrap(logprobs[2])), scores)

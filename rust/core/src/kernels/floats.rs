@@ -1,0 +1,545 @@
+//! Passes over rows of logits, written once over sixteen lanes of `f32`.
+//!
+//! Every operation is an IEEE one in a fixed order and fused multiplications are asked for by name, so each
+//! instruction set gives the same bits. The exponential and the order of the sums are those of torch's CPU softmax,
+//! which is what makes probabilities equal to its own, bit for bit.
+
+#![expect(clippy::cast_precision_loss, reason = "at most 24 bits are counted")]
+
+use super::Isa;
+#[cfg(target_arch = "x86_64")]
+use super::floats_x86_64;
+
+/// Values that one maximum stands for.
+pub const CHUNK: usize = 64;
+
+/// Sixteen numbers.
+///
+/// # Safety
+/// Every method needs the instruction set of its implementation.
+pub(super) trait Lanes: Copy {
+    unsafe fn load(from: &[f32; 16]) -> Self;
+    unsafe fn store(self, to: &mut [f32; 16]);
+    unsafe fn splat(value: f32) -> Self;
+    unsafe fn add(self, other: Self) -> Self;
+    unsafe fn sub(self, other: Self) -> Self;
+    unsafe fn mul(self, other: Self) -> Self;
+    unsafe fn div(self, other: Self) -> Self;
+    /// The larger, lane by lane; either where one is NaN.
+    unsafe fn max(self, other: Self) -> Self;
+    /// `self * factor + term`, rounded once.
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self;
+    /// Sums the lanes of two registers at a time: `self[8..16]` as lanes 0 to 7.
+    unsafe fn high(self) -> Self;
+    /// To the nearest integer, ties to even.
+    unsafe fn round(self) -> Self;
+    /// `self * 2^exponent` in two steps, as halves of the integer `exponent`; zero where `zero` is set.
+    unsafe fn scale(self, exponent: Self, zero: u16) -> Self;
+    /// Lanes with `self < other`.
+    unsafe fn less(self, other: Self) -> u16;
+    /// Lanes with `self >= other`.
+    unsafe fn at_least(self, other: Self) -> u16;
+    /// Lanes where one of the two is NaN.
+    unsafe fn unordered(self, other: Self) -> u16;
+    /// Adds the lanes to eight sums in double precision: lanes `i` and `i + 8` to sum `i`.
+    unsafe fn add_to(self, sums: &mut [f64; 8]);
+    /// Lower bounds of sixteen uniforms from the tempered even words, times `scale`, compared: `p >= bound`.
+    unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16;
+}
+
+/// The largest value, and whether the row holds a NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Extent {
+    /// Largest value; meaningless if there is a NaN.
+    pub max: f32,
+    /// Whether a value is NaN.
+    pub nan: bool,
+}
+
+/// Sums of the terms of a softmax.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TermSum {
+    /// In the order of torch's softmax.
+    pub torch: f32,
+    /// In double precision, from sums of four terms.
+    pub wide: f64,
+}
+
+/// How torch was compiled for this machine: the lanes that its sums run over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum SumLanes {
+    /// Eight: torch's AVX2 capability.
+    Eight,
+    /// Sixteen: torch's AVX-512 capability.
+    #[default]
+    Sixteen,
+}
+
+impl SumLanes {
+    /// The number.
+    pub fn count(self) -> usize {
+        match self {
+            Self::Eight => 8,
+            Self::Sixteen => 16,
+        }
+    }
+
+    /// The sum of the lanes: halves onto halves.
+    pub fn fold(self, lanes: &[f32; 16]) -> f32 {
+        let mut sums = *lanes;
+        let mut half = self.count() / 2;
+        while half > 0 {
+            for i in 0..half {
+                sums[i] += sums[i + half];
+            }
+            half /= 2;
+        }
+        sums[0]
+    }
+}
+
+macro_rules! dispatch {
+    ($isa:expr, $name:ident($($argument:expr),*)) => {
+        match $isa {
+            // SAFETY: `isa()` and the tests hand out a set only after `is_available` said yes.
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => unsafe { floats_x86_64::avx512::$name($($argument),*) },
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx2 => unsafe { floats_x86_64::avx2::$name($($argument),*) },
+            // SAFETY: arrays need no instruction set.
+            _ => unsafe { $name::<Array>($($argument),*) },
+        }
+    };
+}
+
+/// Maxima of the row's chunks of [`CHUNK`] values (the last one may be shorter) and of the row.
+pub fn maxima(isa: Isa, row: &[f32], out: &mut Vec<f32>) -> Extent {
+    dispatch!(isa, maxima_with(row, out))
+}
+
+/// `exp(x / temperature - max)` of every value, as torch's softmax computes it, and the sums.
+///
+/// # Panics
+/// If `out` is not as long as `row`.
+pub fn exp_terms(isa: Isa, row: &[f32], temperature: f32, max: f32, lanes: SumLanes, out: &mut [f32]) -> TermSum {
+    assert_eq!(row.len(), out.len(), "one term for each value");
+    dispatch!(isa, exp_terms_with(row, temperature, max, lanes, out))
+}
+
+/// Ids of the values that are at least `bound`, ascending; `maxima` are the row's own.
+pub fn positions_at_least(isa: Isa, row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
+    dispatch!(isa, positions_with(row, maxima, bound, out));
+}
+
+/// Copies `from`, with negative infinity where `keys` lies below `bound`, and divides by `temperature`.
+pub fn divide_above(isa: Isa, from: &[f32], keys: &[f32], bound: f32, temperature: f32, out: &mut [f32]) {
+    dispatch!(isa, divide_above_with(from, keys, bound, temperature, out));
+}
+
+/// Multiplies in place.
+pub fn scale(isa: Isa, values: &mut [f32], factor: f32) {
+    dispatch!(isa, scale_with(values, factor));
+}
+
+/// `exp(x)` as torch's vectorised loops compute it, for one value that is not above 0.
+pub fn exp(x: f32) -> f32 {
+    let mut out = [0.0; 16];
+    // SAFETY: arrays need no instruction set.
+    unsafe { exp_with(Array([x; 16])).store(&mut out) };
+    out[0]
+}
+
+/// Lanes of sixteen `p` whose exponential race against `best` is not decided by the uniform's upper bits alone.
+///
+/// `words` are thirty-two untempered words of the Mersenne Twister: the upper and lower word of each uniform.
+#[derive(Clone, Copy)]
+pub struct Race(Isa);
+
+impl Race {
+    /// A race on this instruction set.
+    pub fn new(isa: Isa) -> Self {
+        Self(isa)
+    }
+
+    /// Calls `candidate(pair)` for each pair of `words` that may beat the best so far; it returns the new best.
+    pub fn run(self, words: &[u32], p: &[f32], best: f32, candidate: &mut dyn FnMut(usize) -> f32) -> f32 {
+        dispatch!(self.0, race_with(words, p, best, candidate))
+    }
+}
+
+/// Loads the tail of a row, filled up with `fill`.
+#[inline(always)]
+fn padded(tail: &[f32], fill: f32) -> [f32; 16] {
+    let mut out = [fill; 16];
+    out[..tail.len()].copy_from_slice(tail);
+    out
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> Extent {
+    // SAFETY of all blocks here: the caller's duty.
+    unsafe {
+        out.clear();
+        out.reserve(row.len().div_ceil(CHUNK));
+        let mut all = L::splat(f32::NEG_INFINITY);
+        let mut nan = 0;
+        let mut lanes = [0.0; 16];
+        let (chunks, tail) = row.as_chunks::<CHUNK>();
+        for chunk in chunks {
+            let (quarters, _) = chunk.as_chunks::<16>();
+            let [a, b, c, d] =
+                [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
+            nan |= a.unordered(b) | c.unordered(d);
+            let top = a.max(b).max(c.max(d));
+            all = all.max(top);
+            top.store(&mut lanes);
+            out.push(largest(&lanes));
+        }
+        let mut max = f32::NEG_INFINITY;
+        if !tail.is_empty() {
+            for &value in tail {
+                nan |= u16::from(value.is_nan());
+                max = if value > max { value } else { max };
+            }
+            out.push(max);
+        }
+        all.store(&mut lanes);
+        Extent { max: max.max(largest(&lanes)), nan: nan != 0 }
+    }
+}
+
+#[inline(always)]
+fn largest(lanes: &[f32; 16]) -> f32 {
+    let mut sums = *lanes;
+    let mut half = 8;
+    while half > 0 {
+        for i in 0..half {
+            sums[i] = if sums[i] > sums[i + half] { sums[i] } else { sums[i + half] };
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// The exponential of torch's vectorised loops (that of the SLEEF library with an error of one unit): `x = q ln 2 + s`
+/// with the logarithm in two parts, a polynomial of degree five in `s`, and a power of two in two factors.
+///
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn exp_with<L: Lanes>(x: L) -> L {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let q = x.mul(L::splat(std::f32::consts::LOG2_E)).round();
+        let s = q.mul_add(L::splat(-0.693_145_75), x);
+        let s = q.mul_add(L::splat(-1.428_606_8e-6), s);
+        let mut u = L::splat(0.000_198_527_62);
+        for coefficient in [0.001_393_043_6, 0.008_333_361, 0.041_666_485, 0.166_666_67, 0.5] {
+            u = u.mul_add(s, L::splat(coefficient));
+        }
+        let u = L::splat(1.0).add(s.mul(s).mul_add(u, s));
+        u.scale(q, x.less(L::splat(-104.0)))
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn exp_terms_with<L: Lanes>(
+    row: &[f32],
+    temperature: f32,
+    max: f32,
+    lanes: SumLanes,
+    out: &mut [f32],
+) -> TermSum {
+    // SAFETY: the caller's duty.
+    unsafe {
+        match (lanes, temperature.to_bits() == 1f32.to_bits()) {
+            (SumLanes::Sixteen, false) => terms::<L, true, true>(row, temperature, max, out),
+            (SumLanes::Sixteen, true) => terms::<L, true, false>(row, temperature, max, out),
+            (SumLanes::Eight, false) => terms::<L, false, true>(row, temperature, max, out),
+            (SumLanes::Eight, true) => terms::<L, false, false>(row, temperature, max, out),
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
+    row: &[f32],
+    temperature: f32,
+    max: f32,
+    out: &mut [f32],
+) -> TermSum {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let [temperature, max] = [L::splat(temperature), L::splat(max)];
+        let term = |values: &[f32; 16]| {
+            let x = L::load(values);
+            exp_with(if DIVIDE { x.div(temperature).sub(max) } else { x.sub(max) })
+        };
+        let mut torch = L::splat(0.0);
+        let mut wide = [0.0; 8];
+        let count = |sum: L, term: L| if SIXTEEN { sum.add(term) } else { sum.add(term).add(term.high()) };
+
+        let (from, from_tail) = row.as_chunks::<CHUNK>();
+        let (to, to_tail) = out.as_chunks_mut::<CHUNK>();
+        for (from, to) in from.iter().zip(to) {
+            let (from, to) = (from.as_chunks::<16>().0, to.as_chunks_mut::<16>().0);
+            let [a, b, c, d] = [term(&from[0]), term(&from[1]), term(&from[2]), term(&from[3])];
+            a.store(&mut to[0]);
+            b.store(&mut to[1]);
+            c.store(&mut to[2]);
+            d.store(&mut to[3]);
+            torch = count(count(count(count(torch, a), b), c), d);
+            a.add(b).add(c.add(d)).add_to(&mut wide);
+        }
+        for (from, to) in from_tail.chunks(16).zip(to_tail.chunks_mut(16)) {
+            // Negative infinity adds zero, which changes no sum.
+            let values = term(&padded(from, f32::NEG_INFINITY));
+            let mut all = [0.0; 16];
+            values.store(&mut all);
+            to.copy_from_slice(&all[..to.len()]);
+            torch = count(torch, values);
+            values.add_to(&mut wide);
+        }
+        let lanes = if SIXTEEN { SumLanes::Sixteen } else { SumLanes::Eight };
+        let mut sums = [0.0; 16];
+        torch.store(&mut sums);
+        let torch = if row.len() < lanes.count() { out.iter().sum() } else { lanes.fold(&sums) };
+        TermSum { torch, wide: wide.iter().sum() }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn positions_with<L: Lanes>(row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let bounds = L::splat(bound);
+        let (groups, tail) = maxima.as_chunks::<16>();
+        let mut scan = |chunk: usize| {
+            let from = chunk * CHUNK;
+            for (i, values) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
+                let mut mask = L::load(&padded(values, f32::NEG_INFINITY)).at_least(bounds);
+                // A padded lane equals the bound when that is negative infinity.
+                mask &= u16::MAX >> (16 - values.len());
+                while mask != 0 {
+                    out.push((from + 16 * i) as u32 + mask.trailing_zeros());
+                    mask &= mask - 1;
+                }
+            }
+        };
+        for (g, group) in groups.iter().enumerate() {
+            let mut mask = L::load(group).at_least(bounds);
+            while mask != 0 {
+                scan(16 * g + mask.trailing_zeros() as usize);
+                mask &= mask - 1;
+            }
+        }
+        for (i, &max) in tail.iter().enumerate() {
+            if max >= bound {
+                scan(16 * groups.len() + i);
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn divide_above_with<L: Lanes>(
+    from: &[f32],
+    keys: &[f32],
+    bound: f32,
+    temperature: f32,
+    out: &mut [f32],
+) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let temperatures = L::splat(temperature);
+        let (rows, row_tail) = from.as_chunks::<16>();
+        let (outs, out_tail) = out.as_chunks_mut::<16>();
+        for ((x, out), keys) in rows.iter().zip(outs).zip(keys.as_chunks::<16>().0) {
+            L::load(x).div(temperatures).store(out);
+            for (out, key) in out.iter_mut().zip(keys) {
+                *out = if *key < bound { f32::NEG_INFINITY } else { *out };
+            }
+        }
+        let keys = &keys[from.len() - row_tail.len()..];
+        for ((x, out), key) in row_tail.iter().zip(out_tail).zip(keys) {
+            *out = if *key < bound { f32::NEG_INFINITY } else { x / temperature };
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn scale_with<L: Lanes>(values: &mut [f32], factor: f32) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let factors = L::splat(factor);
+        let (chunks, tail) = values.as_chunks_mut::<16>();
+        for chunk in chunks {
+            L::load(chunk).mul(factors).store(chunk);
+        }
+        for value in tail {
+            *value *= factor;
+        }
+    }
+}
+
+/// Below one by more than the roundings of a draw, so that a bound from it is a bound.
+const RACE_SLACK: f32 = 0.999_999;
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn race_with<L: Lanes>(
+    words: &[u32],
+    p: &[f32],
+    mut best: f32,
+    candidate: &mut dyn FnMut(usize) -> f32,
+) -> f32 {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let unit = RACE_SLACK / (1u32 << 21) as f32;
+        let (groups, tail) = words.as_chunks::<32>();
+        let mut pair = 0;
+        for group in groups {
+            let (values, _) = p[pair..pair + 16].as_chunks::<16>();
+            let values = L::load(&values[0]);
+            // A row starts with the best at -1: everything with a probability may win.
+            let mut mask = L::may_win(group, values, L::splat(unit * best.max(0.0)));
+            while mask != 0 {
+                best = candidate(pair + mask.trailing_zeros() as usize);
+                mask &= mask - 1;
+            }
+            pair += 16;
+        }
+        for words in tail.as_chunks::<2>().0 {
+            if p[pair] > 0.0 && p[pair] >= (temper(words[0]) & 0x1f_ffff) as f32 * (unit * best.max(0.0)) {
+                best = candidate(pair);
+            }
+            pair += 1;
+        }
+        best
+    }
+}
+
+/// The output word of the Mersenne Twister for a state word.
+#[inline(always)]
+pub fn temper(word: u32) -> u32 {
+    let mut y = word;
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c_5680;
+    y ^= (y << 15) & 0xefc6_0000;
+    y ^ (y >> 18)
+}
+
+/// Lanes in an array: the oracle, and what the compiler makes vectors of where there is no shell.
+#[derive(Clone, Copy)]
+pub(super) struct Array([f32; 16]);
+
+impl Array {
+    #[inline(always)]
+    fn map(self, f: impl Fn(f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i])))
+    }
+    #[inline(always)]
+    fn zip(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|i| f(self.0[i], other.0[i])))
+    }
+    #[inline(always)]
+    fn mask(self, other: Self, f: impl Fn(f32, f32) -> bool) -> u16 {
+        (0..16).fold(0, |mask, i| mask | u16::from(f(self.0[i], other.0[i])) << i)
+    }
+}
+
+// SAFETY: safe operations only; `unsafe` is the trait's.
+impl Lanes for Array {
+    #[inline(always)]
+    unsafe fn load(from: &[f32; 16]) -> Self {
+        Self(*from)
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: &mut [f32; 16]) {
+        *to = self.0;
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        Self([value; 16])
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        self.zip(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        self.zip(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        self.zip(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        self.zip(other, |a, b| a / b)
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        Self(std::array::from_fn(|i| self.0[i].mul_add(factor.0[i], term.0[i])))
+    }
+    #[inline(always)]
+    unsafe fn high(self) -> Self {
+        Self(std::array::from_fn(|i| self.0[(i + 8) % 16]))
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        self.map(f32::round_ties_even)
+    }
+    #[inline(always)]
+    unsafe fn scale(self, exponent: Self, zero: u16) -> Self {
+        let power = |e: i32| f32::from_bits(((e + 127) << 23) as u32);
+        Self(std::array::from_fn(|i| {
+            // Below -104 the result is zero whatever the factors are, so the exponent may be cut off there.
+            let q = exponent.0[i].max(-160.0) as i32;
+            let value = self.0[i] * power(q >> 1) * power(q - (q >> 1));
+            if zero >> i & 1 == 1 { 0.0 } else { value }
+        }))
+    }
+    #[inline(always)]
+    unsafe fn less(self, other: Self) -> u16 {
+        self.mask(other, |a, b| a < b)
+    }
+    #[inline(always)]
+    unsafe fn at_least(self, other: Self) -> u16 {
+        self.mask(other, |a, b| a >= b)
+    }
+    #[inline(always)]
+    unsafe fn unordered(self, other: Self) -> u16 {
+        self.mask(other, |a, b| a.is_nan() || b.is_nan())
+    }
+    #[inline(always)]
+    unsafe fn add_to(self, sums: &mut [f64; 8]) {
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum += f64::from(self.0[i]) + f64::from(self.0[i + 8]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16 {
+        (0..16).fold(0, |mask, i| {
+            let bound = (temper(words[2 * i]) & 0x1f_ffff) as f32 * scale.0[i];
+            mask | u16::from(p.0[i] > 0.0 && p.0[i] >= bound) << i
+        })
+    }
+}

@@ -1,0 +1,209 @@
+//! The passes of `floats.rs` for x86-64: AVX-512 by hand, AVX2 by the compiler from the arrays.
+
+use std::arch::x86_64::{
+    __m512, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    _mm256_castpd_ps, _mm512_add_epi32, _mm512_add_pd, _mm512_add_ps, _mm512_and_si512, _mm512_castps_pd,
+    _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
+    _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_maskz_mov_ps, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_permutex2var_epi32, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_srli_epi32, _mm512_storeu_pd,
+    _mm512_storeu_ps, _mm512_sub_epi32, _mm512_sub_ps, _mm512_xor_si512,
+};
+
+use super::floats::Lanes;
+
+/// One register.
+#[derive(Clone, Copy)]
+pub(super) struct Avx512(__m512);
+
+/// `2^exponent`, lane by lane.
+///
+/// # Safety
+/// AVX-512 F.
+#[inline(always)]
+unsafe fn power(exponent: __m512i) -> __m512 {
+    // SAFETY: the caller's duty.
+    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(exponent, _mm512_set1_epi32(127)))) }
+}
+
+// SAFETY of every block below: callers of `Lanes` promise AVX-512 F and DQ.
+impl Lanes for Avx512 {
+    #[inline(always)]
+    unsafe fn load(from: &[f32; 16]) -> Self {
+        // SAFETY: reads the sixteen values of the array.
+        Self(unsafe { _mm512_loadu_ps(from.as_ptr()) })
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: &mut [f32; 16]) {
+        // SAFETY: writes the sixteen values of the array.
+        unsafe { _mm512_storeu_ps(to.as_mut_ptr(), self.0) }
+    }
+    #[inline(always)]
+    unsafe fn splat(value: f32) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_set1_ps(value) })
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_add_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn sub(self, other: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_sub_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_mul_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn div(self, other: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_div_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn max(self, other: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_max_ps(self.0, other.0) })
+    }
+    #[inline(always)]
+    unsafe fn mul_add(self, factor: Self, term: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_fmadd_ps(self.0, factor.0, term.0) })
+    }
+    #[inline(always)]
+    unsafe fn high(self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_shuffle_f32x4::<0x4e>(self.0, self.0) })
+    }
+    #[inline(always)]
+    unsafe fn round(self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_roundscale_ps::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(self.0) })
+    }
+    #[inline(always)]
+    unsafe fn scale(self, exponent: Self, zero: u16) -> Self {
+        // SAFETY: see the impl. Exponents out of range meet only lanes of `zero`.
+        unsafe {
+            let q = _mm512_cvtps_epi32(exponent.0);
+            let half = _mm512_srai_epi32::<1>(q);
+            let value = _mm512_mul_ps(_mm512_mul_ps(self.0, power(half)), power(_mm512_sub_epi32(q, half)));
+            Self(_mm512_maskz_mov_ps(!zero, value))
+        }
+    }
+    #[inline(always)]
+    unsafe fn less(self, other: Self) -> u16 {
+        // SAFETY: see the impl.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    unsafe fn at_least(self, other: Self) -> u16 {
+        // SAFETY: see the impl.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_GE_OQ>(self.0, other.0) }
+    }
+    #[inline(always)]
+    unsafe fn unordered(self, other: Self) -> u16 {
+        // SAFETY: see the impl.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, other.0) }
+    }
+    #[inline(always)]
+    unsafe fn add_to(self, sums: &mut [f64; 8]) {
+        // SAFETY: see the impl; the array has eight values.
+        unsafe {
+            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(self.0));
+            let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0));
+            let high = _mm512_cvtps_pd(_mm256_castpd_ps(upper));
+            let sum = _mm512_add_pd(_mm512_loadu_pd(sums.as_ptr()), _mm512_add_pd(low, high));
+            _mm512_storeu_pd(sums.as_mut_ptr(), sum);
+        }
+    }
+    #[inline(always)]
+    unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16 {
+        // SAFETY: see the impl; the two loads read the thirty-two words.
+        unsafe {
+            let even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+            let first = _mm512_loadu_si512(words.as_ptr().cast());
+            let second = _mm512_loadu_si512(words.as_ptr().add(16).cast());
+            let mut y = _mm512_permutex2var_epi32(first, even, second);
+            y = _mm512_xor_si512(y, _mm512_srli_epi32::<11>(y));
+            let mask = |bits: u32| _mm512_set1_epi32(bits.cast_signed());
+            y = _mm512_xor_si512(y, _mm512_and_si512(_mm512_slli_epi32::<7>(y), mask(0x9d2c_5680)));
+            y = _mm512_xor_si512(y, _mm512_and_si512(_mm512_slli_epi32::<15>(y), mask(0xefc6_0000)));
+            y = _mm512_xor_si512(y, _mm512_srli_epi32::<18>(y));
+            let high = _mm512_cvtepi32_ps(_mm512_and_si512(y, mask(0x1f_ffff)));
+            let positive = _mm512_cmp_ps_mask::<_CMP_LT_OQ>(_mm512_setzero_ps(), p.0);
+            _mm512_mask_cmp_ps_mask::<_CMP_GE_OQ>(positive, p.0, _mm512_mul_ps(high, scale.0))
+        }
+    }
+}
+
+macro_rules! shells {
+    ($module:ident, $lanes:ty, $features:literal) => {
+        /// The passes, compiled for one instruction set.
+        pub(super) mod $module {
+            use super::super::floats::{self, Extent, SumLanes, TermSum};
+
+            type Lanes = $lanes;
+
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn maxima_with(row: &[f32], out: &mut Vec<f32>) -> Extent {
+                // SAFETY: the caller's duty.
+                unsafe { floats::maxima_with::<Lanes>(row, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn exp_terms_with(
+                row: &[f32],
+                temperature: f32,
+                max: f32,
+                lanes: SumLanes,
+                out: &mut [f32],
+            ) -> TermSum {
+                // SAFETY: the caller's duty.
+                unsafe { floats::exp_terms_with::<Lanes>(row, temperature, max, lanes, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn positions_with(row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::positions_with::<Lanes>(row, maxima, bound, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn divide_above_with(from: &[f32], keys: &[f32], bound: f32, temperature: f32, out: &mut [f32]) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::divide_above_with::<Lanes>(from, keys, bound, temperature, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn scale_with(values: &mut [f32], factor: f32) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::scale_with::<Lanes>(values, factor) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn race_with(
+                words: &[u32],
+                p: &[f32],
+                best: f32,
+                candidate: &mut dyn FnMut(usize) -> f32,
+            ) -> f32 {
+                // SAFETY: the caller's duty.
+                unsafe { floats::race_with::<Lanes>(words, p, best, candidate) }
+            }
+        }
+    };
+}
+
+shells!(avx512, super::Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt");
+shells!(avx2, super::super::floats::Array, "avx2,fma,bmi1,bmi2,popcnt,lzcnt");

@@ -1,0 +1,391 @@
+//! One row on its way from logits to a draw: the whole row at first, a short list once a filter has cut it down.
+
+use crate::kernels::{
+    Isa,
+    floats::{self, CHUNK, Extent, SumLanes, TermSum},
+};
+
+use super::error::RowFault;
+use super::softmax;
+
+/// Lists longer than this stay a row: passes over it are then quicker than work on a list.
+pub(crate) const LONGEST_LIST: usize = 4096;
+
+/// Whether a token is in the distribution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is.
+    Kept,
+    /// It depends on a rounding or a tie inside torch; by our arithmetic it is.
+    OpenKept,
+    /// It depends on a rounding or a tie inside torch; by our arithmetic it is not.
+    OpenRemoved,
+}
+
+impl Place {
+    /// A place that depends on torch.
+    pub fn open(kept: bool) -> Self {
+        if kept { Self::OpenKept } else { Self::OpenRemoved }
+    }
+
+    /// Whether the place depends on torch.
+    pub fn is_open(self) -> bool {
+        self != Self::Kept
+    }
+}
+
+/// Buffers that rows share, one after the other.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// The row, once it differs from the logits.
+    pub(crate) values: Vec<f32>,
+    /// Maxima of chunks of the row.
+    pub(crate) maxima: Vec<f32>,
+    /// Terms of the row's softmax, or its probabilities.
+    pub(crate) terms: Vec<f32>,
+    /// The list: ascending ids, values and places.
+    pub(crate) ids: Vec<u32>,
+    pub(crate) ys: Vec<f32>,
+    pub(crate) places: Vec<Place>,
+    /// Terms of the list's softmax, or its probabilities.
+    pub(crate) list_terms: Vec<f32>,
+    /// Positions of the list in another order.
+    pub(crate) order: Vec<u32>,
+    pub(crate) floats: Vec<f32>,
+}
+
+/// How a row is computed.
+#[derive(Clone, Copy, Debug)]
+pub struct Arithmetic {
+    /// Instruction set.
+    pub isa: Isa,
+    /// Order of torch's sums.
+    pub lanes: SumLanes,
+    /// Sorts whole rows where a bound on torch's rounding would leave tokens open.
+    pub exact: bool,
+}
+
+/// One row.
+#[derive(Debug)]
+pub struct Candidates<'a> {
+    pub(crate) arithmetic: Arithmetic,
+    logits: &'a [f32],
+    pub(crate) scratch: &'a mut Scratch,
+    copied: bool,
+    /// The values are still to be divided by this (a row only).
+    pub(crate) temperature: f32,
+    extent: Option<Extent>,
+    terms: Option<TermSum>,
+    listed: bool,
+    /// Tokens of a row whose place is open, ascending.
+    pub(crate) open_ids: Vec<(u32, Place)>,
+    /// Whether torch itself has to be asked for this row.
+    pub(crate) uncertain: bool,
+}
+
+impl<'a> Candidates<'a> {
+    /// All tokens of a row.
+    pub fn new(logits: &'a [f32], arithmetic: Arithmetic, scratch: &'a mut Scratch) -> Self {
+        Self {
+            arithmetic,
+            logits,
+            scratch,
+            copied: false,
+            temperature: 1.0,
+            extent: None,
+            terms: None,
+            listed: false,
+            open_ids: Vec::new(),
+            uncertain: false,
+        }
+    }
+
+    /// Size of the vocabulary.
+    pub fn vocabulary(&self) -> usize {
+        self.logits.len()
+    }
+
+    /// The list's ids and values, once there is a list.
+    pub fn list(&self) -> Option<(&[u32], &[f32])> {
+        self.listed.then_some((&*self.scratch.ids, &*self.scratch.ys))
+    }
+
+    /// Whether the row has become a list.
+    pub fn is_list(&self) -> bool {
+        self.listed
+    }
+
+    /// Whether the row's values differ from the logits.
+    pub(crate) fn is_copied(&self) -> bool {
+        self.copied
+    }
+
+    /// The first token with the largest value.
+    pub fn argmax(&mut self) -> u32 {
+        let max = self.max();
+        if let Some((ids, ys)) = self.list() {
+            return ids[ys.iter().position(|&y| y >= max).unwrap_or_default()];
+        }
+        let top = self.extent().max;
+        let chunk = self.scratch.maxima.iter().position(|&value| value >= top).unwrap_or_default();
+        let from = chunk * CHUNK;
+        // Division may make smaller values equal to the largest.
+        let (row, temperature) = (self.row(), self.temperature);
+        if is_not_one(temperature) {
+            return row.iter().position(|&value| value / temperature >= max).unwrap_or_default() as u32;
+        }
+        (from + row[from..].iter().position(|&value| value >= top).unwrap_or_default()) as u32
+    }
+
+    /// The row's values, before the temperature.
+    pub fn row(&self) -> &[f32] {
+        if self.copied { &self.scratch.values } else { self.logits }
+    }
+
+    /// Makes a list a row again.
+    pub(crate) fn spread(&mut self) {
+        if !self.listed {
+            return;
+        }
+        let Scratch { values, ids, ys, places, .. } = &mut *self.scratch;
+        values.clear();
+        values.resize(self.logits.len(), f32::NEG_INFINITY);
+        for (&id, &y) in ids.iter().zip(&*ys) {
+            values[id as usize] = y;
+        }
+        self.open_ids.clear();
+        self.open_ids
+            .extend(ids.iter().zip(&*places).filter(|(_, place)| place.is_open()).map(|(&id, &place)| (id, place)));
+        (self.listed, self.copied, self.temperature) = (false, true, 1.0);
+        (self.extent, self.terms) = (None, None);
+    }
+
+    /// The row's values after the temperature, to change: what was kept so far, negative infinity elsewhere.
+    pub fn edit(&mut self) -> &mut [f32] {
+        self.spread();
+        // An open token cannot be followed through an edit.
+        self.settle();
+        if !self.copied {
+            self.scratch.values.clear();
+            self.scratch.values.extend_from_slice(self.logits);
+            self.copied = true;
+        }
+        let temperature = std::mem::replace(&mut self.temperature, 1.0);
+        if is_not_one(temperature) {
+            self.scratch.values.iter_mut().for_each(|value| *value /= temperature);
+        }
+        (self.extent, self.terms) = (None, None);
+        &mut self.scratch.values
+    }
+
+    /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
+    pub fn settle(&mut self) {
+        if !self.has_open() {
+            return;
+        }
+        self.uncertain = true;
+        if self.listed {
+            let places = std::mem::take(&mut self.scratch.places);
+            self.scratch.places.resize(places.len(), Place::Kept);
+            self.retain(|i, _, _| places[i] != Place::OpenRemoved);
+        } else {
+            let open = std::mem::take(&mut self.open_ids);
+            if !self.copied {
+                self.scratch.values.clear();
+                self.scratch.values.extend_from_slice(self.logits);
+                self.copied = true;
+            }
+            for (id, place) in open {
+                if place == Place::OpenRemoved {
+                    self.scratch.values[id as usize] = f32::NEG_INFINITY;
+                }
+            }
+            (self.extent, self.terms) = (None, None);
+        }
+    }
+
+    /// Divides all values.
+    pub fn divide(&mut self, temperature: f32) {
+        if self.listed {
+            self.scratch.ys.iter_mut().for_each(|y| *y /= temperature);
+        } else {
+            if is_not_one(self.temperature) {
+                self.edit();
+            }
+            self.temperature = temperature;
+            self.terms = None;
+        }
+    }
+
+    /// Maxima of the row; none for a list.
+    pub(crate) fn extent(&mut self) -> Extent {
+        if let Some(extent) = self.extent {
+            return extent;
+        }
+        let Scratch { values, maxima, .. } = &mut *self.scratch;
+        let row = if self.copied { &**values } else { self.logits };
+        let extent = floats::maxima(self.arithmetic.isa, row, maxima);
+        self.extent = Some(extent);
+        extent
+    }
+
+    /// Why the row has no distribution, if it has none.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn check(&mut self) -> Result<(), RowFault> {
+        let max = if self.listed {
+            self.scratch.ys.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+        } else {
+            let extent = self.extent();
+            if extent.nan {
+                return Err(RowFault::Nan);
+            }
+            extent.max / self.temperature
+        };
+        if max.is_nan() {
+            Err(RowFault::Nan)
+        } else if max == f32::INFINITY {
+            Err(RowFault::Infinite)
+        } else if max == f32::NEG_INFINITY {
+            Err(RowFault::AllMasked)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The largest value, after the temperature.
+    pub(crate) fn max(&mut self) -> f32 {
+        if self.listed {
+            self.scratch.ys.iter().copied().fold(f32::NEG_INFINITY, f32::max)
+        } else {
+            self.extent().max / self.temperature
+        }
+    }
+
+    /// Terms of the softmax (`scratch.terms` for a row, `scratch.list_terms` for a list) and their sums.
+    pub(crate) fn terms(&mut self) -> TermSum {
+        let max = self.max();
+        if self.listed {
+            let size = self.logits.len();
+            let Scratch { ids, ys, list_terms, .. } = &mut *self.scratch;
+            softmax::exp_terms(ys, max, list_terms);
+            let terms = ids.iter().zip(&*list_terms).map(|(&id, &term)| (id as usize, term));
+            let torch = softmax::torch_sum(terms, size, self.arithmetic.lanes);
+            return TermSum { torch, wide: list_terms.iter().map(|&term| f64::from(term)).sum() };
+        }
+        if let Some(terms) = self.terms {
+            return terms;
+        }
+        let Scratch { values, terms, .. } = &mut *self.scratch;
+        let row = if self.copied { &**values } else { self.logits };
+        terms.resize(row.len(), 0.0);
+        let Arithmetic { isa, lanes, .. } = self.arithmetic;
+        let sums = floats::exp_terms(isa, row, self.temperature, max, lanes, terms);
+        self.terms = Some(sums);
+        sums
+    }
+
+    /// Makes the row a list of the tokens with a value (before the temperature) of at least `bound`; -inf is left out.
+    pub(crate) fn gather(&mut self, bound: f32) {
+        self.find(bound);
+        self.list_found();
+    }
+
+    /// Puts the ids with a value of at least `bound` where the list will be.
+    pub(crate) fn find(&mut self, bound: f32) {
+        self.extent();
+        let Scratch { values, maxima, ids, .. } = &mut *self.scratch;
+        let row = if self.copied { &**values } else { self.logits };
+        ids.clear();
+        floats::positions_at_least(self.arithmetic.isa, row, maxima, bound.max(f32::MIN), ids);
+    }
+
+    /// Makes a list of the ids that stand where the list will be.
+    pub(crate) fn list_found(&mut self) {
+        let Scratch { values, ids, ys, places, .. } = &mut *self.scratch;
+        let row = if self.copied { &**values } else { self.logits };
+        let temperature = self.temperature;
+        ys.clear();
+        ys.extend(ids.iter().map(|&id| row[id as usize] / temperature));
+        places.clear();
+        places.resize(ids.len(), Place::Kept);
+        for &(id, place) in &self.open_ids {
+            if let Ok(i) = ids.binary_search(&id) {
+                places[i] = place;
+            }
+        }
+        self.open_ids.clear();
+        self.listed = true;
+        self.temperature = 1.0;
+    }
+
+    /// Number of chunks of the row.
+    pub(crate) fn chunks(&self) -> usize {
+        self.logits.len().div_ceil(CHUNK)
+    }
+
+    /// Keeps the tokens of the list whose flag says so.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(usize, u32, f32) -> bool) {
+        let Scratch { ids, ys, places, .. } = &mut *self.scratch;
+        let mut kept = 0;
+        for i in 0..ids.len() {
+            if keep(i, ids[i], ys[i]) {
+                (ids[kept], ys[kept], places[kept]) = (ids[i], ys[i], places[i]);
+                kept += 1;
+            }
+        }
+        ids.truncate(kept);
+        ys.truncate(kept);
+        places.truncate(kept);
+    }
+
+    /// Replaces the row by `y` where the softmax term is at least `bound`, negative infinity elsewhere.
+    pub(crate) fn cut_row(&mut self, bound: f32) {
+        let Scratch { values, terms, floats: buffer, .. } = &mut *self.scratch;
+        let row = if self.copied { &**values } else { self.logits };
+        buffer.resize(row.len(), 0.0);
+        floats::divide_above(self.arithmetic.isa, row, terms, bound, self.temperature, buffer);
+        std::mem::swap(values, buffer);
+        self.copied = true;
+        self.temperature = 1.0;
+        (self.extent, self.terms) = (None, None);
+    }
+
+    /// Whether some token's place is open.
+    pub(crate) fn has_open(&self) -> bool {
+        if self.listed { self.scratch.places.iter().any(|place| place.is_open()) } else { !self.open_ids.is_empty() }
+    }
+
+    /// Negative infinity for some tokens of a row that was cut.
+    pub(crate) fn remove_from_row(&mut self, ids: impl Iterator<Item = u32>) {
+        debug_assert!(self.copied, "only a row that was cut");
+        for id in ids {
+            self.scratch.values[id as usize] = f32::NEG_INFINITY;
+        }
+        (self.extent, self.terms) = (None, None);
+    }
+
+    /// Writes the scores of the row: the values of what was kept, negative infinity elsewhere.
+    pub fn write_scores(&mut self, out: &mut [f32]) {
+        self.settle();
+        if self.listed {
+            out.fill(f32::NEG_INFINITY);
+            for (&id, &y) in self.scratch.ids.iter().zip(&self.scratch.ys) {
+                out[id as usize] = y;
+            }
+        } else {
+            let temperature = self.temperature;
+            if is_not_one(temperature) {
+                out.iter_mut().zip(self.row()).for_each(|(out, &value)| *out = value / temperature);
+            } else {
+                out.copy_from_slice(self.row());
+            }
+        }
+    }
+}
+
+/// A temperature that changes values.
+pub(crate) fn is_not_one(temperature: f32) -> bool {
+    temperature.to_bits() != 1f32.to_bits()
+}

@@ -1,0 +1,353 @@
+//! Edits: steps that change the values of a few tokens, before any filter.
+
+use std::collections::BTreeMap;
+
+use super::error::{Error, Result};
+
+/// What an edit knows of its row.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct History<'a> {
+    /// The tokens so far, prompt included.
+    pub ids: &'a [i64],
+    /// Tokens at the start that are padding.
+    pub padding: usize,
+    /// Tokens at the start that belong to the prompt.
+    pub prompt: usize,
+    /// The encoder's tokens.
+    pub encoder_ids: &'a [i64],
+    /// One bit for each token, 32 to a word, the first in the lowest bit: tokens that a grammar allows.
+    pub allowed: Option<&'a [i32]>,
+    /// The same, for a prefix constraint.
+    pub prefix_allowed: Option<&'a [i32]>,
+}
+
+/// A bias on the last token of a sequence.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bias {
+    /// The tokens before it.
+    pub prefix: Vec<i64>,
+    /// The token.
+    pub last: u32,
+    /// What is added.
+    pub bias: f32,
+}
+
+/// One edit with its options, in the form of its transformers processor.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// Adds biases; in transformers' order, sequences of one token first.
+    SequenceBias(Vec<Bias>),
+    /// Divides positive values of tokens seen, and multiplies negative ones.
+    RepetitionPenalty(f32),
+    /// The same for the encoder's tokens.
+    EncoderRepetitionPenalty(f32),
+    /// Subtracts for each occurrence, and once for any, among the tokens behind the prompt.
+    CountPenalty {
+        /// For each occurrence.
+        frequency: f32,
+        /// Once.
+        presence: f32,
+    },
+    /// Bans tokens that would repeat an n-gram.
+    NoRepeatNgram(usize),
+    /// Bans tokens that would repeat an n-gram of the encoder's tokens.
+    EncoderNoRepeatNgram(usize),
+    /// Bans tokens while the row is shorter than this.
+    MinLength {
+        /// The length.
+        length: usize,
+        /// The end tokens.
+        ids: Vec<i64>,
+    },
+    /// Nothing but these tokens, when the row has this length.
+    Forced {
+        /// The length.
+        at: usize,
+        /// The tokens.
+        ids: Vec<i64>,
+    },
+    /// NaN becomes 0, infinities the largest and smallest finite values.
+    RemoveInvalid,
+    /// Raises the end tokens once the row is longer than `start`.
+    ExponentialDecay {
+        /// The length.
+        start: usize,
+        /// The factor of each token beyond it.
+        factor: f64,
+        /// The end tokens.
+        ids: Vec<i64>,
+    },
+    /// Bans tokens, always or at one length.
+    Suppress {
+        /// The only length at which it acts.
+        at: Option<usize>,
+        /// The tokens.
+        ids: Vec<i64>,
+    },
+    /// Bans what the row's grammar mask does not allow.
+    Allowed,
+    /// Adds negative infinity to what the prefix constraint does not allow; frees what it allows if nothing is left.
+    PrefixAllowed,
+}
+
+/// Buffers of edits, clean between uses.
+#[derive(Debug, Default)]
+pub struct EditScratch {
+    seen: Vec<u64>,
+    touched: Vec<u32>,
+    counts: Vec<f32>,
+}
+
+impl Edit {
+    /// Whether the edit does nothing for this row, so that the logits need no copy.
+    pub fn is_idle(&self, history: &History<'_>) -> bool {
+        let length = history.ids.len();
+        match self {
+            Self::SequenceBias(_) | Self::RemoveInvalid => false,
+            Self::RepetitionPenalty(_) => length <= history.padding,
+            Self::EncoderRepetitionPenalty(_) | Self::EncoderNoRepeatNgram(_) => history.encoder_ids.is_empty(),
+            Self::CountPenalty { .. } => length <= history.prompt,
+            Self::NoRepeatNgram(n) => length < *n,
+            Self::MinLength { length: min, .. } => length >= *min,
+            Self::Forced { at, .. } => length != *at,
+            Self::ExponentialDecay { start, .. } => length <= *start,
+            Self::Suppress { at, .. } => at.is_some_and(|at| at != length),
+            Self::Allowed => history.allowed.is_none(),
+            Self::PrefixAllowed => history.prefix_allowed.is_none(),
+        }
+    }
+
+    /// Changes the values of a row.
+    ///
+    /// # Errors
+    /// [`Error::TokenId`] for an id that transformers would refuse too, [`Error::Length`] for a short mask.
+    pub fn apply(&self, values: &mut [f32], history: &History<'_>, scratch: &mut EditScratch) -> Result<()> {
+        if self.is_idle(history) {
+            return Ok(());
+        }
+        match self {
+            Self::SequenceBias(biases) => return add_biases(biases, values, history.ids, scratch),
+            Self::RepetitionPenalty(penalty) => {
+                let ids = &history.ids[history.padding..];
+                for &id in distinct(ids, values.len(), "the history's token", scratch, true)? {
+                    penalize(&mut values[id as usize], *penalty);
+                }
+            }
+            Self::EncoderRepetitionPenalty(penalty) => {
+                for &id in distinct(history.encoder_ids, values.len(), "the encoder's token", scratch, false)? {
+                    penalize(&mut values[id as usize], *penalty);
+                }
+            }
+            Self::CountPenalty { frequency, presence } => {
+                count_penalty(values, &history.ids[history.prompt..], *frequency, *presence, scratch)?;
+            }
+            Self::NoRepeatNgram(n) => ban_ngrams(values, history.ids, history.ids, *n)?,
+            Self::EncoderNoRepeatNgram(n) => {
+                if history.ids.len() + 1 >= *n {
+                    ban_ngrams(values, history.encoder_ids, history.ids, *n)?;
+                }
+            }
+            Self::MinLength { ids, .. } | Self::Suppress { ids, .. } => {
+                for &id in ids {
+                    if let Some(value) = usize::try_from(id).ok().and_then(|id| values.get_mut(id)) {
+                        *value = f32::NEG_INFINITY;
+                    }
+                }
+            }
+            Self::Forced { ids, .. } => {
+                values.fill(f32::NEG_INFINITY);
+                for &id in ids {
+                    *at(values, id, "the forced token")? = 0.0;
+                }
+            }
+            Self::RemoveInvalid => values.iter_mut().for_each(|value| {
+                *value = if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
+            }),
+            Self::ExponentialDecay { start, factor, ids } => {
+                let grown = (factor.powf((history.ids.len() - start) as f64) - 1.0) as f32;
+                let before: Vec<f32> =
+                    ids.iter().map(|&id| at(values, id, "the end token").map(|x| *x)).collect::<Result<_>>()?;
+                for (&id, x) in ids.iter().zip(before) {
+                    *at(values, id, "the end token")? = x + if x.is_finite() { x.abs() * grown } else { 0.0 };
+                }
+            }
+            Self::Allowed => {
+                let mask = mask_of(history.allowed, values.len(), "the allowed-token mask")?;
+                mask_out(values, mask, |value| *value = f32::NEG_INFINITY);
+            }
+            Self::PrefixAllowed => {
+                let mask = mask_of(history.prefix_allowed, values.len(), "the prefix mask")?;
+                mask_out(values, mask, |value| *value += f32::NEG_INFINITY);
+                if values.iter().all(|&value| value == f32::NEG_INFINITY) {
+                    values.fill(0.0);
+                    mask_out(values, mask, |value| *value = f32::NEG_INFINITY);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn penalize(value: &mut f32, penalty: f32) {
+    *value = if *value < 0.0 { *value * penalty } else { *value / penalty };
+}
+
+fn at<'v>(values: &'v mut [f32], id: i64, what: &'static str) -> Result<&'v mut f32> {
+    let vocabulary = values.len();
+    // Python's indices count from the end as well.
+    let index = if id < 0 { id + vocabulary as i64 } else { id };
+    let value = usize::try_from(index).ok().and_then(|index| values.get_mut(index));
+    value.ok_or(Error::TokenId { what, id, vocabulary })
+}
+
+/// The distinct ids of the vocabulary among `ids`, in the order in which they come.
+fn distinct<'s>(
+    ids: &[i64],
+    vocabulary: usize,
+    what: &'static str,
+    scratch: &'s mut EditScratch,
+    beyond_is_fine: bool,
+) -> Result<&'s [u32]> {
+    let EditScratch { seen, touched, .. } = scratch;
+    seen.resize(vocabulary.div_ceil(64).max(seen.len()), 0);
+    touched.clear();
+    let mut wrong = None;
+    for &id in ids {
+        match usize::try_from(id) {
+            Ok(index) if index < vocabulary => {
+                let (word, bit) = (index / 64, 1u64 << (index % 64));
+                if seen[word] & bit == 0 {
+                    seen[word] |= bit;
+                    touched.push(index as u32);
+                }
+            }
+            Ok(_) if beyond_is_fine => {}
+            _ => wrong = Some(id),
+        }
+    }
+    for &id in &*touched {
+        seen[id as usize / 64] = 0;
+    }
+    match wrong {
+        Some(id) => Err(Error::TokenId { what, id, vocabulary }),
+        None => Ok(touched),
+    }
+}
+
+fn count_penalty(
+    values: &mut [f32],
+    ids: &[i64],
+    frequency: f32,
+    presence: f32,
+    scratch: &mut EditScratch,
+) -> Result<()> {
+    scratch.counts.resize(values.len().max(scratch.counts.len()), 0.0);
+    let mut wrong = None;
+    for &id in ids {
+        match usize::try_from(id).ok().filter(|&id| id < values.len()) {
+            Some(id) => scratch.counts[id] += 1.0,
+            None => wrong = Some(id),
+        }
+    }
+    for &id in ids {
+        let Some(id) = usize::try_from(id).ok().filter(|&id| id < values.len()) else { continue };
+        let count = std::mem::take(&mut scratch.counts[id]);
+        if count > 0.0 && wrong.is_none() {
+            values[id] = values[id] - frequency * count - presence;
+        }
+    }
+    match wrong {
+        Some(id) => Err(Error::TokenId { what: "the history's token", id, vocabulary: values.len() }),
+        None => Ok(()),
+    }
+}
+
+/// Bans the token behind each place in `from` where the last `n - 1` tokens of `ids` stand.
+fn ban_ngrams(values: &mut [f32], from: &[i64], ids: &[i64], n: usize) -> Result<()> {
+    let suffix = &ids[ids.len() + 1 - n..];
+    let vocabulary = values.len();
+    for window in from.windows(n) {
+        let (start, last) = window.split_at(n - 1);
+        if start == suffix {
+            let id = last[0];
+            match usize::try_from(id) {
+                Ok(index) if index < vocabulary => values[index] = f32::NEG_INFINITY,
+                Ok(_) => {}
+                Err(_) => return Err(Error::TokenId { what: "the history's token", id, vocabulary }),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Biases of one token are added up before they meet the value.
+fn add_biases(biases: &[Bias], values: &mut [f32], ids: &[i64], scratch: &mut EditScratch) -> Result<()> {
+    let EditScratch { counts, touched, .. } = scratch;
+    counts.resize(values.len().max(counts.len()), 0.0);
+    touched.clear();
+    for Bias { prefix, last, bias } in biases {
+        if *last as usize >= values.len() {
+            for &id in &*touched {
+                counts[id as usize] = 0.0;
+            }
+            return Err(Error::TokenId { what: "the biased token", id: i64::from(*last), vocabulary: values.len() });
+        }
+        if ids.ends_with(prefix) {
+            counts[*last as usize] += bias;
+            touched.push(*last);
+        }
+    }
+    for &id in &*touched {
+        // Taken once; a second visit finds zero.
+        let bias = std::mem::take(&mut counts[id as usize]);
+        values[id as usize] += bias;
+    }
+    Ok(())
+}
+
+fn mask_of<'m>(mask: Option<&'m [i32]>, vocabulary: usize, what: &'static str) -> Result<&'m [i32]> {
+    let (mask, expected) = (mask.unwrap_or_default(), vocabulary.div_ceil(32));
+    if mask.len() < expected {
+        return Err(Error::Length { what, found: mask.len(), expected });
+    }
+    Ok(mask)
+}
+
+fn mask_out(values: &mut [f32], mask: &[i32], remove: impl Fn(&mut f32)) {
+    for (values, &word) in values.chunks_mut(32).zip(mask) {
+        match word {
+            -1 => {}
+            0 => values.iter_mut().for_each(&remove),
+            _ => {
+                for (i, value) in values.iter_mut().enumerate() {
+                    if word >> i & 1 == 0 {
+                        remove(value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Biases in the order in which transformers adds them: single tokens, then by length in order of first appearance.
+///
+/// # Errors
+/// [`Error::TokenId`] for a negative id.
+pub fn ordered_biases(sequences: impl IntoIterator<Item = (Vec<i64>, f32)>) -> Result<Vec<Bias>> {
+    let mut lengths = Vec::new();
+    let mut groups: BTreeMap<usize, Vec<Bias>> = BTreeMap::new();
+    for (mut sequence, bias) in sequences {
+        let Some(last) = sequence.pop() else { continue };
+        let last =
+            u32::try_from(last).map_err(|_| Error::TokenId { what: "the biased token", id: last, vocabulary: 0 })?;
+        if !lengths.contains(&sequence.len()) {
+            lengths.push(sequence.len());
+        }
+        groups.entry(sequence.len()).or_default().push(Bias { prefix: sequence, last, bias });
+    }
+    let mut out = groups.remove(&0).unwrap_or_default();
+    for length in lengths {
+        out.extend(groups.remove(&length).unwrap_or_default());
+    }
+    Ok(out)
+}

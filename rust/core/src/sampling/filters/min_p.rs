@@ -1,0 +1,96 @@
+//! Min-p: remove tokens below a share of the largest probability.
+
+use super::super::candidates::{Candidates, Place};
+use super::kth_largest;
+use crate::kernels::floats::exp;
+
+/// Terms this near to the share, relatively, are compared as torch does, after normalising.
+const BAND: f32 = 1e-5;
+
+/// torch compares `term / sum` with `share * (1 / sum)`; without the sum the comparison is sure outside of a narrow band.
+pub fn apply(row: &mut Candidates<'_>, share: f32, min_keep: usize) {
+    if share <= 0.0 || row.check().is_err() {
+        return;
+    }
+    let open = row.has_open();
+    if open && min_keep > 1 {
+        row.settle();
+    }
+    let max = row.max();
+    if row.is_list() || min_keep > 1 {
+        let sum = if row.has_open() { None } else { Some(row.terms().torch) };
+        if !row.is_list() {
+            row.gather(f32::NEG_INFINITY);
+        }
+        return cut(row, max, share, sum, min_keep);
+    }
+    // exp(y - max) >= share, in values; a little lower, so that nothing is lost to rounding.
+    let top = row.extent().max;
+    let bound = top + (share.ln() - 0.01) * row.temperature;
+    let near = within_band(row, bound - (bound.abs() + top.abs()) * 1e-6, max, share);
+    // The sum runs over the row as it stands, so it is taken before the row becomes a list.
+    let sum = if near && !open { Some(row.terms().torch) } else { None };
+    row.list_found();
+    cut(row, max, share, sum, min_keep);
+}
+
+/// Finds the tokens above `bound`; whether one of them lies within the band.
+fn within_band(row: &mut Candidates<'_>, bound: f32, max: f32, share: f32) -> bool {
+    row.find(bound);
+    let temperature = row.temperature;
+    let near = |id: &u32| {
+        let term = exp(row.row()[*id as usize] / temperature - max);
+        (term - share).abs() <= share * BAND
+    };
+    row.scratch.ids.iter().any(near)
+}
+
+fn cut(row: &mut Candidates<'_>, max: f32, share: f32, sum: Option<f32>, min_keep: usize) {
+    let factor = sum.map(|sum| 1.0 / sum);
+    let removed = |y: f32| {
+        let term = exp(y - max);
+        match factor {
+            Some(factor) => Some(term * factor < share * factor),
+            None if (term - share).abs() <= share * BAND => None,
+            None => Some(term < share),
+        }
+    };
+    let scratch = &mut *row.scratch;
+    let forced = if min_keep > 1 && scratch.ys.len() >= min_keep {
+        kth_largest(&scratch.ys, min_keep, &mut scratch.floats)
+    } else {
+        f32::INFINITY
+    };
+    let mut unsure = false;
+    let keep: Vec<bool> = scratch
+        .ys
+        .iter()
+        .map(|&y| {
+            y >= forced
+                || removed(y).map_or_else(
+                    || {
+                        unsure = true;
+                        true
+                    },
+                    |removed| !removed,
+                )
+        })
+        .collect();
+    row.uncertain |= unsure;
+    // Of equal tokens at the last forced place torch keeps an arbitrary one.
+    if forced < f32::INFINITY && removed(forced) != Some(false) {
+        let ties = row.scratch.ys.iter().filter(|&&y| y.to_bits() == forced.to_bits()).count();
+        let above = row.scratch.ys.iter().filter(|&&y| y > forced).count();
+        if above + ties > min_keep {
+            let scratch = &mut *row.scratch;
+            let mut left = min_keep - above;
+            for (place, y) in scratch.places.iter_mut().zip(&scratch.ys) {
+                if y.to_bits() == forced.to_bits() {
+                    *place = Place::open(left > 0);
+                    left = left.saturating_sub(1);
+                }
+            }
+        }
+    }
+    row.retain(|i, _, _| keep[i]);
+}

@@ -1,0 +1,59 @@
+//! From logits to the next token: edits, filters and the draw of transformers, on one row at a time.
+//!
+//! # The way to the hot loop
+//!
+//! `Sampler::run` (`batch.rs`) → `Plan::filter` (here) runs the ordered steps on [`Candidates`] → a filter reads the
+//! row once or twice (`kernels::floats`) and leaves a short list → `draw` (`draw.rs`) steps the generator over the row
+//! and makes noise for the survivors alone (`rng/torch.rs`).
+
+// Integers that become numbers here are lengths, or fit the mantissa on purpose.
+#![allow(clippy::cast_precision_loss)]
+
+mod batch;
+pub mod candidates;
+mod draw;
+pub mod edits;
+pub mod error;
+pub mod filters;
+pub mod rng;
+pub mod softmax;
+
+pub use batch::{Logits, Output, Random, Request, RowOptions, Sampler, ScoresOutput, TopLogprobs};
+pub use candidates::{Arithmetic, Candidates, Scratch};
+pub use draw::{Distribution, Drawn, Noise, multinomial};
+pub use edits::{Bias, Edit, EditScratch, History, ordered_biases};
+pub use error::{Error, Result, RowFault};
+pub use filters::Filter;
+
+/// One step between logits and the distribution.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Changes values.
+    Edit(Edit),
+    /// Cuts the distribution down or scales it.
+    Filter(Filter),
+}
+
+/// Ordered steps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Runs the steps on one row.
+    ///
+    /// # Errors
+    /// Those of edits.
+    pub fn filter(&self, row: &mut Candidates<'_>, history: &History<'_>, edits: &mut EditScratch) -> Result<()> {
+        for step in &self.steps {
+            match step {
+                Step::Edit(edit) if edit.is_idle(history) => {}
+                Step::Edit(edit) => edit.apply(row.edit(), history, edits)?,
+                Step::Filter(filter) => filter.apply(row),
+            }
+        }
+        Ok(())
+    }
+}

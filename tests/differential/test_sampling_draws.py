@@ -1,0 +1,245 @@
+"""Tokens and generator states against transformers' processors and `torch.multinomial`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from penstock.errors import LogitsError
+from penstock.sampling import Sampler, SamplingParams, multinomial, speculative_sampling
+from penstock.sampling import _torch as sampling_torch
+from transformers.generation import logits_process as stock
+from transformers.generation.utils import _speculative_sampling
+
+from tests.conftest import REQUIRE_PARITY, SEED
+from tests.logits import KINDS, logits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONFIGURATIONS: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0.7},
+    {"top_k": 50},
+    {"temperature": 0.8, "top_k": 50, "top_p": 0.95},
+    {"temperature": 0.8, "top_p": 0.95},
+    {"temperature": 1.3, "top_p": 0.9, "min_p": 0.05},
+    {"min_p": 0.05},
+    {"typical_p": 0.9},
+    {"epsilon_cutoff": 1e-3},
+    {"eta_cutoff": 1e-3},
+    {"top_h": 0.5},
+    {"temperature": 0.8, "top_h": 0.9, "typical_p": 0.5},
+    {"top_p": 0.3, "typical_p": 0.5, "renormalize_logits": True},
+    {"top_p": 0.99, "min_p": 1e-4, "epsilon_cutoff": 1e-5, "eta_cutoff": 1e-5},
+]
+
+# Vocabulary, batch, and batches for each kind of logits and configuration by default and in full.
+SHAPES = [
+    (7, 64, 1, 4),
+    (17, 33, 1, 4),
+    (1000, 8, 1, 16),
+    (32000, 1, 1, 8),
+    (50257, 3, 0, 2),
+    (151936, 1, 0, 2),
+    (262144, 2, 0, 1),
+]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """The machine is shared, and the global generator is put back."""
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_rng_state(state)
+
+
+def processors(params: dict[str, Any]) -> stock.LogitsProcessorList:
+    """The processors of `generate`, in its order."""
+    classes = {
+        "temperature": stock.TemperatureLogitsWarper,
+        "top_h": stock.TopHLogitsWarper,
+        "top_k": stock.TopKLogitsWarper,
+        "top_p": stock.TopPLogitsWarper,
+        "min_p": stock.MinPLogitsWarper,
+        "typical_p": stock.TypicalLogitsWarper,
+        "epsilon_cutoff": stock.EpsilonLogitsWarper,
+        "eta_cutoff": stock.EtaLogitsWarper,
+    }
+    chain = [make(params[name]) for name, make in classes.items() if name in params]
+    if params.get("renormalize_logits"):
+        chain.append(stock.LogitNormalization())
+    return stock.LogitsProcessorList(chain)
+
+
+def test_the_stream_is_proven() -> None:
+    """Everything below would pass by torch's own draw too; this says that ours is in use."""
+    assert sampling_torch.proof() in (8, 16)
+
+
+@pytest.mark.parametrize(("vocabulary", "batch", "few", "many"), SHAPES)
+@pytest.mark.parametrize("params", CONFIGURATIONS, ids=str)
+def test_tokens_and_state(
+    params: dict[str, Any], vocabulary: int, batch: int, few: int, many: int
+) -> None:
+    sampler = Sampler(SamplingParams(**params))
+    chain = processors(params)
+    generator = torch.Generator().manual_seed(SEED + vocabulary)
+    for kind in KINDS:
+        for trial in range(many if REQUIRE_PARITY else few):
+            rows = logits(kind, batch, vocabulary, generator)
+            torch.manual_seed(SEED + trial)
+            torch.rand(trial % 5)
+            torch.randn(trial % 3)
+            start = torch.get_rng_state()
+            expected = torch.multinomial(torch.softmax(chain(None, rows), -1), 1)[:, 0]
+            end = torch.get_rng_state()
+            torch.set_rng_state(start)
+            tokens = sampler(rows).tokens
+            assert torch.equal(tokens, expected), (kind, trial)
+            assert torch.equal(torch.get_rng_state(), end)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_other_types(dtype: torch.dtype) -> None:
+    """Half precision is widened as `generate` widens it."""
+    generator = torch.Generator().manual_seed(SEED)
+    params = {"temperature": 0.9, "top_p": 0.9}
+    for trial in range(40):
+        rows = logits("peaked", 4, 3001, generator).to(dtype)
+        torch.manual_seed(trial)
+        scores = processors(params)(None, rows.float())
+        expected = torch.multinomial(torch.softmax(scores, -1), 1)[:, 0]
+        torch.manual_seed(trial)
+        assert torch.equal(Sampler(SamplingParams(**params))(rows).tokens, expected)
+
+
+def test_a_given_generator_and_a_seed() -> None:
+    rows = logits("mid", 5, 4000, torch.Generator().manual_seed(SEED))
+    params = SamplingParams(top_k=40)
+    scores = stock.TopKLogitsWarper(40)(None, rows)
+    ours, theirs = torch.Generator().manual_seed(5), torch.Generator().manual_seed(5)
+    seeded = Sampler(params, seed=5)
+    seeded_numpy = Sampler(params, seed=5)
+    before = torch.get_rng_state()
+    for _ in range(7):
+        expected = torch.multinomial(torch.softmax(scores, -1), 1, generator=theirs)[:, 0]
+        assert torch.equal(Sampler(params)(rows, generator=ours).tokens, expected)
+        assert torch.equal(ours.get_state(), theirs.get_state())
+        assert torch.equal(seeded(rows).tokens, expected)
+        assert np.array_equal(seeded_numpy(rows.numpy()).tokens, expected.numpy())
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_rows_with_a_stride_and_one_dimension() -> None:
+    """`outputs.logits[:, -1]` is read where it lies."""
+    model_output = logits("mid", 12, 3000, torch.Generator().manual_seed(1)).view(4, 3, 3000)
+    rows = model_output[:, -1]
+    sampler = Sampler(SamplingParams(top_p=0.8), seed=3)
+    whole = sampler(rows).tokens
+    sampler = Sampler(SamplingParams(top_p=0.8), seed=3)
+    assert torch.equal(whole, sampler(rows.contiguous()).tokens)
+    sampler = Sampler(SamplingParams(top_p=0.8), seed=3)
+    assert sampler(rows[0]).tokens.tolist() == whole[:1].tolist()
+
+
+def test_greedy_takes_no_random_number() -> None:
+    rows = logits("tied", 50, 1000, torch.Generator().manual_seed(2))
+    before = torch.get_rng_state()
+    tokens = Sampler(SamplingParams(do_sample=False))(rows).tokens
+    assert torch.equal(tokens, rows.argmax(-1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_rows_may_differ_in_their_options() -> None:
+    """A batch of different options draws what torch draws from the rows' scores."""
+    rows = logits("mid", 3, 2000, torch.Generator().manual_seed(3))
+    options = [{"top_k": 5}, {"temperature": 0.5, "top_p": 0.7}, {"min_p": 0.2}]
+    parts = [processors(params)(None, rows[i : i + 1]) for i, params in enumerate(options)]
+    scores = torch.cat(parts)
+    for seed in range(20):
+        torch.manual_seed(seed)
+        expected = torch.multinomial(torch.softmax(scores, -1), 1)[:, 0]
+        torch.manual_seed(seed)
+        sampler = Sampler([SamplingParams(**params) for params in options])
+        assert torch.equal(sampler(rows).tokens, expected)
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), -float("inf")], ids=["nan", "inf", "all -inf"]
+)
+@pytest.mark.parametrize("params", [{}, {"top_k": 3}, {"top_p": 0.5}, {"min_p": 0.1}], ids=str)
+def test_a_row_without_a_distribution(value: float, params: dict[str, Any]) -> None:
+    """The exception is torch's RuntimeError, and no random number is used up."""
+    rows = torch.zeros(3, 100)
+    if value == -float("inf"):
+        rows[1] = value
+    else:
+        rows[1, 5] = value
+    before = torch.get_rng_state()
+    with pytest.raises(RuntimeError):
+        torch.multinomial(torch.softmax(processors(params)(None, rows), -1), 1)
+    with pytest.raises(LogitsError, match="row 1") as caught:
+        Sampler(SamplingParams(**params))(rows)
+    assert isinstance(caught.value, RuntimeError)
+    assert caught.value.row == 1
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("count", [1, 2, 8, 31])
+def test_multinomial_without_replacement(count: int) -> None:
+    """The draw of beam sampling."""
+    generator = torch.Generator().manual_seed(SEED)
+    for trial in range(300 if REQUIRE_PARITY else 40):
+        probs = torch.softmax(logits(KINDS[trial % len(KINDS)], 3, 500 + trial, generator), -1)
+        ours, theirs = torch.Generator().manual_seed(trial), torch.Generator().manual_seed(trial)
+        expected = torch.multinomial(probs, count, generator=theirs)
+        if bool((probs > 0).sum(-1).min() < count):
+            continue
+        assert torch.equal(multinomial(probs, count, generator=ours), expected)
+        assert torch.equal(ours.get_state(), theirs.get_state())
+
+
+@pytest.mark.parametrize("weight", [None, 0.7])
+def test_speculative_sampling(weight: float | None) -> None:
+    generator = torch.Generator().manual_seed(SEED)
+    accepted = set()
+    for trial in range(1000 if REQUIRE_PARITY else 150):
+        count = 1 + trial % 5
+        model = logits("peaked", count + 1, 200, generator) / 4
+        draft = model[:count] + torch.randn(count, 200, generator=generator)
+        ids = draft.argmax(-1)
+        torch.manual_seed(trial)
+        tokens, matches = _speculative_sampling(ids[None], draft[None], count, model[None], weight)
+        end = torch.get_rng_state()
+        torch.manual_seed(trial)
+        ours, our_matches = speculative_sampling(
+            ids, draft, model, assistant_ensemble_weight=weight
+        )
+        assert our_matches == int(matches)
+        assert torch.equal(ours, tokens[0])
+        assert torch.equal(torch.get_rng_state(), end)
+        accepted.add(our_matches)
+    assert len(accepted) > 3
+
+
+def test_another_torch_draws_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a proof the filters are ours and the draw is torch's, with a warning."""
+    sampling_torch.proof.cache_clear()
+    monkeypatch.setattr(sampling_torch, "_lanes", lambda _torch: None)
+    rows = logits("mid", 4, 900, torch.Generator().manual_seed(4))
+    params = {"temperature": 0.7, "top_p": 0.9}
+    try:
+        torch.manual_seed(1)
+        expected = torch.multinomial(torch.softmax(processors(params)(None, rows), -1), 1)[:, 0]
+        torch.manual_seed(1)
+        with pytest.warns(RuntimeWarning, match="torch.multinomial"):
+            tokens = Sampler(SamplingParams(**params))(rows).tokens
+        assert torch.equal(tokens, expected)
+        Sampler(SamplingParams(**params))(rows)
+    finally:
+        sampling_torch.proof.cache_clear()
