@@ -368,6 +368,7 @@ class WordCounter:
 
 def byte_level_alphabet() -> list[str]:
     """Returns the characters in which byte-level vocabularies write bytes."""
+
 # Logits are `float32`, or the bits of `float16` or (with `brain`) `bfloat16` as `uint16`.
 _Logits = NDArray[np.float32] | NDArray[np.uint16]
 _Drawn = tuple[
