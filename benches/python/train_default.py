@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+import penstock
 
 ROOT = Path(__file__).parents[2]
 OUTPUT = ROOT / "python" / "penstock" / "data" / "default.json"
@@ -37,23 +37,31 @@ def corpus() -> list[str]:
 
 def main() -> None:
     """Trains and writes the tokenizer."""
-    tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [
-            pre_tokenizers.Split(Regex(PATTERN), behavior="isolated"),
-            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-        ]
-    )
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    trainer = trainers.BpeTrainer(
+    byte_level = {
+        "type": "ByteLevel",
+        "add_prefix_space": True,
+        "trim_offsets": True,
+        "use_regex": True,
+    }
+    split = {
+        "type": "Split",
+        "pattern": {"Regex": PATTERN},
+        "behavior": "Isolated",
+        "invert": False,
+    }
+    tokenizer = penstock.train_bpe(
+        corpus(),
         vocab_size=VOCABULARY,
         special_tokens=["<|endoftext|>"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        initial_alphabet=penstock.byte_level_alphabet(),
+        pre_tokenizer={
+            "type": "Sequence",
+            "pretokenizers": [split, byte_level | {"add_prefix_space": False, "use_regex": False}],
+        },
+        post_processor=byte_level | {"trim_offsets": False},
+        decoder=byte_level,
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(), trainer)
-
     contents = json.dumps(json.loads(tokenizer.to_str()), ensure_ascii=False, separators=(",", ":"))
     if len(contents.encode()) > LARGEST_FILE:
         raise SystemExit(f"{len(contents.encode())} bytes: the package has room for {LARGEST_FILE}")

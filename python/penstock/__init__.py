@@ -8,6 +8,7 @@ from penstock import models as models
 from penstock import normalizers as normalizers
 from penstock import pre_tokenizers as pre_tokenizers
 from penstock import processors as processors
+from penstock import trainers as trainers
 from penstock._components import Regex as Regex
 from penstock._native import AddedToken as AddedToken
 from penstock._native import DecodeStream as DecodeStream

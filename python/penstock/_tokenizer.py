@@ -533,6 +533,91 @@ class Tokenizer:
         """Adds special tokens, which `decode` can leave out, and returns how many were new."""
         return self._add(tokens, special=True)
 
+    # --- training
+
+    def train(self, files: Any, trainer: Any = None) -> None:
+        """Trains the model anew on the lines of files; everything else stays.
+
+        Added tokens keep their flags and are numbered behind the new vocabulary, unless it has
+        them.
+
+        Args:
+            files: A path, or paths: UTF-8, plain, .gz or .zst.
+            trainer: One of `penstock.trainers`, or the reference's; by default that of the model.
+
+        Raises:
+            TrainingError: The trainer is of another kind than the model, or has an option that it
+                cannot have.
+            FileError: A file cannot be read.
+            TextError: A file is not UTF-8.
+        """
+        from penstock._training import train_in_place
+
+        self._take(train_in_place(self, trainer, None, files=files))
+
+    def train_from_iterator(
+        self, iterator: Any, trainer: Any = None, length: int | None = None
+    ) -> None:
+        """Trains the model anew, as `train` does, on texts.
+
+        Args:
+            iterator: An iterable of str or of lists of str, or an Arrow string column.
+            trainer: As for `train`.
+            length: Number of texts, for the progress bar.
+
+        Raises:
+            TrainingError: As for `train`.
+            TypeError: A text is no str.
+            TextError: A text holds a lone surrogate.
+        """
+        from penstock._training import train_in_place
+
+        self._take(train_in_place(self, trainer, iterator, length=length))
+
+    def train_new_from_iterator(
+        self,
+        text_iterator: Any,
+        vocab_size: int,
+        length: int | None = None,
+        new_special_tokens: Sequence[str | AddedToken] | None = None,
+        special_tokens_map: Mapping[str, str] | None = None,
+        **options: Any,
+    ) -> Tokenizer:
+        """Returns a new tokenizer with this pipeline, trained as transformers' method would.
+
+        Special tokens and the token for unknown characters are taken over, and a post-processor
+        gets the new ids.
+
+        Args:
+            text_iterator: As for `train_from_iterator`.
+            vocab_size: Tokens of the vocabulary.
+            length: Number of texts, for the progress bar.
+            new_special_tokens: More special tokens.
+            special_tokens_map: New names of special tokens.
+            options: Other options of the model's trainer.
+
+        Raises:
+            TrainingError: As for `train`; or the post-processor names a token that is not there.
+            TypeError: A text is no str.
+            TextError: A text holds a lone surrogate.
+        """
+        from penstock._training import train_new
+
+        return train_new(
+            self,
+            text_iterator,
+            vocab_size,
+            length=length,
+            new_special_tokens=new_special_tokens,
+            special_tokens_map=special_tokens_map,
+            **options,
+        )
+
+    def _take(self, trained: Tokenizer) -> None:
+        with self._lock:
+            value = self._native.encode_special_tokens
+            self._native = trained._native.with_encode_special_tokens(value)
+
     def num_special_tokens_to_add(self, is_pair: bool) -> int:
         """Returns how many tokens the post-processor adds to a text or to a pair."""
         return self._native.num_special_tokens_to_add(is_pair)

@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock import _native
+from penstock._components import Component
 from penstock._sources import count
 from penstock._tokenizer import Tokenizer
 from penstock.errors import TrainingError
@@ -68,7 +69,8 @@ def train_bpe(
         byte_fallback: Option of the model.
         ignore_merges: Option of the model.
         dropout: Option of the model.
-        normalizer: The tokenizer's normalizer; a component, or its part of a tokenizer.json.
+        normalizer: The tokenizer's normalizer: a description of `penstock.normalizers`, or its
+            part of a tokenizer.json.
         pre_tokenizer: Likewise. Without one, a text is one word.
         post_processor: Likewise.
         decoder: Likewise.
@@ -349,9 +351,9 @@ class WordPieceTrainer:
 
     def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         """Learns; returns the options and the JSON of what the model is given."""
-        fields = json.loads(_bpe_fields(self, None, counter, report))
+        learned = json.loads(_bpe_fields(self, None, counter, report))
         prefix = "##" if self.continuing_subword_prefix is None else self.continuing_subword_prefix
-        vocab = json.dumps({"vocab": fields["vocab"]}, ensure_ascii=False)
+        vocab = json.dumps({"vocab": learned["vocab"]}, ensure_ascii=False)
         return {"continuing_subword_prefix": prefix}, vocab
 
 
@@ -368,13 +370,13 @@ class WordLevelTrainer:
 
     def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         """Learns; returns the options and the JSON of what the model is given."""
-        fields = counter.train_wordlevel(
+        learned = counter.train_wordlevel(
             vocab_size=_size("vocab_size", self.vocab_size),
             min_frequency=_size("min_frequency", self.min_frequency),
             special_tokens=[_content(token) for token in self.special_tokens],
             report=report,
         )
-        return {}, fields
+        return {}, learned
 
 
 @dataclass(frozen=True)
@@ -395,7 +397,7 @@ class UnigramTrainer:
 
     def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         """Learns; returns the options and the JSON of what the model is given."""
-        fields = counter.train_unigram(
+        learned = counter.train_unigram(
             vocab_size=_size("vocab_size", self.vocab_size),
             special_tokens=[_content(token) for token in self.special_tokens],
             initial_alphabet=_characters(self.initial_alphabet),
@@ -406,7 +408,7 @@ class UnigramTrainer:
             seed_size=_size("seed_size", self.seed_size),
             report=report,
         )
-        return {}, fields
+        return {}, learned
 
 
 def _characters(texts: Iterable[str]) -> list[str]:
@@ -449,6 +451,12 @@ def _content(token: str | AddedToken) -> str:
     return token if isinstance(token, str) else token.content
 
 
+TRAINERS: dict[str, Any] = {
+    kind.model: kind for kind in (BpeTrainer, WordPieceTrainer, UnigramTrainer, WordLevelTrainer)
+}
+"""The trainer of each kind of model."""
+
+
 # --- one way for all of them
 
 
@@ -475,6 +483,8 @@ def train(
         count(counter, texts, files, report, length)
         options, learned = trainer.fields(counter, report)
     model = {**pipeline["model"], **options}
+    for key in ("vocab", "merges", "unk_id"):
+        model.pop(key, None)
     parts = {key: json.dumps(value) for key, value in pipeline.items()}
     # What was learned is large, and stays the text that it is.
     parts["model"] = f"{json.dumps(model)[:-1]}, {learned[1:]}"
@@ -482,6 +492,131 @@ def train(
     tokenizer = Tokenizer.from_str(f"{{{text}}}")
     tokenizer.add_special_tokens(list(trainer.special_tokens))
     return tokenizer
+
+
+def train_in_place(
+    tokenizer: Tokenizer, trainer: Any, texts: Any, *, files: Any = None, length: int | None = None
+) -> Tokenizer:
+    """Trains the model of a tokenizer anew; everything else stays.
+
+    Args:
+        tokenizer: The tokenizer, which stays as it is.
+        trainer: One of the trainers of this module or of the reference, of the model's kind; None
+            for the model's own with its defaults.
+        texts: As for `train_bpe`.
+        files: As for `train_bpe`.
+        length: As for `train_bpe`.
+
+    Raises:
+        TrainingError: The trainer is of another kind than the model.
+    """
+    pipeline = json.loads(tokenizer.to_str())
+    kind = pipeline["model"]["type"]
+    trainer = TRAINERS[kind]() if trainer is None else _trainer(trainer)
+    if trainer.model != kind:
+        raise TrainingError(f"{type(trainer).__name__} can only train a {trainer.model}", "trainer")
+    return train(pipeline, trainer, texts, files=files, length=length)
+
+
+def train_new(
+    tokenizer: Tokenizer,
+    texts: Any,
+    vocab_size: int,
+    *,
+    length: int | None = None,
+    new_special_tokens: Sequence[str | AddedToken] | None = None,
+    special_tokens_map: Mapping[str, str] | None = None,
+    **options: Any,
+) -> Tokenizer:
+    """Trains a tokenizer with the pipeline of another: `train_new_from_iterator` of transformers.
+
+    Special tokens, the marks of a BPE model and the token for unknown characters are taken over;
+    a post-processor gets the new ids.
+    """
+    renamed = special_tokens_map or {}
+    pipeline = json.loads(tokenizer.to_str())
+    added, post_processor = pipeline["added_tokens"], pipeline["post_processor"]
+    pipeline |= {"added_tokens": [], "post_processor": None}
+    model = pipeline["model"]
+    if model["type"] == "Unigram" and model["unk_id"] is not None:
+        unk_token = model["vocab"][model["unk_id"]][0]
+        options["unk_token"] = renamed.get(unk_token, unk_token)
+    elif "unk_token" in model:
+        model["unk_token"] = renamed.get(model["unk_token"], model["unk_token"])
+    if model["type"] == "BPE":
+        for mark in ("continuing_subword_prefix", "end_of_word_suffix"):
+            options.setdefault(mark, model[mark])
+    if _is_byte_level(pipeline["pre_tokenizer"]):
+        options["initial_alphabet"] = byte_level_alphabet()
+    special_tokens: list[str | AddedToken] = [
+        _token(token | {"content": renamed.get(token["content"], token["content"])})
+        for token in added
+        # As there: a Unigram tokenizer takes all its added tokens along.
+        if token["special"] or model["type"] == "Unigram"
+    ]
+    special_tokens += new_special_tokens or []
+    trainer = TRAINERS[model["type"]](
+        vocab_size=vocab_size, special_tokens=special_tokens, **options
+    )
+    trained = train(pipeline, trainer, texts, length=length)
+    if post_processor is None:
+        return trained
+    _renumber(post_processor, renamed, trained)
+    return Tokenizer.from_str(
+        json.dumps(json.loads(trained.to_str()) | {"post_processor": post_processor})
+    )
+
+
+def _is_byte_level(pre_tokenizer: Any) -> bool:
+    """True for `ByteLevel`, and for a sequence that has it among its parts."""
+    if pre_tokenizer is None:
+        return False
+    parts = [pre_tokenizer, *pre_tokenizer.get("pretokenizers", ())]
+    return any(part["type"] == "ByteLevel" for part in parts)
+
+
+def _renumber(post_processor: Any, renamed: Mapping[str, str], tokenizer: Tokenizer) -> None:
+    """Gives the special tokens of a post-processor their ids in a tokenizer."""
+
+    def numbered(token: str) -> tuple[str, int]:
+        token = renamed.get(token, token)
+        number = tokenizer.token_to_id(token)
+        if number is None:
+            raise TrainingError(
+                f"the post-processor names {token!r}, which the new vocabulary lacks",
+                "special_tokens_map",
+            )
+        return token, number
+
+    for special in post_processor.get("special_tokens", {}).values():
+        pairs = [numbered(token) for token in special["tokens"]]
+        special["tokens"] = [token for token, _ in pairs]
+        special["ids"] = [number for _, number in pairs]
+    for name in ("cls", "sep"):
+        if name in post_processor:
+            post_processor[name] = list(numbered(post_processor[name][0]))
+
+
+def _trainer(trainer: Any) -> Any:
+    """Ours, or one of the reference's, which holds its options as JSON."""
+    if isinstance(trainer, tuple(TRAINERS.values())):
+        return trainer
+    try:
+        ((name, options),) = json.loads(trainer.__getstate__()).items()
+        # The reference keeps a WordPiece trainer's options with the BPE trainer inside.
+        options = options.get("bpe_trainer", options)
+        kind = {kind.__name__: kind for kind in TRAINERS.values()}[name]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise TypeError(f"not a trainer: {type(trainer).__name__}") from error
+    known = {field.name for field in fields(kind)}
+    options = {name: value for name, value in options.items() if name in known}
+    options["special_tokens"] = [_token(token) for token in options["special_tokens"]]
+    return kind(**options)
+
+
+def _token(token: Mapping[str, Any]) -> AddedToken:
+    flags = ("single_word", "lstrip", "rstrip", "normalized", "special")
+    return _native.AddedToken(token["content"], **{flag: token[flag] for flag in flags})
 
 
 def _pipeline(
@@ -504,6 +639,8 @@ def _component(stage: str, component: Any) -> Any:
     """The configuration of a component: ours, the reference's, or already a configuration."""
     if component is None or isinstance(component, dict):
         return component
+    if isinstance(component, Component):
+        return component.to_json()
     # What pickle stores of the reference's components is their configuration.
     state = component if isinstance(component, str) else component.__getstate__()
     try:

@@ -335,3 +335,78 @@ def test_unigram_where_the_reference_panics_or_overflows(counts: dict[str, int])
     learned = training.train_unigram(counts, 800)
     assert all(score <= 0 and score == score for _, score in learned)
     assert {token for token, _ in learned} >= set().union(*counts)
+
+
+def untrained(model: str) -> tokenizers.Tokenizer:
+    """The reference's tokenizer with all parts but a vocabulary."""
+    kinds = {
+        "bpe": models.BPE(unk_token="<unk>", fuse_unk=True),
+        "wordpiece": models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=20),
+        "wordlevel": models.WordLevel(unk_token="<unk>"),
+        "unigram": models.Unigram(),
+    }
+    tokenizer = tokenizers.Tokenizer(kinds[model])
+    tokenizer.normalizer = normalizers.Lowercase()
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    return tokenizer
+
+
+def pinned_trainer(model: str) -> Any:
+    letters = sorted({letter for letter in TEXT.lower() if not letter.isspace()})
+    special = ["<unk>", "[UNK]", tokenizers.AddedToken("<s>", rstrip=True)]
+    if model == "wordpiece":
+        special += ["##" + letter for letter in letters]
+    return MODELS[model][2](vocab_size=2000, show_progress=False, special_tokens=special)
+
+
+@pytest.mark.parametrize("model", ["bpe", "wordpiece", "wordlevel"])
+@pytest.mark.parametrize("from_files", [False, True])
+def test_training_in_place(tmp_path: Path, model: str, from_files: bool) -> None:
+    """The reference's trainer objects train our tokenizer, and the files are equal."""
+    reference, trainer = untrained(model), pinned_trainer(model)
+    ours = penstock.Tokenizer.from_str(reference.to_str())
+    if from_files:
+        path = tmp_path / "text.txt"
+        path.write_text(TEXT, encoding="utf-8", newline="")
+        reference.train([str(path)], trainer)
+        ours.train([str(path)], trainer)
+    else:
+        reference.train_from_iterator(LINES, trainer)
+        ours.train_from_iterator(LINES, trainer)
+    assert json.loads(ours.to_str()) == json.loads(reference.to_str())
+
+
+def test_training_in_place_takes_our_trainers_and_a_default() -> None:
+    reference = untrained("bpe")
+    ours = penstock.Tokenizer.from_str(reference.to_str())
+    ours.train_from_iterator(LINES, penstock.trainers.BpeTrainer(vocab_size=700))
+    reference.train_from_iterator(LINES, trainers.BpeTrainer(vocab_size=700, show_progress=False))
+    assert json.loads(ours.to_str()) == json.loads(reference.to_str())
+    ours.train_from_iterator(LINES)
+    reference.train_from_iterator(LINES, trainers.BpeTrainer(show_progress=False))
+    assert json.loads(ours.to_str()) == json.loads(reference.to_str())
+    with pytest.raises(penstock.errors.TrainingError, match="only train a WordLevel"):
+        ours.train_from_iterator(LINES, trainers.WordLevelTrainer())
+    with pytest.raises(TypeError, match="not a trainer"):
+        ours.train_from_iterator(LINES, 7)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "roberta", "llama3"])
+def test_train_new_is_that_of_transformers(family: str, small_json: dict[str, Any]) -> None:
+    transformers = pytest.importorskip("transformers")
+    text = json.dumps(small_json[family])
+    stock = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers.Tokenizer.from_str(text)
+    )
+    options: dict[str, Any] = {
+        "new_special_tokens": ["<new>"],
+        "special_tokens_map": {"</s>": "<end>"},
+    }
+    want = stock.train_new_from_iterator(LINES, 700, show_progress=False, **options)
+    ours = penstock.Tokenizer.from_str(text)
+    got = ours.train_new_from_iterator(LINES, 700, show_progress=False, **options)
+    expected = json.loads(want.backend_tokenizer.to_str())
+    found = json.loads(got.to_str())
+    # What transformers adds for its named tokens comes behind ours.
+    expected["added_tokens"] = expected["added_tokens"][: len(found["added_tokens"])]
+    assert found == expected

@@ -1,0 +1,7 @@
+"""Trainers as data: what `Tokenizer.train` learns a model with."""
+
+from __future__ import annotations
+
+from penstock._training import BpeTrainer, UnigramTrainer, WordLevelTrainer, WordPieceTrainer
+
+__all__ = ["BpeTrainer", "UnigramTrainer", "WordLevelTrainer", "WordPieceTrainer"]
