@@ -19,8 +19,8 @@ SPACE, NUMERIC, PUNCTUATION, WORD, OTHER, NONSPACING, BLANK = (1 << bit for bit 
 CHARACTERS = [chr(code) for code in range(LAST) if not 0xD800 <= code < 0xE000]
 
 
-def flags() -> list[int]:
-    """The flags of every code point, surrogates 0."""
+def flags(characters: list[str] = CHARACTERS) -> list[int]:
+    """The flags of every code point of these, the others 0."""
     table = [0] * LAST
     space = pre_tokenizers.WhitespaceSplit()
     numeric = pre_tokenizers.Digits(individual_digits=True)
@@ -32,7 +32,7 @@ def flags() -> list[int]:
     accents = normalizers.BertNormalizer(
         clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False
     )
-    for c in CHARACTERS:
+    for c in characters:
         text = f"a{c}b"
         flag = SPACE if len(space.pre_tokenize_str(text)) == 2 else 0
         flag |= NUMERIC if len(numeric.pre_tokenize_str(text)) == 3 else 0

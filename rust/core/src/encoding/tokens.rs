@@ -22,6 +22,9 @@ pub struct Tokens {
     pub words: Vec<u32>,
     /// With spans: what added tokens matched, where it is not the token's string or has blanks at its ends; by index.
     pub texts: Vec<(u32, Box<str>)>,
+    /// With spans: those that do not lie in the text by the usual rules, by index; their entries in `spans` mean nothing
+    /// until the whole text is known.
+    pub odd_spans: Vec<(u32, [u32; 2])>,
     /// Index of the next piece.
     pub next_word: u32,
 }
@@ -47,6 +50,7 @@ impl Tokens {
         self.spans.clear();
         self.words.clear();
         self.texts.clear();
+        self.odd_spans.clear();
         self.next_word = 0;
     }
 
@@ -118,6 +122,7 @@ impl Tokens {
             self.words.truncate(len);
             let kept = self.texts.partition_point(|(token, _)| (*token as usize) < len);
             self.texts.truncate(kept);
+            self.odd_spans.retain(|&(token, _)| (token as usize) < len);
         }
     }
 
@@ -151,6 +156,7 @@ impl Tokens {
         self.ids[self.len..self.len + other.len].copy_from_slice(other.ids());
         self.spans.extend_from_slice(&other.spans);
         self.texts.extend(other.texts.iter().map(|(index, text)| (index + self.len as u32, text.clone())));
+        self.odd_spans.extend(other.odd_spans.iter().map(|&(index, span)| (index + self.len as u32, span)));
         self.len += other.len;
     }
 

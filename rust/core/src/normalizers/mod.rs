@@ -210,7 +210,14 @@ impl Normalizer {
             }
             Self::Bert(bert) => bert.apply(state, track)?,
             Self::Nmt => nmt::apply(state, track)?,
-            Self::Precompiled(precompiled) => rewrite(state, track, "Precompiled", |edit| precompiled.apply(edit))?,
+            Self::Precompiled(precompiled) => {
+                let mut edit = Edit::transform(&state.text, state.alignment.as_ref(), false, track);
+                // The reference does nothing at all where no entry is found.
+                if precompiled.apply(&mut edit) {
+                    let edited = edit.finish("Precompiled")?;
+                    state.take(edited);
+                }
+            }
             Self::ByteLevel => rewrite(state, track, "ByteLevel", |edit| spell(edit, edit.source()))?,
             Self::Nfc => rewrite(state, track, "NFC", unicode::nfc)?,
             Self::Nfd => rewrite(state, track, "NFD", unicode::nfd)?,

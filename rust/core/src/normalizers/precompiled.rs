@@ -119,9 +119,10 @@ impl Precompiled {
         first == Some(true)
     }
 
-    pub(super) fn apply(&self, edit: &mut Edit<'_>) {
+    /// False when no entry is found in the text.
+    pub(super) fn apply(&self, edit: &mut Edit<'_>) -> bool {
         let text = edit.source();
-        let mut writer = Writer { edit, pending: None, lost: false };
+        let mut writer = Writer { edit, pending: None, lost: false, modified: false };
         let mut at = 0;
         while at < text.len() {
             // What surely stands for itself: ASCII before more ASCII. It may hold the mark behind it, so the last one waits.
@@ -137,7 +138,7 @@ impl Precompiled {
             }
             at = end;
         }
-        writer.finish();
+        writer.finish()
     }
 
     /// Calls `each` with the parts of a grapheme and what replaces them.
@@ -188,6 +189,7 @@ struct Writer<'e, 's> {
     /// Something was removed before the first character. The reference counts it nowhere: every character from there on
     /// takes the range of one before its own.
     lost: bool,
+    modified: bool,
 }
 
 impl Writer<'_, '_> {
@@ -208,6 +210,7 @@ impl Writer<'_, '_> {
     }
 
     fn replace(&mut self, old: &str, new: &str) {
+        self.modified = true;
         let (old_count, new_count) = (old.chars().count() as isize, new.chars().count() as isize);
         if new_count == 0 {
             match &mut self.pending {
@@ -233,11 +236,12 @@ impl Writer<'_, '_> {
         }
     }
 
-    fn finish(mut self) {
+    fn finish(mut self) -> bool {
         self.flush();
         if self.lost {
             // Characters that nothing came to replace.
             self.edit.skip_to(self.edit.source().len());
         }
+        self.modified
     }
 }

@@ -63,29 +63,30 @@ impl<'t> Pieces<'t> {
 
     /// The bytes of the input that bytes `start..end` of a piece stand for, by the reference's rules for tokens.
     ///
-    /// Those are odd where a token is empty (it stands where its number says, counted from where the piece began) or
-    /// lies beyond the piece (its own numbers are left alone).
-    pub fn original(&self, piece: Piece, [start, end]: [u32; 2], cursor: &mut usize) -> [u32; 2] {
+    /// # Errors
+    /// The span itself for an empty token, which stands where its number says, counted from where the piece began, and
+    /// for one that lies beyond the piece, whose own numbers are left alone. Neither need be in the input.
+    pub fn original(&self, piece: Piece, span: [u32; 2], cursor: &mut usize) -> Result<[u32; 2], [u32; 2]> {
+        let [start, end] = span;
         if start == end {
-            return [piece.original.start + start, piece.original.start + end];
+            return Err([piece.original.start + start, piece.original.start + end]);
         }
         if start > end || end as usize > piece.text.len() {
-            return [start, end];
+            return Err(span);
         }
         let (start, end) = (piece.text.start + start, piece.text.start + end);
         if let Some(alignment) = &self.alignment {
             let Span { start, end } = alignment.original(&self.text, start as usize, end as usize, cursor);
-            [start, end]
-        } else {
-            let (mut start, mut end) = (start as usize, end as usize);
-            while !self.text.is_char_boundary(start) {
-                start -= 1;
-            }
-            while !self.text.is_char_boundary(end) {
-                end += 1;
-            }
-            [self.base + start as u32, self.base + end as u32]
+            return Ok([start, end]);
         }
+        let (mut start, mut end) = (start as usize, end as usize);
+        while !self.text.is_char_boundary(start) {
+            start -= 1;
+        }
+        while !self.text.is_char_boundary(end) {
+            end += 1;
+        }
+        Ok([self.base + start as u32, self.base + end as u32])
     }
 
     /// One pre-tokenizer.

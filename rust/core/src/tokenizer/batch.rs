@@ -2,7 +2,7 @@
 
 use super::{
     EncodeOptions, Tokenizer,
-    encode::{Input, Scratch, to_characters},
+    encode::{Input, Scratch, settle_odd_spans, to_characters},
     finish::Finish,
 };
 use crate::{
@@ -263,8 +263,9 @@ impl Tokenizer {
         }
         if LEVEL >= SPANS {
             let texts = rebased(&mut tokens.texts, before.len());
+            to_characters(text, &mut tokens.spans[before.len()..]);
+            settle_odd_spans(text, &mut tokens);
             let (ids, spans) = tokens.ids_and_spans(before.len());
-            to_characters(text, spans);
             finish.trim(ids, spans, &texts);
         }
         push_specials::<LEVEL>(after, &mut tokens);

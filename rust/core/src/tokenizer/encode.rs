@@ -175,6 +175,7 @@ impl Tokenizer {
         }
         if LEVEL >= SPANS {
             to_characters(text, &mut out.spans[first..]);
+            settle_odd_spans(text, out);
         }
         Ok(())
     }
@@ -270,5 +271,25 @@ pub(super) fn to_characters(text: &str, spans: &mut [[u32; 2]]) {
                 *span = index.span(*span);
             }
         });
+    }
+}
+
+/// Puts the spans that need the whole text where they belong.
+pub(super) fn settle_odd_spans(text: &str, out: &mut Tokens) {
+    let Tokens { odd_spans, spans, .. } = out;
+    for (index, span) in odd_spans.drain(..) {
+        spans[index as usize] = odd_to_characters(text, span);
+    }
+}
+
+/// A span of bytes that may lie beyond the text, as the reference makes it one of characters: left alone where it begins
+/// beyond the end.
+fn odd_to_characters(text: &str, span: [u32; 2]) -> [u32; 2] {
+    let holding = |at: usize| (at < text.len()).then(|| text.char_indices().filter(|&(i, _)| i <= at).count() - 1);
+    let [start, end] = span.map(|at| at as usize);
+    match (holding(start), holding(end)) {
+        (Some(start), Some(end)) => [start as u32, end as u32],
+        (Some(start), None) => [start as u32, holding(end - 1).unwrap_or(start + 1) as u32 + 1],
+        (None, _) => span,
     }
 }

@@ -61,8 +61,12 @@ pub(super) fn encode_with<const LEVEL: u8>(
         let first = out.spans.len();
         model.encode_piece::<LEVEL>(&pieces.text()[piece.text.range()], 0, scratch, out)?;
         if LEVEL >= SPANS {
-            for span in &mut out.spans[first..] {
-                *span = pieces.original(piece, *span, &mut cursor);
+            let Tokens { spans, odd_spans, .. } = out;
+            for (index, span) in spans.iter_mut().enumerate().skip(first) {
+                *span = pieces.original(piece, *span, &mut cursor).unwrap_or_else(|odd| {
+                    odd_spans.push((index as u32, odd));
+                    [0, 0]
+                });
             }
         }
     }

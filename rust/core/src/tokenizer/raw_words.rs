@@ -102,7 +102,9 @@ impl RawWords {
         if let Some(pre_tokenizer) = pre_tokenizer {
             pre_tokenizer.flatten(&mut steps);
         }
-        if matches!(model, Model::Bpe(bpe) if bpe.options().dropout.is_some_and(|chance| chance > 0.0)) {
+        if let Model::Bpe(bpe) = model
+            && (bpe.options().dropout.is_some_and(|chance| chance > 0.0) || bpe.options().spans_leave_piece())
+        {
             return Ok(None);
         }
         let plan = bert(&normalizers, &steps)
@@ -310,7 +312,8 @@ fn marks<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Mo
 /// place either: what is cut before is a character of the vocabulary.
 fn merge_cut(bpe: &Bpe) -> Option<Cut> {
     let seams = bpe.seams()?;
-    if !seams.is_known(MARK) || seams.any(|left, right| left != MARK && right == MARK) {
+    let unsafe_marks = !seams.is_known(MARK) || seams.any(|left, right| left != MARK && right == MARK);
+    if unsafe_marks || seams.drop_characters() {
         return None;
     }
     if !seams.is_known('\n') || seams.any(|left, right| left == '\n' || right == '\n') {

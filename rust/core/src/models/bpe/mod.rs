@@ -98,6 +98,14 @@ pub struct BpeOptions {
     pub dropout: Option<f32>,
 }
 
+impl BpeOptions {
+    /// Whether the bytes of an affix may become tokens, whose spans leave the piece.
+    pub fn spans_leave_piece(&self) -> bool {
+        let affixes = [&self.continuing_subword_prefix, &self.end_of_word_suffix];
+        self.byte_fallback && affixes.into_iter().flatten().any(|affix| !affix.is_empty())
+    }
+}
+
 /// The characters between which merges join tokens.
 pub struct Seams<'b> {
     pairs: std::collections::HashSet<(char, char)>,
@@ -114,6 +122,11 @@ impl Seams<'_> {
     /// Whether a character is a token, or becomes tokens of bytes as every unknown one does.
     pub fn is_known(&self, c: char) -> bool {
         self.all_bytes || self.bpe.vocab.id(c.encode_utf8(&mut [0; 4])).is_some()
+    }
+
+    /// Whether a character may vanish. The reference then counts the offsets of all that follow it wrong.
+    pub fn drop_characters(&self) -> bool {
+        !self.all_bytes && self.bpe.options.unk_token.is_none()
     }
 }
 
@@ -213,11 +226,12 @@ impl Bpe {
         &self.options
     }
 
-    /// Whether [`Bpe::encode_pieces`] may run: not with dropout, and not where a byte may be unknown while `unk_token` is not
-    /// in the vocabulary, which is an error of the text.
+    /// Whether [`Bpe::encode_pieces`] may run: not with dropout, not where a byte may be unknown while `unk_token` is not
+    /// in the vocabulary, which is an error of the text, and not where the bytes of an affix may become tokens, whose spans
+    /// leave the text.
     pub fn runs_on_bytes(&self) -> bool {
         let unk_is_missing = || self.options.unk_token.as_ref().is_some_and(|token| self.vocab.id(token).is_none());
-        self.dropout.is_none() && !(self.symbols.is_some() && unk_is_missing())
+        self.dropout.is_none() && !(self.symbols.is_some() && (unk_is_missing() || self.options.spans_leave_piece()))
     }
 
     /// Where merges join symbols, if symbols are characters: without prefix, suffix and `ignore_merges`, and where no merge
