@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from penstock.transformers._auto import AutoTokenizer as AutoTokenizer
+from penstock.transformers._engine import EngineReport as EngineReport
+from penstock.transformers._engine import engine_of as engine_of
+from penstock.transformers._engine import wrap as wrap
 from penstock.transformers._patch import install as install
 from penstock.transformers._patch import installed as installed
 from penstock.transformers._patch import uninstall as uninstall

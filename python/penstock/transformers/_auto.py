@@ -1,0 +1,137 @@
+"""`AutoTokenizer`: the object that transformers would return, with an engine from the start.
+
+For the classes that load `tokenizer.json` as it stands, the engine reads the file once, and the
+stock `tokenizers.Tokenizer` is not built at all until somebody asks for it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import transformers
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
+
+from penstock import _native
+from penstock.errors import PenstockError
+from penstock.transformers import _engine
+from penstock.transformers._backend import Backend, as_stock_token
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_local = threading.local()
+
+
+class AutoTokenizer(transformers.AutoTokenizer):
+    """`transformers.AutoTokenizer`, whose tokenizers run on penstock.
+
+    Example:
+        >>> from penstock.transformers import AutoTokenizer
+        >>> tokenizer = AutoTokenizer.from_pretrained("some/folder")  # doctest: +SKIP
+    """
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, *inputs: Any, **kwargs: Any
+    ) -> Any:
+        """Loads a tokenizer of a local folder, a repository on the Hub or a cached snapshot.
+
+        Arguments, result and errors are those of `transformers.AutoTokenizer.from_pretrained`,
+        which finds the files. A tokenizer that penstock does not cover comes with the stock engine;
+        `engine_of` says why.
+        """
+        _engine.keep_in_place()
+        with _attaching():
+            tokenizer = super().from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
+        return _engine.wrap(tokenizer)
+
+
+@contextmanager
+def _attaching() -> Iterator[None]:
+    before = getattr(_local, "attaching", False)
+    _local.attaching = True
+    try:
+        yield
+    finally:
+        _local.attaching = before
+
+
+def make_from_pretrained(original: Any) -> Any:
+    """Replaces `_from_pretrained`, which gets the files that `from_pretrained` has found."""
+    load: Callable[..., Any] = original.__func__
+
+    @functools.wraps(load)
+    def _from_pretrained(
+        cls: type,
+        resolved_vocab_files: dict[str, Any],
+        pretrained_model_name_or_path: Any,
+        init_configuration: Any,
+        *init_inputs: Any,
+        **kwargs: Any,
+    ) -> Any:
+        wrapped = getattr(_local, "attaching", False)
+        wanted = wrapped or _engine.is_installed()
+        if not wanted or _engine.runs_in_stock(cls) is not None:
+            return load(
+                cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
+                *init_inputs, **kwargs,
+            )  # fmt: skip
+        backend = _lazy_backend(cls, resolved_vocab_files, kwargs)
+        if backend is not None:
+            kwargs = {**kwargs, "tokenizer_object": backend}
+            tokens = _added_tokens(resolved_vocab_files, kwargs, backend)
+            if tokens is not None:
+                kwargs["added_tokens_decoder"] = tokens
+        tokenizer = load(
+            cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
+            *init_inputs, **kwargs,
+        )  # fmt: skip
+        slot = tokenizer.__dict__.get("_tokenizer")
+        if slot is None:
+            return tokenizer
+        if type(slot) is Backend:
+            slot._building = False
+        _engine.attach(tokenizer, exposed=False, wrapped=wrapped)
+        return tokenizer
+
+    return classmethod(_from_pretrained)
+
+
+def _lazy_backend(cls: type, files: dict[str, Any], kwargs: dict[str, Any]) -> Backend | None:
+    """The backend for a class that takes its file as it stands; None where stock has to build."""
+    path = files.get("tokenizer_file")
+    if path is None or not Path(path).is_file():
+        return None
+    if cls.__init__ is not TokenizersBackend.__init__:
+        return None
+    if any(kwargs.get(name) is not None for name in ("tokenizer_object", "gguf_file", "vocab")):
+        return None
+    if (
+        cls.convert_to_native_format.__func__
+        is not TokenizersBackend.convert_to_native_format.__func__
+    ):
+        return None
+    try:
+        native = _native.Tokenizer.from_file(path)
+    except PenstockError:
+        return None
+    return Backend(native, building=True)
+
+
+def _added_tokens(
+    files: dict[str, Any], kwargs: dict[str, Any], backend: Backend
+) -> dict[int, Any] | None:
+    """What stock would parse the whole file once more for; None if it reads it elsewhere."""
+    if files.get("special_tokens_map_file") or files.get("added_tokens_file"):
+        return None
+    if "added_tokens_decoder" in kwargs:
+        return None
+    config = files.get("tokenizer_config_file")
+    if config is not None and "added_tokens_decoder" in json.loads(Path(config).read_text("utf-8")):
+        return None
+    return {id: as_stock_token(token) for id, token in backend.get_added_tokens_decoder().items()}

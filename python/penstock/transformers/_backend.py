@@ -1,0 +1,554 @@
+"""What stands in a tokenizer's `_tokenizer`: the native tokenizer, and the stock one on demand.
+
+A `Backend` is the truth about one tokenizer. Its native tokenizer is immutable and replaced when
+something changes, so threads share it without a lock. The stock `tokenizers.Tokenizer` is built
+when somebody asks for it. From then on that one is in other hands, so every call first looks
+whether it was edited, and compiles it again if so.
+"""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import tokenizers
+
+from penstock import _native
+from penstock.errors import PenstockError
+from penstock.transformers._compile import compile_backend, fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Truncation = tuple[int, int, str, str]
+"""Maximum length, stride, strategy, direction."""
+Padding = tuple[int | None, str, int | None, int, int, str]
+"""Length, direction, multiple, id, type id, token."""
+
+_UNSET: Any = object()
+
+_OWN = frozenset(
+    {
+        "_building",
+        "_calls",
+        "_exposed",
+        "_fallbacks",
+        "_fingerprint",
+        "_full_check",
+        "_lock",
+        "_native",
+        "_padding",
+        "_real",
+        "_reason",
+        "_split_special",
+        "_truncation",
+        "_variants",
+    }
+)
+
+
+class Backend:
+    """The engine of one tokenizer; looks like `tokenizers.Tokenizer` while transformers builds it.
+
+    Every attribute that is not answered here is the stock tokenizer's.
+    """
+
+    def __init__(
+        self,
+        native: _native.Tokenizer | None = None,
+        real: tokenizers.Tokenizer | None = None,
+        *,
+        exposed: bool = False,
+        building: bool = False,
+    ) -> None:
+        """Takes the native tokenizer, the stock one, or both if they agree."""
+        own = self.__dict__
+        own["_native"] = native
+        own["_real"] = real
+        own["_reason"] = None
+        own["_exposed"] = exposed
+        own["_building"] = building
+        own["_fingerprint"] = None
+        own["_full_check"] = True
+        own["_truncation"] = _UNSET
+        own["_padding"] = _UNSET
+        own["_split_special"] = False
+        own["_variants"] = {}
+        own["_lock"] = threading.RLock()
+        own["_calls"] = Counter[str]()
+        own["_fallbacks"] = Counter[str]()
+        _backends_to_reset_after_fork.add(self)
+        if native is not None and real is None:
+            own["_split_special"] = native.encode_special_tokens
+
+    # --- the native tokenizer
+
+    def native(self) -> _native.Tokenizer | None:
+        """The native tokenizer of the present state; None if it runs in stock (see `reason`)."""
+        if not self._exposed:
+            native: _native.Tokenizer | None = self._native
+            if native is not None or self._reason is not None:
+                return native
+        return self._refresh()
+
+    @property
+    def reason(self) -> str | None:
+        """Why the stock engine is kept, as of the last look."""
+        reason: str | None = self._reason
+        return reason
+
+    def variant(self, *, split_special_tokens: bool) -> _native.Tokenizer | None:
+        """The native tokenizer that encodes special tokens in a text as text, or does not."""
+        native = self.native()
+        if native is None or native.encode_special_tokens == split_special_tokens:
+            return native
+        found: tuple[_native.Tokenizer, _native.Tokenizer] | None
+        found = self._variants.get(split_special_tokens)
+        if found is None or found[0] is not native:
+            found = (native, native.with_encode_special_tokens(split_special_tokens))
+            self._variants[split_special_tokens] = found
+        return found[1]
+
+    def _refresh(self) -> _native.Tokenizer | None:
+        with self._lock:
+            own = self.__dict__
+            real = own["_real"]
+            if real is not None:
+                now = fingerprint(real, full=False)
+                if own["_full_check"]:
+                    now = (now, fingerprint(real, full=True))
+                    known = own["_fingerprint"]
+                    changed = known is None or known != now
+                    own["_full_check"] = False
+                    own["_fingerprint"] = now
+                else:
+                    changed = own["_fingerprint"][0] != now
+                    if changed:
+                        own["_fingerprint"] = (now, fingerprint(real, full=True))
+                if changed or (own["_native"] is None and own["_reason"] is None):
+                    self._compile(real)
+            native: _native.Tokenizer | None = own["_native"]
+            return native
+
+    def _compile(self, real: tokenizers.Tokenizer) -> None:
+        own = self.__dict__
+        result = compile_backend(real)
+        own["_variants"] = {}
+        if isinstance(result, str):
+            own["_native"], own["_reason"] = None, result
+        else:
+            own["_native"], own["_reason"] = result, None
+
+    def model_name(self) -> str:
+        """The model's type: `BPE`, `WordPiece`, `Unigram` or `WordLevel`."""
+        own = self.__dict__
+        if own["_real"] is not None:
+            return type(own["_real"].model).__name__
+        stages = {stage: component for stage, component, _ in own["_native"].description()}
+        return str(stages["model"]).split("(")[0].strip()
+
+    # --- the stock tokenizer
+
+    def real(self) -> tokenizers.Tokenizer:
+        """The stock tokenizer in the state that stock would have it in; built on the first call.
+
+        For use inside penstock; what leaves it goes through `expose`.
+        """
+        with self._lock:
+            own = self.__dict__
+            if own["_real"] is None:
+                own["_real"] = tokenizers.Tokenizer.from_str(self.to_str())
+            real = own["_real"]
+            self._synchronise(real)
+            return real
+
+    def expose(self) -> tokenizers.Tokenizer:
+        """The stock tokenizer for somebody who may edit it."""
+        own = self.__dict__
+        with self._lock:
+            real = self.real()
+            if not own["_exposed"]:
+                if own["_native"] is not None:
+                    own["_fingerprint"] = (
+                        fingerprint(real, full=False),
+                        fingerprint(real, full=True),
+                    )
+                own["_exposed"] = True
+            own["_full_check"] = True
+            return real
+
+    def remember(
+        self, truncation: Truncation | None, padding: Padding | None, *, split_special_tokens: bool
+    ) -> None:
+        """Notes what a call asked for, which stock leaves set on its tokenizer."""
+        own = self.__dict__
+        own["_truncation"] = truncation
+        own["_padding"] = padding
+        own["_split_special"] = split_special_tokens
+
+    def _synchronise(self, real: tokenizers.Tokenizer) -> None:
+        own = self.__dict__
+        truncation, padding = own["_truncation"], own["_padding"]
+        if truncation is not _UNSET:
+            own["_truncation"] = _UNSET
+            if truncation is None:
+                real.no_truncation()
+            else:
+                length, stride, strategy, side = truncation
+                real.enable_truncation(length, stride, strategy, side)
+        if padding is not _UNSET:
+            own["_padding"] = _UNSET
+            if padding is None:
+                real.no_padding()
+            else:
+                length, side, multiple, pad_id, type_id, token = padding
+                real.enable_padding(
+                    direction=side,
+                    pad_id=pad_id,
+                    pad_type_id=type_id,
+                    pad_token=token,
+                    length=length,
+                    pad_to_multiple_of=multiple,
+                )
+            if real.encode_special_tokens != own["_split_special"]:
+                real.encode_special_tokens = own["_split_special"]
+
+    def to_str(self, pretty: bool = False) -> str:
+        """The contents of `tokenizer.json`, last truncation and padding included."""
+        with self._lock:
+            own = self.__dict__
+            if own["_real"] is not None:
+                text: str = self.real().to_str(pretty)
+                return text
+            native = own["_native"]
+            if own["_truncation"] is not _UNSET:
+                native = native.with_truncation(own["_truncation"])
+            if own["_padding"] is not _UNSET:
+                native = native.with_padding(own["_padding"])
+            text = native.to_str(pretty)
+            return text
+
+    # --- copies
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Backend:
+        """A copy with a life of its own; what is immutable is shared."""
+        own = self.__dict__
+        if own["_building"]:
+            return self
+        with self._lock:
+            native = self.native()
+            other = Backend(
+                native, None if native is not None else copy.deepcopy(own["_real"], memo)
+            )
+            state = other.__dict__
+            for name in ("_truncation", "_padding", "_split_special", "_reason"):
+                state[name] = own[name]
+            if native is not None and own["_real"] is not None:
+                real = own["_real"]
+                self._synchronise(real)
+                state["_truncation"] = _truncation_of(real)
+                state["_padding"] = _padding_of(real)
+                state["_split_special"] = real.encode_special_tokens
+            return other
+
+    def __copy__(self) -> Backend:
+        """A shallow copy shares its backend, as in stock."""
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """The contents of `tokenizer.json`; the copy compiles it where it arrives."""
+        return _rebuild, (self.to_str(), self.__dict__["_split_special"])
+
+    # --- what transformers asks while it builds a tokenizer, answered without the stock one
+
+    def _vocabulary(self) -> Any:
+        own = self.__dict__
+        return own["_native"] if own["_real"] is None else own["_real"]
+
+    def token_to_id(self, token: str) -> int | None:
+        """As in `tokenizers`."""
+        found: int | None = self._vocabulary().token_to_id(token)
+        return found
+
+    def id_to_token(self, id: int) -> str | None:
+        """As in `tokenizers`."""
+        found: str | None = self._vocabulary().id_to_token(id)
+        return found
+
+    def get_vocab(self, with_added_tokens: bool = True) -> dict[str, int]:
+        """As in `tokenizers`."""
+        vocabulary: dict[str, int] = self._vocabulary().get_vocab(
+            with_added_tokens=with_added_tokens
+        )
+        return vocabulary
+
+    def get_vocab_size(self, with_added_tokens: bool = True) -> int:
+        """As in `tokenizers`."""
+        size: int = self._vocabulary().get_vocab_size(with_added_tokens=with_added_tokens)
+        return size
+
+    def num_special_tokens_to_add(self, is_pair: bool) -> int:
+        """As in `tokenizers`."""
+        count: int = self._vocabulary().num_special_tokens_to_add(is_pair)
+        return count
+
+    def get_added_tokens_decoder(self) -> dict[int, tokenizers.AddedToken]:
+        """As in `tokenizers`."""
+        found = self._vocabulary().get_added_tokens_decoder()
+        return {id: as_stock_token(token) for id, token in found.items()}
+
+    def add_tokens(self, tokens: Sequence[str | tokenizers.AddedToken]) -> int:
+        """As in `tokenizers`."""
+        return self._add(tokens, special=False)
+
+    def add_special_tokens(self, tokens: Sequence[str | tokenizers.AddedToken]) -> int:
+        """As in `tokenizers`."""
+        return self._add(tokens, special=True)
+
+    def _add(self, tokens: Sequence[str | tokenizers.AddedToken], *, special: bool) -> int:
+        with self._lock:
+            own = self.__dict__
+            native = self.native()
+            added: int | None = None
+            if native is not None:
+                try:
+                    ours = [as_native_token(token) for token in tokens]
+                    native, added = native.with_added_tokens(ours, special)
+                except (PenstockError, TypeError, ValueError):
+                    self.real()
+                    own["_exposed"], own["_full_check"] = True, True
+            real = own["_real"]
+            if real is not None:
+                add = real.add_special_tokens if special else real.add_tokens
+                added = add(list(tokens))
+                if own["_exposed"] and own["_fingerprint"] is not None:
+                    own["_fingerprint"] = (
+                        fingerprint(real, full=False),
+                        fingerprint(real, full=True),
+                    )
+            if native is not None:
+                own["_native"] = native
+            assert added is not None
+            return added
+
+    @property
+    def truncation(self) -> dict[str, Any] | None:
+        """As in `tokenizers`."""
+        own = self.__dict__
+        if own["_real"] is None and own["_truncation"] is None:
+            return None
+        if own["_real"] is None and own["_truncation"] is _UNSET:
+            found: dict[str, Any] | None = own["_native"].truncation
+            return found
+        return self.real().truncation  # type: ignore[no-any-return]
+
+    @property
+    def padding(self) -> dict[str, Any] | None:
+        """As in `tokenizers`."""
+        own = self.__dict__
+        if own["_real"] is None and own["_padding"] is None:
+            return None
+        if own["_real"] is None and own["_padding"] is _UNSET:
+            found: dict[str, Any] | None = own["_native"].padding
+            return found
+        return self.real().padding  # type: ignore[no-any-return]
+
+    def no_truncation(self) -> None:
+        """As in `tokenizers`."""
+        self.__dict__["_truncation"] = None
+
+    def no_padding(self) -> None:
+        """As in `tokenizers`."""
+        self.__dict__["_padding"] = None
+
+    def enable_truncation(
+        self,
+        max_length: int,
+        stride: int = 0,
+        strategy: str = "longest_first",
+        direction: str = "right",
+    ) -> None:
+        """As in `tokenizers`."""
+        self.__dict__["_truncation"] = (max_length, stride, strategy, direction)
+
+    def enable_padding(
+        self,
+        direction: str = "right",
+        pad_id: int = 0,
+        pad_type_id: int = 0,
+        pad_token: str = "[PAD]",  # noqa: S107
+        length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+    ) -> None:
+        """As in `tokenizers`."""
+        self.__dict__["_padding"] = (
+            length,
+            direction,
+            pad_to_multiple_of,
+            pad_id,
+            pad_type_id,
+            pad_token,
+        )
+
+    @property
+    def encode_special_tokens(self) -> bool:
+        """As in `tokenizers`."""
+        value: bool = self.__dict__["_split_special"]
+        return value
+
+    @encode_special_tokens.setter
+    def encode_special_tokens(self, value: bool) -> None:
+        self.__dict__["_split_special"] = value
+        if self.__dict__["_real"] is not None:
+            self.__dict__["_real"].encode_special_tokens = value
+
+    @property
+    def post_processor(self) -> Any:
+        """As in `tokenizers`, but while transformers builds: only whether there is one."""
+        return self._presence("post_processor")
+
+    @post_processor.setter
+    def post_processor(self, value: Any) -> None:
+        self.expose().post_processor = value
+
+    @property
+    def pre_tokenizer(self) -> Any:
+        """As in `tokenizers`, but while transformers builds: only whether there is one."""
+        return self._presence("pre_tokenizer")
+
+    @pre_tokenizer.setter
+    def pre_tokenizer(self, value: Any) -> None:
+        self.expose().pre_tokenizer = value
+
+    def _presence(self, stage: str) -> Any:
+        own = self.__dict__
+        if own["_building"] and own["_real"] is None:
+            has_it = any(name == stage for name, _, _ in own["_native"].description())
+            return Lazy(self, stage) if has_it else None
+        return getattr(self.expose(), stage)
+
+    def __getattr__(self, name: str) -> Any:
+        """Everything else is the stock tokenizer's."""
+        if name.startswith("__") or "_real" not in self.__dict__:
+            raise AttributeError(name)
+        return getattr(self.expose(), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """An assignment is meant for the stock tokenizer."""
+        if name in ("encode_special_tokens", "post_processor", "pre_tokenizer"):
+            object.__setattr__(self, name, value)
+        elif name in _OWN:
+            self.__dict__[name] = value
+        else:
+            setattr(self.expose(), name, value)
+
+
+class Lazy:
+    """A component that is there, and is fetched when somebody looks inside."""
+
+    def __init__(self, backend: Backend, stage: str) -> None:
+        self.__dict__["_of"] = (backend, stage)
+
+    def __getattr__(self, name: str) -> Any:
+        """The component's attribute."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        backend, stage = self.__dict__["_of"]
+        return getattr(getattr(backend.expose(), stage), name)
+
+    @property
+    def __class__(self) -> type:
+        """The component's class, for isinstance."""
+        backend, stage = self.__dict__["_of"]
+        return type(getattr(backend.expose(), stage))
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        """Replaces an item of a sequence."""
+        backend, stage = self.__dict__["_of"]
+        getattr(backend.expose(), stage)[index] = value
+
+
+def as_stock_token(token: Any) -> tokenizers.AddedToken:
+    """An added token in the reference's class."""
+    if isinstance(token, tokenizers.AddedToken):
+        return token
+    return tokenizers.AddedToken(
+        token.content,
+        single_word=token.single_word,
+        lstrip=token.lstrip,
+        rstrip=token.rstrip,
+        normalized=token.normalized,
+        special=token.special,
+    )
+
+
+def as_native_token(token: str | tokenizers.AddedToken) -> str | _native.AddedToken:
+    """An added token in our class."""
+    if isinstance(token, tokenizers.AddedToken):
+        return _native.AddedToken(
+            token.content,
+            single_word=token.single_word,
+            lstrip=token.lstrip,
+            rstrip=token.rstrip,
+            normalized=token.normalized,
+            special=token.special,
+        )
+    return token
+
+
+def _truncation_of(real: tokenizers.Tokenizer) -> Truncation | None:
+    found = real.truncation
+    if found is None:
+        return None
+    return (found["max_length"], found["stride"], found["strategy"], found["direction"])
+
+
+def _padding_of(real: tokenizers.Tokenizer) -> Padding | None:
+    found = real.padding
+    if found is None:
+        return None
+    return (
+        found["length"],
+        found["direction"],
+        found["pad_to_multiple_of"],
+        found["pad_id"],
+        found["pad_type_id"],
+        found["pad_token"],
+    )
+
+
+def _rebuild(text: str, split_special: bool) -> Backend:
+    from penstock.transformers import _engine
+
+    _engine.keep_in_place()
+    try:
+        native = _native.Tokenizer.from_str(text)
+        if split_special:
+            native = native.with_encode_special_tokens(True)
+    except PenstockError:
+        real = tokenizers.Tokenizer.from_str(text)
+        real.encode_special_tokens = split_special
+        return Backend(None, real, exposed=True)
+    return Backend(native)
+
+
+def _weak_set() -> Any:
+    import weakref
+
+    return weakref.WeakSet()
+
+
+_backends_to_reset_after_fork: Any = _weak_set()
+
+
+def _reset_locks() -> None:
+    # A lock that another thread of the parent held would never be released in the child.
+    for backend in list(_backends_to_reset_after_fork):
+        backend.__dict__["_lock"] = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_locks)

@@ -1,0 +1,204 @@
+"""`tokenizer.pad` over arrays: rows of ids to one matrix per column."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from transformers.utils import PaddingStrategy
+
+Column = tuple[np.ndarray[Any, np.dtype[np.int64]], list[int]]
+"""All values of a column, and the length of each row."""
+
+
+def pad_rows(
+    tokenizer: Any,
+    encoded_inputs: Any,
+    padding: Any,
+    max_length: int | None,
+    pad_to_multiple_of: int | None,
+    padding_side: str | None,
+    return_attention_mask: bool | None,
+    kind: str | None,
+) -> tuple[dict[str, Any], str] | None:
+    """Pads rows of Python integers, or one-dimensional arrays or tensors of integers.
+
+    Returns:
+        The columns as arrays, and whether `pt` or `np` is wanted; None if the input is none of
+        these, so that the original has to look at it.
+    """
+    columns = _columns(encoded_inputs)
+    if columns is None:
+        return None
+    main = tokenizer.model_input_names[0]
+    if return_attention_mask is None:
+        return_attention_mask = "attention_mask" in tokenizer.model_input_names
+    rows = columns.get(main)
+    if rows is None or not isinstance(rows, list) or not rows:
+        return None
+    if kind is None:
+        kind = _kind_of(rows[0])
+        if kind is None:
+            return None
+    if any(len(values) != len(rows) for values in columns.values()):
+        return None
+    if "attention_mask" in columns and not return_attention_mask:
+        return None
+
+    padded = {main, "attention_mask", "token_type_ids", "special_tokens_mask"}
+    flat: dict[str, Column] = {}
+    other: dict[str, Any] = {}
+    for name, values in columns.items():
+        if name in padded:
+            column = _flatten(values)
+            if column is None:
+                return None
+            flat[name] = column
+        else:
+            scalars = _scalars(values, kind)
+            if scalars is None:
+                return None
+            other[name] = scalars
+    lengths = flat[main][1]
+    if any(column[1] != lengths for column in flat.values()) or not any(lengths):
+        return None
+
+    side = padding_side if padding_side is not None else tokenizer.padding_side
+    if side not in ("left", "right"):
+        return None
+    width = _width(tokenizer, padding, max_length, pad_to_multiple_of, lengths)
+    if width is None:
+        return None
+    fill = {
+        main: tokenizer.pad_token_id,
+        "attention_mask": 0,
+        "token_type_ids": tokenizer.pad_token_type_id,
+        "special_tokens_mask": 1,
+    }
+    result: dict[str, Any] = {}
+    for name in columns:
+        if name in flat:
+            result[name] = _matrix(flat[name], width, fill[name], side)
+        else:
+            result[name] = other[name]
+    if return_attention_mask and "attention_mask" not in result:
+        ones = (np.ones(sum(lengths), np.int64), lengths)
+        result["attention_mask"] = _matrix(ones, width, 0, side)
+    return result, kind
+
+
+def _columns(encoded_inputs: Any) -> dict[str, Any] | None:
+    """The columns of a batch that came as a list of rows or as a dictionary of columns."""
+    if isinstance(encoded_inputs, (list, tuple)):
+        if not encoded_inputs or not all(isinstance(row, Mapping) for row in encoded_inputs):
+            return None
+        try:
+            names = list(encoded_inputs[0].keys())
+            return {name: [row[name] for row in encoded_inputs] for name in names}
+        except KeyError:
+            return None
+    if not isinstance(encoded_inputs, Mapping):
+        return None
+    return (
+        {
+            name: list(values) if isinstance(values, (tuple, np.ndarray, torch.Tensor)) else values
+            for name, values in encoded_inputs.items()
+            if isinstance(values, (list, tuple, np.ndarray, torch.Tensor))
+        }
+        if all(
+            isinstance(values, (list, tuple, np.ndarray, torch.Tensor))
+            and not (isinstance(values, (np.ndarray, torch.Tensor)) and values.ndim == 0)
+            for values in encoded_inputs.values()
+        )
+        else None
+    )
+
+
+def _kind_of(row: Any) -> str | None:
+    if isinstance(row, torch.Tensor):
+        return "pt" if row.ndim == 1 else None
+    if isinstance(row, np.ndarray):
+        return "np" if row.ndim == 1 else None
+    return None
+
+
+def _flatten(rows: Any) -> Column | None:
+    """All rows behind one another; None unless they are integers throughout."""
+    if all(type(row) is list for row in rows):
+        if not all(type(row[0]) is int for row in rows if row):
+            return None
+        buffer = array("q")
+        try:
+            for row in rows:
+                buffer.fromlist(row)
+        except (TypeError, OverflowError):
+            return None
+        return np.frombuffer(buffer, np.int64), [len(row) for row in rows]
+    arrays = []
+    for row in rows:
+        if isinstance(row, torch.Tensor):
+            if row.device.type != "cpu" or row.is_floating_point():
+                return None
+            row = row.detach().numpy()
+        if not isinstance(row, np.ndarray) or row.ndim != 1 or row.dtype.kind not in "iu":
+            return None
+        if row.dtype == np.uint64:
+            return None
+        arrays.append(row)
+    return np.concatenate(arrays).astype(np.int64, copy=False), [len(row) for row in arrays]
+
+
+def _scalars(values: list[Any], kind: str) -> Any:
+    """A column with one number per row, such as labels."""
+    numbers: list[Any] = []
+    for value in values:
+        if isinstance(value, (torch.Tensor, np.ndarray)):
+            if value.ndim or isinstance(value, np.ndarray):
+                return None
+            value = value.item()
+        numbers.append(value)
+    kinds = {type(number) for number in numbers}
+    if kinds not in ({int}, {float}):
+        return None
+    try:
+        if kind == "pt":
+            return torch.tensor(numbers).numpy()
+        return np.asarray(numbers)
+    except (RuntimeError, OverflowError):
+        return None
+
+
+def _width(
+    tokenizer: Any,
+    padding: Any,
+    max_length: int | None,
+    pad_to_multiple_of: int | None,
+    lengths: list[int],
+) -> int | None:
+    """The length of all padded rows; None where they would differ."""
+    strategy, _, max_length, _ = tokenizer._get_padding_truncation_strategies(
+        padding=padding, max_length=max_length, verbose=False
+    )
+    longest = max(lengths)
+    if strategy == PaddingStrategy.DO_NOT_PAD:
+        return longest if min(lengths) == longest else None
+    width = longest if strategy == PaddingStrategy.LONGEST else max_length
+    if pad_to_multiple_of is not None and width % pad_to_multiple_of:
+        width = (width // pad_to_multiple_of + 1) * pad_to_multiple_of
+    return width if longest <= width else None
+
+
+def _matrix(column: Column, width: int, fill: int, side: str) -> np.ndarray[Any, Any]:
+    values, lengths = column
+    if min(lengths) == width:
+        return values.reshape(len(lengths), width).copy()
+    matrix = np.full((len(lengths), width), fill, np.int64)
+    start = 0
+    for row, length in zip(matrix, lengths, strict=True):
+        place = slice(0, length) if side == "right" else slice(width - length, width)
+        row[place] = values[start : start + length]
+        start += length
+    return matrix
