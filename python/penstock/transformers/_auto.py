@@ -105,6 +105,8 @@ def make_from_pretrained(original: Any) -> Any:
 def _lazy_backend(cls: type, files: dict[str, Any], kwargs: dict[str, Any]) -> Backend | None:
     """The backend for a class that takes its file as it stands; None where stock has to build."""
     path = files.get("tokenizer_file")
+    if not hasattr(_native.Tokenizer, "to_str"):
+        return None
     if path is None or not Path(path).is_file():
         return None
     if cls.__init__ is not TokenizersBackend.__init__:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
+import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,11 @@ Padding = tuple[int | None, str, int | None, int, int, str]
 """Length, direction, multiple, id, type id, token."""
 
 _UNSET: Any = object()
+
+_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
+
+totals: Counter[str] = Counter()
+"""How often engines ran, and how often stock did instead (`fallback`), in this process."""
 
 _OWN = frozenset(
     {
@@ -80,9 +86,19 @@ class Backend:
         own["_lock"] = threading.RLock()
         own["_calls"] = Counter[str]()
         own["_fallbacks"] = Counter[str]()
-        _backends_to_reset_after_fork.add(self)
+        _backends.add(self)
         if native is not None and real is None:
             own["_split_special"] = native.encode_special_tokens
+
+    def count(self, operation: str) -> None:
+        """Counts a native call."""
+        self._calls[operation] += 1
+        totals[operation] += 1
+
+    def count_fallback(self, operation: str, why: str) -> None:
+        """Counts a call that stock runs."""
+        self._fallbacks[f"{operation}: {why}"] += 1
+        totals["fallback"] += 1
 
     # --- the native tokenizer
 
@@ -198,7 +214,9 @@ class Backend:
                 real.no_truncation()
             else:
                 length, stride, strategy, side = truncation
-                real.enable_truncation(length, stride, strategy, side)
+                real.enable_truncation(
+                    max_length=length, stride=stride, strategy=strategy, direction=side
+                )
         if padding is not _UNSET:
             own["_padding"] = _UNSET
             if padding is None:
@@ -535,18 +553,9 @@ def _rebuild(text: str, split_special: bool) -> Backend:
     return Backend(native)
 
 
-def _weak_set() -> Any:
-    import weakref
-
-    return weakref.WeakSet()
-
-
-_backends_to_reset_after_fork: Any = _weak_set()
-
-
 def _reset_locks() -> None:
     # A lock that another thread of the parent held would never be released in the child.
-    for backend in list(_backends_to_reset_after_fork):
+    for backend in list(_backends):
         backend.__dict__["_lock"] = threading.RLock()
 
 

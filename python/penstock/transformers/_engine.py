@@ -146,7 +146,7 @@ def in_stock(backend: Backend, what: str, why: str) -> Iterator[None]:
     Stock keeps truncation and padding on the tokenizer between two calls, so two threads with
     different lengths would get each other's.
     """
-    backend._fallbacks[f"{what}: {why}"] += 1
+    backend.count_fallback(what, why)
     with backend._lock:
         real = backend.real()
         before = getattr(_local, "inside", None)
@@ -172,7 +172,11 @@ class TokenizerSlot:
         inside = getattr(_local, "inside", None)
         if inside is not None and inside[0] is slot:
             return inside[1]
-        return slot.expose()
+        try:
+            return slot.expose()
+        except AttributeError as error:
+            # transformers would take it for a missing attribute and return this descriptor
+            raise RuntimeError(f"the stock tokenizer cannot be built: {error}") from error
 
     def __set__(self, tokenizer: Any, value: Any) -> None:
         """A new backend; the tokenizer keeps its engine, which compiles it on the next call."""
@@ -357,7 +361,7 @@ def _make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., B
                         verbose,
                     )
                     backend.remember(truncation, padding, split_special_tokens=split)
-                    backend._calls["encode"] += 1
+                    backend.count("encode")
                     return result
                 except REFUSED as error:
                     why = f"{type(error).__name__}: {error}"
@@ -619,7 +623,7 @@ def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEnc
                             pass  # the original path counts it and says why
                         else:
                             backend.remember(None, None, split_special_tokens=split)
-                            backend._calls["encode"] += 1
+                            backend.count("encode")
                             return result
         return original(self, text, *args, **kwargs)
 
@@ -673,7 +677,7 @@ def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str
                     pass  # the original path counts it and says why
                 else:
                     backend.remember(None, None, split_special_tokens=split)
-                    backend._calls["tokenize"] += 1
+                    backend.count("tokenize")
                     return encoding.tokens
         return original(self, text, pair, add_special_tokens, **kwargs)
 
@@ -724,6 +728,13 @@ def _is_integer(id: Any) -> bool:
     return True
 
 
+def _is_one_sequence(ids: Any) -> bool:
+    """True for what the inner `_decode` takes: an id, or a list of them."""
+    return type(ids) is int or (
+        isinstance(ids, (list, tuple)) and (not ids or type(ids[0]) is int)
+    )
+
+
 def _clean(tokenizer: Any, backend: Backend, clean_up: bool | None) -> bool:
     """True if decoded text has to be cleaned up."""
     if not (tokenizer.clean_up_tokenization_spaces if clean_up is None else clean_up):
@@ -772,7 +783,7 @@ def _decode_natively(
             texts = [native.decode(ids, bool(skip), False)]
     except REFUSED:
         return None
-    backend._calls["decode"] += 1
+    backend.count("decode")
     if _clean(tokenizer, backend, clean_up):
         texts = [tokenizer.clean_up_tokenization(text) for text in texts]
     return texts if several else texts[0]
@@ -798,14 +809,15 @@ def _make_decode_one(original: Callable[..., str]) -> Callable[..., str]:
                 try:
                     if isinstance(ids, dict):
                         ids = ids["input_ids"]
-                    ids, several = _rows_of(ids)
-                    if several:
-                        raise Unsupported("several sequences")
+                    if not _is_one_sequence(ids):
+                        raise Unsupported("not one sequence of integers")
+                    if type(ids) is int:
+                        ids = [ids]
                     text = native.decode(ids, bool(skip_special_tokens), False)
                 except REFUSED as error:
                     why = f"{type(error).__name__}: {error}"
                 else:
-                    backend._calls["decode"] += 1
+                    backend.count("decode")
                     if _clean(self, backend, clean_up_tokenization_spaces):
                         cleaned: str = self.clean_up_tokenization(text)
                         return cleaned
@@ -879,16 +891,18 @@ def _make_pad(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEnco
     ) -> BatchEncoding:
         if engine_for(self) is not None and type(self)._pad is PreTrainedTokenizerBase._pad:
             kind = _TENSORS.get(return_tensors) if return_tensors is not None else None
-            arrays = pad_rows(
-                self,
-                encoded_inputs,
-                padding,
-                max_length,
-                pad_to_multiple_of,
-                padding_side,
-                return_attention_mask,
-                kind,
-            )
+            arrays = None
+            if kind is not None or return_tensors is None:
+                arrays = pad_rows(
+                    self,
+                    encoded_inputs,
+                    padding,
+                    max_length,
+                    pad_to_multiple_of,
+                    padding_side,
+                    return_attention_mask,
+                    kind,
+                )
             if arrays is not None:
                 found, kind = arrays
                 return make_batch(as_tensors(found) if kind == "pt" else found, None, None)
