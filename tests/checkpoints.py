@@ -1,7 +1,7 @@
-"""Folders as `save_pretrained` leaves them, with tokenizers of several families trained on the spot.
+"""Folders as `save_pretrained` leaves them, with tokenizers of many families made on the spot.
 
-The classes are transformers' own. Each builds its pipeline from the vocabulary, or takes the file as
-it stands.
+The classes are transformers' own. Each builds its pipeline from the vocabulary, or takes the file
+as it stands.
 """
 
 from __future__ import annotations
@@ -170,8 +170,17 @@ def wordlevel(folder: Path) -> None:
 MAKERS: dict[str, Callable[[Path], None]] = {
     maker.__name__: maker
     for maker in (
-        bert, gpt2, roberta, qwen2, llama3, llama, t5, xlm_roberta, unigram, wordlevel,
-    )  # fmt: skip
+        bert,
+        gpt2,
+        roberta,
+        qwen2,
+        llama3,
+        llama,
+        t5,
+        xlm_roberta,
+        unigram,
+        wordlevel,
+    )
 }
 
 NATIVE = ("gpt2", "roberta", "qwen2", "llama3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from penstock.transformers._auto import AutoTokenizer as AutoTokenizer
+from penstock.transformers._datasets import map_fn as map_fn
 from penstock.transformers._engine import EngineReport as EngineReport
 from penstock.transformers._engine import engine_of as engine_of
 from penstock.transformers._engine import wrap as wrap

@@ -19,7 +19,7 @@ from transformers.tokenization_utils_tokenizers import TokenizersBackend
 from penstock import _native
 from penstock.errors import PenstockError
 from penstock.transformers import _engine
-from penstock.transformers._backend import Backend, as_stock_token
+from penstock.transformers._backend import Backend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +102,7 @@ def make_from_pretrained(original: Any) -> Any:
     return classmethod(_from_pretrained)
 
 
-def _lazy_backend(cls: type, files: dict[str, Any], kwargs: dict[str, Any]) -> Backend | None:
+def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Backend | None:
     """The backend for a class that takes its file as it stands; None where stock has to build."""
     path = files.get("tokenizer_file")
     if not hasattr(_native.Tokenizer, "to_str"):
@@ -113,10 +113,8 @@ def _lazy_backend(cls: type, files: dict[str, Any], kwargs: dict[str, Any]) -> B
         return None
     if any(kwargs.get(name) is not None for name in ("tokenizer_object", "gguf_file", "vocab")):
         return None
-    if (
-        cls.convert_to_native_format.__func__
-        is not TokenizersBackend.convert_to_native_format.__func__
-    ):
+    convert: Any = TokenizersBackend.convert_to_native_format
+    if cls.convert_to_native_format.__func__ is not convert.__func__:
         return None
     try:
         native = _native.Tokenizer.from_file(path)
@@ -136,4 +134,4 @@ def _added_tokens(
     config = files.get("tokenizer_config_file")
     if config is not None and "added_tokens_decoder" in json.loads(Path(config).read_text("utf-8")):
         return None
-    return {id: as_stock_token(token) for id, token in backend.get_added_tokens_decoder().items()}
+    return dict(backend.get_added_tokens_decoder())

@@ -177,7 +177,7 @@ class Backend:
             own = self.__dict__
             if own["_real"] is None:
                 own["_real"] = tokenizers.Tokenizer.from_str(self.to_str())
-            real = own["_real"]
+            real: tokenizers.Tokenizer = own["_real"]
             self._synchronise(real)
             return real
 
@@ -246,8 +246,7 @@ class Backend:
                 native = native.with_truncation(own["_truncation"])
             if own["_padding"] is not _UNSET:
                 native = native.with_padding(own["_padding"])
-            text = native.to_str(pretty)
-            return text
+            return str(native.to_str(pretty))
 
     # --- copies
 
@@ -316,7 +315,7 @@ class Backend:
     def get_added_tokens_decoder(self) -> dict[int, tokenizers.AddedToken]:
         """As in `tokenizers`."""
         found = self._vocabulary().get_added_tokens_decoder()
-        return {id: as_stock_token(token) for id, token in found.items()}
+        return {index: as_stock_token(token) for index, token in found.items()}
 
     def add_tokens(self, tokens: Sequence[str | tokenizers.AddedToken]) -> int:
         """As in `tokenizers`."""
@@ -330,7 +329,7 @@ class Backend:
         with self._lock:
             own = self.__dict__
             native = self.native()
-            added: int | None = None
+            added = 0
             if native is not None:
                 try:
                     ours = [as_native_token(token) for token in tokens]
@@ -349,7 +348,6 @@ class Backend:
                     )
             if native is not None:
                 own["_native"] = native
-            assert added is not None
             return added
 
     @property
@@ -361,7 +359,7 @@ class Backend:
         if own["_real"] is None and own["_truncation"] is _UNSET:
             found: dict[str, Any] | None = own["_native"].truncation
             return found
-        return self.real().truncation  # type: ignore[no-any-return]
+        return self.real().truncation
 
     @property
     def padding(self) -> dict[str, Any] | None:
@@ -372,7 +370,7 @@ class Backend:
         if own["_real"] is None and own["_padding"] is _UNSET:
             found: dict[str, Any] | None = own["_native"].padding
             return found
-        return self.real().padding  # type: ignore[no-any-return]
+        return self.real().padding
 
     def no_truncation(self) -> None:
         """As in `tokenizers`."""
@@ -477,7 +475,7 @@ class Lazy:
         backend, stage = self.__dict__["_of"]
         return getattr(getattr(backend.expose(), stage), name)
 
-    @property
+    @property  # type: ignore[misc]
     def __class__(self) -> type:
         """The component's class, for isinstance."""
         backend, stage = self.__dict__["_of"]

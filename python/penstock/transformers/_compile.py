@@ -78,7 +78,8 @@ def _component(component: Any, *, full: bool) -> Hashable:
     if not full and isinstance(component, normalizers.Precompiled):
         return component.normalize_str(_PROBE)
     if not full and isinstance(component, normalizers.Sequence):
-        return tuple(_component(part, full=full) for part in component)
+        parts = (component[index] for index in range(len(component)))
+        return tuple(_component(part, full=full) for part in parts)
     try:
         state: Hashable = component.__getstate__()
     except Exception as error:  # the reference raises plain Exception for components in Python

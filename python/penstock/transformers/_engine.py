@@ -12,15 +12,16 @@ import threading
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from transformers import PreTrainedTokenizerBase
-from transformers.tokenization_utils_base import BatchEncoding, PaddingStrategy, TruncationStrategy
+from transformers.tokenization_utils_base import BatchEncoding, TruncationStrategy
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 from transformers.tokenization_utils_tokenizers import logger as stock_logger
-from transformers.utils import TensorType
+from transformers.utils.generic import PaddingStrategy, TensorType
 
 from penstock.errors import PenstockError, TruncationError
 from penstock.transformers import _patch
@@ -45,7 +46,7 @@ WASTE = 4
 """A batch whose rows would fill less than a fourth of their matrix is encoded row by row."""
 
 
-class Unsupported(ValueError):
+class UnsupportedError(ValueError):
     """The native path does not take this call."""
 
 
@@ -122,9 +123,14 @@ def _detach_the_unwrapped() -> None:
 _OWN_ENCODING = ("_encode_plus", "_batch_encode_plus", "_encode_plus_boxes", "_pad")
 
 
-@functools.cache
 def runs_in_stock(cls: type) -> str | None:
     """Why the whole class keeps the stock engine, if it does."""
+    known: Any = cls
+    return _runs_in_stock(known)
+
+
+@functools.cache
+def _runs_in_stock(cls: Any) -> str | None:
     for base in cls.__mro__:
         if base is TokenizersBackend:
             return None
@@ -233,7 +239,7 @@ def _is_text(value: Any) -> bool:
         if not value:
             return True
         value = value[0]
-    return isinstance(value, str) or (isinstance(value, (list, tuple)) and not value)
+    return isinstance(value, str)
 
 
 def _inputs(text: Any, text_pair: Any, words: bool) -> tuple[list[Any], Any, Any, bool]:
@@ -242,7 +248,7 @@ def _inputs(text: Any, text_pair: Any, words: bool) -> tuple[list[Any], Any, Any
     The second texts are None without pairs, and the first ones None where rows differ in form.
     """
     if not _is_text(text) or (text_pair is not None and not _is_text(text_pair)):
-        raise Unsupported("not text")
+        raise UnsupportedError("not text")
     if words:
         batched = isinstance(text, (list, tuple)) and text and isinstance(text[0], (list, tuple))
     else:
@@ -252,9 +258,9 @@ def _inputs(text: Any, text_pair: Any, words: bool) -> tuple[list[Any], Any, Any
             return [(text, text_pair)], [text], [text_pair], False
         return [text], [text], None, False
     if isinstance(text_pair, str) or (text_pair is not None and len(text) != len(text_pair)):
-        raise Unsupported("pairs do not match texts")
+        raise UnsupportedError("pairs do not match texts")
     if not text:
-        raise Unsupported("empty batch")
+        raise UnsupportedError("empty batch")
     if text_pair is not None:
         return list(zip(text, text_pair, strict=True)), list(text), list(text_pair), True
     if words:
@@ -262,16 +268,47 @@ def _inputs(text: Any, text_pair: Any, words: bool) -> tuple[list[Any], Any, Any
             isinstance(row, (list, tuple)) and bool(row) and not isinstance(row[0], str)
             for row in text
         ]
-        if not any(nested):
-            rows = [list(row) for row in text]
-            return rows, rows, None, True
+        if not any(nested) and all(isinstance(row, (list, tuple)) for row in text):
+            split = [list(row) for row in text]
+            return split, split, None, True
         return list(text), None, None, True
-    rows = list(text)
+    rows: list[Any] = list(text)
     if isinstance(rows[0], str):
         return rows, rows, None, True
     if all(isinstance(row, (list, tuple)) and len(row) == 2 for row in rows):
         return rows, [row[0] for row in rows], [row[1] for row in rows], True
     return rows, None, None, True
+
+
+def truncation_of(
+    tokenizer: Any, strategy: TruncationStrategy, max_length: int | None, stride: int
+) -> Truncation | None:
+    """The truncation of a call; None to leave texts whole."""
+    if strategy == _DO_NOT_TRUNCATE:
+        return None
+    if max_length is None:
+        raise UnsupportedError("truncation without a length")
+    return (max_length, stride, strategy.value, tokenizer.truncation_side)
+
+
+def padding_of(
+    tokenizer: Any,
+    strategy: PaddingStrategy,
+    max_length: int | None,
+    side: str | None,
+    multiple: int | None,
+) -> Padding | None:
+    """The padding of a call; None to leave rows at their own length."""
+    if strategy == _DO_NOT_PAD:
+        return None
+    return (
+        max_length if strategy == _MAX_LENGTH else None,
+        side if side is not None else tokenizer.padding_side,
+        multiple,
+        tokenizer.pad_token_id,
+        tokenizer.pad_token_type_id,
+        tokenizer.pad_token,
+    )
 
 
 def _make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
@@ -313,24 +350,12 @@ def _make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., B
             else:
                 try:
                     inputs, firsts, seconds, batched = _inputs(text, text_pair, is_split_into_words)
-                    truncation: Truncation | None = None
-                    if truncation_strategy != _DO_NOT_TRUNCATE:
-                        truncation = (
-                            max_length,  # type: ignore[assignment]
-                            stride,
-                            truncation_strategy.value,
-                            self.truncation_side,
-                        )
-                    padding: Padding | None = None
-                    if padding_strategy != _DO_NOT_PAD:
-                        padding = (
-                            max_length if padding_strategy == _MAX_LENGTH else None,
-                            padding_side if padding_side is not None else self.padding_side,
-                            pad_to_multiple_of,
-                            self.pad_token_id,
-                            self.pad_token_type_id,
-                            self.pad_token,
-                        )
+                    truncation = truncation_of(self, truncation_strategy, max_length, stride)
+                    if truncation is not None and stride:
+                        native.with_truncation(truncation)  # refuses a stride as stock does
+                    padding = padding_of(
+                        self, padding_strategy, max_length, padding_side, pad_to_multiple_of
+                    )
                     names = self.model_input_names
                     request = Request(
                         native,
@@ -496,9 +521,9 @@ def _lists(
     verbose: bool,
 ) -> BatchEncoding:
     """Lists cut out of the core's arrays."""
-    if request.padding is None and not (types or special_mask or request.truncation):
-        if request.seconds is None and request.batched:
-            return _ragged_lists(tokenizer, request, mask, length, max_length, verbose)
+    plain = not (types or special_mask or request.truncation)
+    if plain and request.padding is None and request.seconds is None and request.batched:
+        return _ragged_lists(tokenizer, request, mask, length, max_length, verbose)
     ragged = request.padding is None
     if ragged:
         request = _with_padding(request)
@@ -545,8 +570,7 @@ def _ragged_lists(
 ) -> BatchEncoding:
     values, row_offsets, _ = request.native.encode_ragged(request.firsts, request.special, False)
     ids = values.tolist()
-    ends = row_offsets.tolist()
-    rows = [ids[start:end] for start, end in zip(ends, ends[1:], strict=False)]
+    rows = [ids[start:end] for start, end in pairwise(row_offsets.tolist())]
     lengths = [len(row) for row in rows]
     _warn(tokenizer, lengths, max_length, verbose)
     data: dict[str, Any] = {"input_ids": rows}
@@ -589,7 +613,8 @@ def _general(
         data["overflow_to_sample_mapping"] = [index for index, row in enumerate(parts) for _ in row]
     _warn(tokenizer, [len(ids) for ids in data["input_ids"]], max_length, verbose)
     if return_tensors is not None:
-        return BatchEncoding(data, encodings, tensor_type=return_tensors)
+        stand_in: Any = encodings
+        return BatchEncoding(data, stand_in, tensor_type=return_tensors)
     if not request.batched and not overflow:
         data = {
             name: value[0] if value and isinstance(value[0], list) else value
@@ -608,33 +633,37 @@ def _warn(tokenizer: Any, lengths: Sequence[int], max_length: int | None, verbos
 
 def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
     @functools.wraps(original)
-    def __call__(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
-        if type(text) is str and not args and not kwargs:
-            cls = type(self)
-            if _is_ours(cls, "_encode_plus") and not hasattr(cls, "_switch_to_input_mode"):
-                backend = engine_for(self)
-                if backend is not None:
-                    split = self.split_special_tokens
-                    native = backend.variant(split_special_tokens=split)
-                    if native is not None:
-                        try:
-                            result = _one_text(self, native, text)
-                        except REFUSED:
-                            pass  # the original path counts it and says why
-                        else:
-                            backend.remember(None, None, split_special_tokens=split)
-                            backend.count("encode")
-                            return result
+    def call(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
+        if type(text) is str and not args and not kwargs and is_plain(self):
+            backend = engine_for(self)
+            if backend is not None:
+                split = self.split_special_tokens
+                native = backend.variant(split_special_tokens=split)
+                if native is not None:
+                    try:
+                        result = _one_text(self, native, text)
+                    except REFUSED:
+                        pass  # the original path counts it and says why
+                    else:
+                        backend.remember(None, None, split_special_tokens=split)
+                        backend.count("encode")
+                        return result
         return original(self, text, *args, **kwargs)
 
-    return __call__
+    return call
+
+
+def is_plain(tokenizer: Any) -> bool:
+    """True if nothing but our own methods stands between a call and the engine."""
+    cls = type(tokenizer)
+    return _is_ours(cls, "_encode_plus") and not hasattr(cls, "_switch_to_input_mode")
 
 
 def _one_text(tokenizer: Any, native: _native.Tokenizer, text: str) -> BatchEncoding:
     """`tokenizer(text)` and nothing else: the call a server makes most."""
     names = tokenizer.model_input_names
     if "token_type_ids" in names:
-        raise Unsupported("type ids")
+        raise UnsupportedError("type ids")
     ids = native.encode_ids(text, True).tolist()
     if len(ids) > tokenizer.model_max_length:
         tokenizer._eventual_warn_about_too_long_sequence(ids, None, True)
@@ -691,11 +720,11 @@ def _rows_of(token_ids: Any) -> tuple[Any, bool]:
     """The ids in a form that the core reads in place, and whether they are several sequences."""
     if isinstance(token_ids, torch.Tensor):
         if token_ids.is_floating_point() or token_ids.is_complex():
-            raise Unsupported("ids are not integers")
+            raise UnsupportedError("ids are not integers")
         token_ids = token_ids.detach().cpu().numpy()
     if isinstance(token_ids, np.ndarray):
         if token_ids.dtype.kind not in "iu" or token_ids.ndim > 2:
-            raise Unsupported("ids are not integers")
+            raise UnsupportedError("ids are not integers")
         if token_ids.ndim == 0:
             return [int(token_ids)], False
         if token_ids.ndim == 2 and not len(token_ids):
@@ -704,7 +733,7 @@ def _rows_of(token_ids: Any) -> tuple[Any, bool]:
     if type(token_ids) is int:
         return [token_ids], False
     if not isinstance(token_ids, (list, tuple)):
-        raise Unsupported("not a sequence of ids")
+        raise UnsupportedError("not a sequence of ids")
     if not token_ids:
         return token_ids, False
     first = token_ids[0]
@@ -712,27 +741,25 @@ def _rows_of(token_ids: Any) -> tuple[Any, bool]:
         return token_ids, False
     if isinstance(first, torch.Tensor):
         if first.ndim == 0:
-            return [int(id) for id in token_ids if _is_integer(id)], False
+            return [int(value) for value in token_ids if _is_integer(value)], False
         rows = [_rows_of(row)[0] for row in token_ids]
         return rows, True
     if isinstance(first, np.ndarray) and first.ndim == 1:
         return [_rows_of(row)[0] for row in token_ids], True
     if isinstance(first, (list, tuple)):
         return token_ids, True
-    raise Unsupported("not a sequence of ids")
+    raise UnsupportedError("not a sequence of ids")
 
 
-def _is_integer(id: Any) -> bool:
-    if not isinstance(id, torch.Tensor) or id.is_floating_point() or id.ndim:
-        raise Unsupported("ids are not integers")
+def _is_integer(value: Any) -> bool:
+    if not isinstance(value, torch.Tensor) or value.is_floating_point() or value.ndim:
+        raise UnsupportedError("ids are not integers")
     return True
 
 
 def _is_one_sequence(ids: Any) -> bool:
     """True for what the inner `_decode` takes: an id, or a list of them."""
-    return type(ids) is int or (
-        isinstance(ids, (list, tuple)) and (not ids or type(ids[0]) is int)
-    )
+    return type(ids) is int or (isinstance(ids, (list, tuple)) and (not ids or type(ids[0]) is int))
 
 
 def _clean(tokenizer: Any, backend: Backend, clean_up: bool | None) -> bool:
@@ -763,7 +790,10 @@ def _make_decode(original: Callable[..., Any]) -> Callable[..., Any]:
             )
             if found is not None:
                 return found
-        return original(self, token_ids, skip_special_tokens=skip_special_tokens, **kwargs)
+        result: str | list[str] = original(
+            self, token_ids, skip_special_tokens=skip_special_tokens, **kwargs
+        )
+        return result
 
     return decode
 
@@ -810,7 +840,7 @@ def _make_decode_one(original: Callable[..., str]) -> Callable[..., str]:
                     if isinstance(ids, dict):
                         ids = ids["input_ids"]
                     if not _is_one_sequence(ids):
-                        raise Unsupported("not one sequence of integers")
+                        raise UnsupportedError("not one sequence of integers")
                     if type(ids) is int:
                         ids = [ids]
                     text = native.decode(ids, bool(skip_special_tokens), False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.utils import PaddingStrategy
+from transformers.utils.generic import PaddingStrategy
 
 Column = tuple[np.ndarray[Any, np.dtype[np.int64]], list[int]]
 """All values of a column, and the length of each row."""
@@ -139,15 +139,14 @@ def _flatten(rows: Any) -> Column | None:
         return np.frombuffer(buffer, np.int64), [len(row) for row in rows]
     arrays = []
     for row in rows:
-        if isinstance(row, torch.Tensor):
-            if row.device.type != "cpu" or row.is_floating_point():
-                return None
-            row = row.detach().numpy()
-        if not isinstance(row, np.ndarray) or row.ndim != 1 or row.dtype.kind not in "iu":
+        if isinstance(row, torch.Tensor) and row.device.type != "cpu":
             return None
-        if row.dtype == np.uint64:
+        values = row.detach().numpy() if isinstance(row, torch.Tensor) else row
+        if not isinstance(values, np.ndarray) or values.ndim != 1:
             return None
-        arrays.append(row)
+        if values.dtype.kind not in "iu" or values.dtype == np.uint64:
+            return None
+        arrays.append(values)
     return np.concatenate(arrays).astype(np.int64, copy=False), [len(row) for row in arrays]
 
 
@@ -155,11 +154,9 @@ def _scalars(values: list[Any], kind: str) -> Any:
     """A column with one number per row, such as labels."""
     numbers: list[Any] = []
     for value in values:
-        if isinstance(value, (torch.Tensor, np.ndarray)):
-            if value.ndim or isinstance(value, np.ndarray):
-                return None
-            value = value.item()
-        numbers.append(value)
+        if isinstance(value, np.ndarray) or (isinstance(value, torch.Tensor) and value.ndim):
+            return None
+        numbers.append(value.item() if isinstance(value, torch.Tensor) else value)
     kinds = {type(number) for number in numbers}
     if kinds not in ({int}, {float}):
         return None
@@ -188,13 +185,14 @@ def _width(
     width = longest if strategy == PaddingStrategy.LONGEST else max_length
     if pad_to_multiple_of is not None and width % pad_to_multiple_of:
         width = (width // pad_to_multiple_of + 1) * pad_to_multiple_of
-    return width if longest <= width else None
+    return int(width) if longest <= width else None
 
 
 def _matrix(column: Column, width: int, fill: int, side: str) -> np.ndarray[Any, Any]:
     values, lengths = column
     if min(lengths) == width:
-        return values.reshape(len(lengths), width).copy()
+        whole: np.ndarray[Any, Any] = values.reshape(len(lengths), width).copy()
+        return whole
     matrix = np.full((len(lengths), width), fill, np.int64)
     start = 0
     for row, length in zip(matrix, lengths, strict=True):
