@@ -20,6 +20,7 @@ from penstock import _native
 from penstock.errors import PenstockError
 from penstock.transformers import _engine
 from penstock.transformers._backend import Backend
+from penstock.transformers._compile import has_dropout
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,8 +106,6 @@ def make_from_pretrained(original: Any) -> Any:
 def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Backend | None:
     """The backend for a class that takes its file as it stands; None where stock has to build."""
     path = files.get("tokenizer_file")
-    if not hasattr(_native.Tokenizer, "to_str"):
-        return None
     if path is None or not Path(path).is_file():
         return None
     if cls.__init__ is not TokenizersBackend.__init__:
@@ -119,6 +118,8 @@ def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Ba
     try:
         native = _native.Tokenizer.from_file(path)
     except PenstockError:
+        return None
+    if has_dropout(native):
         return None
     return Backend(native, building=True)
 

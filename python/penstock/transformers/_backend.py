@@ -13,13 +13,14 @@ import os
 import threading
 import weakref
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
 from penstock import _native
 from penstock.errors import PenstockError
-from penstock.transformers._compile import compile_backend, fingerprint
+from penstock.transformers._compile import compile_backend, fingerprint, has_dropout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,14 +82,12 @@ class Backend:
         own["_full_check"] = True
         own["_truncation"] = _UNSET
         own["_padding"] = _UNSET
-        own["_split_special"] = False
+        own["_split_special"] = _UNSET
         own["_variants"] = {}
         own["_lock"] = threading.RLock()
         own["_calls"] = Counter[str]()
         own["_fallbacks"] = Counter[str]()
         _backends.add(self)
-        if native is not None and real is None:
-            own["_split_special"] = native.encode_special_tokens
 
     def count(self, operation: str) -> None:
         """Counts a native call."""
@@ -157,6 +156,11 @@ class Backend:
             own["_native"], own["_reason"] = None, result
         else:
             own["_native"], own["_reason"] = result, None
+            if not own["_exposed"] and not vars(real):
+                # Nobody holds the stock tokenizer: it can be built again from the native one.
+                if own["_split_special"] is _UNSET:
+                    own["_split_special"] = real.encode_special_tokens
+                own["_real"] = None
 
     def model_name(self) -> str:
         """The model's type: `BPE`, `WordPiece`, `Unigram` or `WordLevel`."""
@@ -176,7 +180,10 @@ class Backend:
         with self._lock:
             own = self.__dict__
             if own["_real"] is None:
-                own["_real"] = tokenizers.Tokenizer.from_str(self.to_str())
+                native = own["_native"]
+                built = tokenizers.Tokenizer.from_str(native.to_str())
+                built.encode_special_tokens = native.encode_special_tokens
+                own["_real"] = built
             real: tokenizers.Tokenizer = own["_real"]
             self._synchronise(real)
             return real
@@ -231,8 +238,9 @@ class Backend:
                     length=length,
                     pad_to_multiple_of=multiple,
                 )
-            if real.encode_special_tokens != own["_split_special"]:
-                real.encode_special_tokens = own["_split_special"]
+        if own["_split_special"] is not _UNSET:
+            real.encode_special_tokens = own["_split_special"]
+            own["_split_special"] = _UNSET
 
     def to_str(self, pretty: bool = False) -> str:
         """The contents of `tokenizer.json`, last truncation and padding included."""
@@ -277,7 +285,7 @@ class Backend:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The contents of `tokenizer.json`; the copy compiles it where it arrives."""
-        return _rebuild, (self.to_str(), self.__dict__["_split_special"])
+        return _rebuild, (self.to_str(), self.encode_special_tokens)
 
     # --- what transformers asks while it builds a tokenizer, answered without the stock one
 
@@ -324,6 +332,10 @@ class Backend:
     def add_special_tokens(self, tokens: Sequence[str | tokenizers.AddedToken]) -> int:
         """As in `tokenizers`."""
         return self._add(tokens, special=True)
+
+    def save(self, path: str, pretty: bool = True) -> None:
+        """As in `tokenizers`."""
+        Path(path).write_text(self.to_str(pretty), encoding="utf-8")
 
     def _add(self, tokens: Sequence[str | tokenizers.AddedToken], *, special: bool) -> int:
         with self._lock:
@@ -412,14 +424,14 @@ class Backend:
     @property
     def encode_special_tokens(self) -> bool:
         """As in `tokenizers`."""
-        value: bool = self.__dict__["_split_special"]
-        return value
+        own = self.__dict__
+        if own["_split_special"] is not _UNSET:
+            return bool(own["_split_special"])
+        return bool(self._vocabulary().encode_special_tokens)
 
     @encode_special_tokens.setter
     def encode_special_tokens(self, value: bool) -> None:
         self.__dict__["_split_special"] = value
-        if self.__dict__["_real"] is not None:
-            self.__dict__["_real"].encode_special_tokens = value
 
     @property
     def post_processor(self) -> Any:
@@ -541,14 +553,15 @@ def _rebuild(text: str, split_special: bool) -> Backend:
 
     _engine.keep_in_place()
     try:
-        native = _native.Tokenizer.from_str(text)
-        if split_special:
-            native = native.with_encode_special_tokens(True)
+        native = _native.Tokenizer.from_own_str(text)
     except PenstockError:
-        real = tokenizers.Tokenizer.from_str(text)
-        real.encode_special_tokens = split_special
-        return Backend(None, real, exposed=True)
-    return Backend(native)
+        native = None
+    if native is None or has_dropout(native):
+        backend = Backend(None, tokenizers.Tokenizer.from_str(text))
+    else:
+        backend = Backend(native)
+    backend.encode_special_tokens = split_special
+    return backend
 
 
 def _reset_locks() -> None:

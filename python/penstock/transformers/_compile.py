@@ -6,6 +6,7 @@ so may its user.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import tokenizers
@@ -44,10 +45,20 @@ def compile_backend(real: tokenizers.Tokenizer) -> _native.Tokenizer | str:
         text = real.to_str()
     except Exception as error:  # the reference raises plain Exception for components in Python
         return f"a component is written in Python: {error}"
+    if getattr(real.model, "dropout", None):
+        return _DROPOUT
     try:
-        return _native.Tokenizer.from_str(text)
+        return _native.Tokenizer.from_own_str(text)
     except PenstockError as error:
         return str(error)
+
+
+_DROPOUT = "model.dropout draws at random: the stock engine has the generator"
+
+
+def has_dropout(native: _native.Tokenizer) -> bool:
+    """True if the model passes merges over by chance."""
+    return bool(json.loads(native.component("model") or "{}").get("dropout"))
 
 
 def fingerprint(real: tokenizers.Tokenizer, *, full: bool) -> Hashable:

@@ -153,14 +153,19 @@ def in_stock(backend: Backend, what: str, why: str) -> Iterator[None]:
     different lengths would get each other's.
     """
     backend.count_fallback(what, why)
-    with backend._lock:
-        real = backend.real()
-        before = getattr(_local, "inside", None)
-        _local.inside = (backend, real)
-        try:
-            yield
-        finally:
-            _local.inside = before
+    with backend._lock, _seen_as(backend, backend.real()):
+        yield
+
+
+@contextmanager
+def _seen_as(backend: Backend, stand_in: Any) -> Iterator[None]:
+    """Lets this thread find `stand_in` in `_tokenizer`, without the backend noting an escape."""
+    before = getattr(_local, "inside", None)
+    _local.inside = (backend, stand_in)
+    try:
+        yield
+    finally:
+        _local.inside = before
 
 
 class TokenizerSlot:
@@ -1025,10 +1030,26 @@ def _make_added_tokens_decoder(original: property) -> property:
 # --- new tokenizers from old ones
 
 
+def _make_save(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def _save_pretrained(self: Any, *args: Any, **kwargs: Any) -> Any:
+        slot = self.__dict__.get("_tokenizer")
+        if type(slot) is not Backend or slot._building:
+            return original(self, *args, **kwargs)
+        with _seen_as(slot, slot):  # the original calls `save` of what `_tokenizer` gives it
+            return original(self, *args, **kwargs)
+
+    return _save_pretrained
+
+
 def _make_train(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def train_new_from_iterator(self: Any, *args: Any, **kwargs: Any) -> Any:
-        trained = original(self, *args, **kwargs)
+        slot = self.__dict__.get("_tokenizer")
+        if type(slot) is not Backend:
+            return original(self, *args, **kwargs)
+        with _seen_as(slot, slot):  # the original wants the contents of tokenizer.json
+            trained = original(self, *args, **kwargs)
         if is_wrapped(self) and runs_in_stock(type(trained)) is None:
             attach(trained, exposed=True, wrapped=True)
         return trained
@@ -1061,6 +1082,7 @@ def _replacements() -> list[_patch.Replacement]:
         "vocab_size": _make_vocab_size,
         "added_tokens_decoder": _make_added_tokens_decoder,
         "train_new_from_iterator": _make_train,
+        "_save_pretrained": _make_save,
     }
     makers |= {name: _on_backend(name) for name in _VOCABULARY}
     return [_patch.Replacement(TokenizersBackend, name, make) for name, make in makers.items()]
