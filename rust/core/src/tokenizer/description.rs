@@ -66,7 +66,8 @@ fn model(model: &Model) -> String {
     match model {
         Model::Bpe(bpe) => {
             let ignoring = if bpe.ignore_merges() { ", ignore_merges" } else { "" };
-            format!("{} ({} merges{ignoring})", model.name(), bpe.merges())
+            let dropping = if bpe.drops_merges() { ", dropout" } else { "" };
+            format!("{} ({} merges{ignoring}{dropping})", model.name(), bpe.merges())
         }
         _ => format!("{} ({} tokens)", model.name(), model.len()),
     }

@@ -221,6 +221,11 @@ impl Bpe {
         self.ignore_merges
     }
 
+    /// Whether merges are passed over by chance (`dropout`).
+    pub fn drops_merges(&self) -> bool {
+        self.dropout.is_some()
+    }
+
     /// The options, as configured.
     pub fn options(&self) -> &BpeOptions {
         &self.options
