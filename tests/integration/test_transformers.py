@@ -250,7 +250,8 @@ def test_edits_of_the_backend_take_effect_at_once(folders: dict[str, Path]) -> N
 def test_replacing_the_backend(folders: dict[str, Path]) -> None:
     ours = pt.AutoTokenizer.from_pretrained(folders["gpt2"])
     stock = stock_of(folders["gpt2"])
-    other = stock_of(folders["llama3"])
+    other = stock_of(folders["gpt2"])
+    other.add_tokens(["downhill"])
     for tokenizer in (ours, stock):
         tokenizer._tokenizer = copy.deepcopy(other._tokenizer)
     same_calls(ours, stock)
@@ -629,23 +630,32 @@ def test_subfolder_single_file_and_cached_snapshot(
 # --- programs
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("[a-z]*.py")), ids=lambda path: path.stem)
-def test_example(path: Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", str(path)],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, timeout=300, check=False,
-    )  # fmt: skip
-    assert result.returncode == 0, result.stdout + result.stderr
-    expected = {
-        "classification_batch": "native: True",
-        "chat_template": "assistant: It is ninety metres high.",
-        "collator_and_trainer": "steps: 3 native: True",
-        "pipeline": "native: True",
-        "datasets_map": "rows: 300",
-        "server_threads": "400 of 400",
-    }
-    assert expected[path.stem] in result.stdout, result.stdout
+SAID = {
+    "classification_batch": "native: True",
+    "chat_template": "assistant: It is ninety metres high.",
+    "collator_and_trainer": "steps: 3 native: True",
+    "pipeline": "native: True",
+    "datasets_map": "rows: 300",
+    "server_threads": "400 of 400",
+}
+RUN_ALL = """
+import runpy, sys
+sys.path.insert(0, sys.argv[1])
+paths, sys.argv = sys.argv[2:], sys.argv[:1]
+for path in paths:
+    print("example:", path)
+    runpy.run_path(path, run_name="__main__")
+"""
+
+
+def test_examples() -> None:
+    """Every example runs; one process for all, because most of the time goes into imports."""
+    paths = sorted(EXAMPLES.glob("[a-z]*.py"))
+    assert {path.stem for path in paths} == set(SAID)
+    output = run(RUN_ALL, str(EXAMPLES), *map(str, paths), OMP_NUM_THREADS="1")
+    parts = dict(part.split("\n", 1) for part in output.split("example: ")[1:])
+    for path in paths:
+        assert SAID[path.stem] in parts[str(path)], parts[str(path)]
 
 
 def test_push_to_hub_writes_what_save_pretrained_does(

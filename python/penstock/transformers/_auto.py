@@ -20,7 +20,7 @@ from penstock import _native
 from penstock.errors import PenstockError
 from penstock.transformers import _engine
 from penstock.transformers._backend import Backend
-from penstock.transformers._compile import has_dropout
+from penstock.transformers._compile import has_dropout, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,7 +119,7 @@ def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Ba
         native = _native.Tokenizer.from_file(path)
     except PenstockError:
         return None
-    if has_dropout(native):
+    if has_dropout(native) or model_name(native) == "Unigram":
         return None
     return Backend(native, building=True)
 

@@ -20,7 +20,7 @@ import tokenizers
 
 from penstock import _native
 from penstock.errors import PenstockError
-from penstock.transformers._compile import compile_backend, fingerprint, has_dropout
+from penstock.transformers._compile import compile_backend, fingerprint, has_dropout, model_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,8 +156,9 @@ class Backend:
             own["_native"], own["_reason"] = None, result
         else:
             own["_native"], own["_reason"] = result, None
-            if not own["_exposed"] and not vars(real):
-                # Nobody holds the stock tokenizer: it can be built again from the native one.
+            if not own["_exposed"] and not vars(real) and type(real.model).__name__ != "Unigram":
+                # Nobody holds the stock tokenizer: it can be built again from the native one. But
+                # the reference reads scores from a file only to the last bit but one.
                 if own["_split_special"] is _UNSET:
                     own["_split_special"] = real.encode_special_tokens
                 own["_real"] = None
@@ -167,8 +168,7 @@ class Backend:
         own = self.__dict__
         if own["_real"] is not None:
             return type(own["_real"].model).__name__
-        stages = {stage: component for stage, component, _ in own["_native"].description()}
-        return str(stages["model"]).split("(")[0].strip()
+        return model_name(own["_native"])
 
     # --- the stock tokenizer
 
@@ -556,7 +556,7 @@ def _rebuild(text: str, split_special: bool) -> Backend:
         native = _native.Tokenizer.from_own_str(text)
     except PenstockError:
         native = None
-    if native is None or has_dropout(native):
+    if native is None or has_dropout(native) or model_name(native) == "Unigram":
         backend = Backend(None, tokenizers.Tokenizer.from_str(text))
     else:
         backend = Backend(native)

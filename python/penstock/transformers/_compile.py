@@ -60,6 +60,11 @@ def has_dropout(native: _native.Tokenizer) -> bool:
     return any(stage == "model" and "dropout" in text for stage, text, _ in native.description())
 
 
+def model_name(native: _native.Tokenizer) -> str:
+    """The model's type: `BPE`, `WordPiece`, `Unigram` or `WordLevel`."""
+    return next(text for stage, text, _ in native.description() if stage == "model").split(" ")[0]
+
+
 def fingerprint(real: tokenizers.Tokenizer, *, full: bool) -> Hashable:
     """Returns what changes when somebody edits the backend in place; a few microseconds.
 

@@ -9,14 +9,35 @@ use serde_json::error::Category;
 
 use crate::error::{Error, Result};
 
+/// How floating-point numbers are read.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum Numbers {
+    /// As serde_json reads them by default, and so the reference: the last bit may be off.
+    #[default]
+    AsReference,
+    /// To the last bit.
+    Exact,
+}
+
 /// Where the parser is, and the error of this crate that made it stop. serde's own errors can carry only text.
 #[derive(Debug, Default)]
 pub(super) struct Context {
     path: RefCell<String>,
     error: RefCell<Option<Error>>,
+    numbers: Numbers,
 }
 
 impl Context {
+    /// For a text whose numbers are read in this way.
+    pub(super) fn new(numbers: Numbers) -> Self {
+        Self { numbers, ..Self::default() }
+    }
+
+    /// How numbers are read.
+    pub(super) fn numbers(&self) -> Numbers {
+        self.numbers
+    }
+
     /// Notes the way to the value that is read next.
     pub(super) fn enter(&self, path: String) {
         *self.path.borrow_mut() = path;

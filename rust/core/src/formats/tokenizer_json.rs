@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use self::model::{MergesSeed, ModelFields, ModelSeed};
-use super::json::{At, Context, text};
+use super::json::{At, Context, Numbers, text};
 use crate::added_vocabulary::AddedToken;
 use crate::decoders::Decoder;
 use crate::error::{Error, Result};
@@ -37,19 +37,24 @@ use crate::tokenizer::{Configs, TokenizerParts};
 /// asks for; [`Error::UnsupportedComponent`] for components that this version does not run;
 /// [`Error::UnknownMergeToken`], [`Error::Limit`] and [`Error::Regex`] as their names say.
 pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
-    parts(bytes, AddedTokenFields::into_token)
+    parts(bytes, Numbers::AsReference, AddedTokenFields::into_token)
 }
 
-/// As [`parse`], for what this crate has written: added tokens keep the ids that the file gives them.
+/// As [`parse`], for what this crate has written: added tokens keep the ids that the file gives them, and scores are read to
+/// the last bit.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_exact(bytes: &[u8]) -> Result<TokenizerParts> {
-    parts(bytes, |fields| (Some(fields.id), fields.into_token().1))
+    parts(bytes, Numbers::Exact, |fields| (Some(fields.id), fields.into_token().1))
 }
 
-fn parts(bytes: &[u8], added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken)) -> Result<TokenizerParts> {
-    let file = read(bytes)?;
+fn parts(
+    bytes: &[u8],
+    numbers: Numbers,
+    added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken),
+) -> Result<TokenizerParts> {
+    let file = read(bytes, numbers)?;
     Ok(TokenizerParts {
         truncation: component(&file.truncation, "truncation", limits::truncation)?,
         padding: component(&file.padding, "padding", limits::padding)?,
@@ -69,7 +74,7 @@ fn parts(bytes: &[u8], added: impl Fn(AddedTokenFields) -> (Option<TokenId>, Add
 /// As [`parse`].
 pub fn parse_model(text: &str) -> Result<Arc<Model>> {
     // In a file of its own, so that there is one reader, which also copes with merges before the vocabulary.
-    let file = read(format!("{{\"model\":{text}}}").as_bytes())?;
+    let file = read(format!("{{\"model\":{text}}}").as_bytes(), Numbers::Exact)?;
     Ok(Arc::new(file.model.ok_or_else(missing_model)?.into_model()?))
 }
 
@@ -81,9 +86,9 @@ fn missing_model() -> Error {
     Error::Schema { path: "model".to_owned(), message: "missing".to_owned() }
 }
 
-fn read(bytes: &[u8]) -> Result<File> {
+fn read(bytes: &[u8], numbers: Numbers) -> Result<File> {
     let text = text(bytes)?;
-    let context = Context::default();
+    let context = Context::new(numbers);
     context.enter("tokenizer.json".to_owned());
     let parse_error = |error| context.error(&error);
     let mut parser = serde_json::Deserializer::from_str(text);

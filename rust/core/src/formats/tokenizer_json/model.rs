@@ -3,11 +3,11 @@
 use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::{Error, Result};
-use crate::formats::json::{Append, Context};
+use crate::formats::json::{Append, Context, Numbers};
 use crate::ids::TokenId;
 use crate::models::{
     Bpe, BpeConfig, Merge, Model, Unigram, UnigramConfig, WordLevel, WordLevelConfig, WordPiece, WordPieceConfig,
@@ -300,11 +300,26 @@ impl<'de> Visitor<'de> for VocabSeed<'_> {
         }
         let mut vocab = Vec::with_capacity((self.size / 40).min(1 << 18));
         loop {
-            let next = tokens.next_element::<(String, f64)>();
+            let next = match self.context.numbers() {
+                Numbers::AsReference => tokens.next_element::<(String, f64)>(),
+                Numbers::Exact => {
+                    tokens.next_element::<(String, Exact)>().map(|next| next.map(|(token, score)| (token, score.0)))
+                }
+            };
             let next = next.inspect_err(|_| self.context.enter(format!("model.vocab[{}]", vocab.len())))?;
             let Some(token) = next else { return Ok(VocabField::List(vocab)) };
             vocab.push(token);
         }
+    }
+}
+
+/// A number read to the last bit, where serde_json's default reading, which is the reference's, may be one off.
+struct Exact(f64);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&serde_json::value::RawValue>::deserialize(deserializer)?;
+        raw.get().parse().map(Self).map_err(|_| de::Error::invalid_type(de::Unexpected::Other(raw.get()), &"f64"))
     }
 }
 
