@@ -35,6 +35,7 @@ import json, os
 import transformers
 from ..test_tokenization_common import TokenizerTesterMixin
 from ..test_tokenizers_backend_mixin import TokenizersBackendTesterMixin
+from ..test_sentencepiece_backend_mixin import SentencePieceBackendTesterMixin
 import unittest
 
 def case(name, path):
@@ -46,6 +47,12 @@ def case(name, path):
 
 for name, path in json.loads(os.environ["CHECKPOINTS"]).items():
     globals()[name] = case(name, path)
+    if name in ("llama", "t5", "unigram"):
+        cls = globals()[name].tokenizer_class
+        body = dict(tokenizer_class=cls, rust_tokenizer_class=cls, from_pretrained_kwargs={},
+                    from_pretrained_id=path)
+        bases = (SentencePieceBackendTesterMixin, unittest.TestCase)
+        globals()[name + "_sentencepiece"] = type(name + "_sentencepiece", bases, body)
 """
 
 ENGINE = """

@@ -667,12 +667,18 @@ def is_plain(tokenizer: Any) -> bool:
 def _one_text(tokenizer: Any, native: _native.Tokenizer, text: str) -> BatchEncoding:
     """`tokenizer(text)` and nothing else: the call a server makes most."""
     names = tokenizer.model_input_names
+    data: dict[str, Any]
     if "token_type_ids" in names:
-        raise UnsupportedError("type ids")
-    ids = native.encode_ids(text, True).tolist()
+        arrays = native.encode_padded(
+            [text], None, False, True, None, None, "int64", (False, True, False, False), False
+        )
+        ids = arrays["input_ids"][0].tolist()
+        data = {"input_ids": ids, "token_type_ids": arrays["token_type_ids"][0].tolist()}
+    else:
+        ids = native.encode_ids(text, True).tolist()
+        data = {"input_ids": ids}
     if len(ids) > tokenizer.model_max_length:
         tokenizer._eventual_warn_about_too_long_sequence(ids, None, True)
-    data = {"input_ids": ids}
     if "attention_mask" in names:
         data["attention_mask"] = [1] * len(ids)
 
