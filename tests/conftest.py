@@ -26,7 +26,14 @@ import tokenizers
 
 from tests import ledger
 from tests.evaluation_models import Models, write_data
-from tests.families import FAMILIES, PARITY_FAMILIES, RANK_FILES, Json, small_tokenizer
+from tests.families import (
+    FAMILIES,
+    PARITY_FAMILIES,
+    RANK_FILES,
+    SAMPLED_FAMILIES,
+    Json,
+    small_tokenizer,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
@@ -148,6 +155,13 @@ def tokenizer(small_json: dict[str, Json]) -> penstock.Tokenizer:
 @pytest.fixture(scope="session", params=PARITY_FAMILIES)
 def real(request: pytest.FixtureRequest, fixtures: Path) -> Iterator[Pair]:
     """Each real tokenizer in turn; one at a time is in memory."""
+    path = fixtures / "tokenizers" / request.param / "tokenizer.json"
+    return Pair.load(request.param, path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session", params=SAMPLED_FAMILIES)
+def sampled(request: pytest.FixtureRequest, fixtures: Path) -> Iterator[Pair]:
+    """Each of the other real tokenizers in turn."""
     path = fixtures / "tokenizers" / request.param / "tokenizer.json"
     return Pair.load(request.param, path.read_text(encoding="utf-8"))
 

@@ -214,6 +214,20 @@ PARITY_FAMILIES = (
 """Folders below PENSTOCK_FIXTURES/tokenizers that hold a tokenizer.json this release must
 reproduce."""
 
+SAMPLED_FAMILIES = (
+    "bert-base-uncased",
+    "bert-base-cased",
+    "bert-base-chinese",
+    "t5-small",
+    "xlm-roberta-base",
+    "albert-base-v2",
+    "llama-2",
+    "mistral-7b-v0.3",
+    "phi-3-mini",
+    "clip",
+)
+"""Likewise, compared on samples of every corpus: the reference takes minutes for all of them."""
+
 RANK_FILES = ("cl100k_base", "o200k_base")
 """Folders below PENSTOCK_FIXTURES/tokenizers that hold a tiktoken rank file."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests import corpora, ledger
 from tests.conftest import REQUIRE_PARITY
-from tests.families import PARITY_FAMILIES, RANK_FILES
+from tests.families import PARITY_FAMILIES, RANK_FILES, SAMPLED_FAMILIES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +28,8 @@ def test_every_tokenizer_was_compared_in_every_way(fixtures: Path) -> None:
             "corpora: long documents": PARITY_FAMILIES,
             "random strings": (*PARITY_FAMILIES, *RANK_FILES),
             "vocabularies": PARITY_FAMILIES,
+            "samples of the corpora": SAMPLED_FAMILIES,
+            "samples of random strings": SAMPLED_FAMILIES,
             "golden cases": ("gpt2", "llama-3", "roberta-base", "qwen2.5"),
         }.items()
         for name in names

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use penstock::Error;
-use penstock::normalizers::Normalizer;
+use penstock::normalizers::{Normalizer, Precompiled};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use unicode_normalization_alignments::UnicodeNormalization;
@@ -103,7 +103,41 @@ fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(character, 0..60).prop_map(String::from_iter)
 }
 
+/// A charsmap of these units and replacements.
+fn charsmap(units: &[u32], replacements: &[u8]) -> Vec<u8> {
+    let mut bytes = ((units.len() * 4) as u32).to_le_bytes().to_vec();
+    bytes.extend(units.iter().flat_map(|unit| unit.to_le_bytes()));
+    bytes.extend_from_slice(replacements);
+    bytes
+}
+
 proptest! {
+    #[test]
+    fn damaged_charsmaps_are_refused_or_applied(bytes in prop::collection::vec(any::<u8>(), 0..200), text in text()) {
+        if let Ok(precompiled) = Precompiled::new(&bytes) {
+            let _ = Normalizer::Precompiled(precompiled).normalize_aligned(&text);
+        }
+    }
+
+    #[test]
+    fn any_trie_is_walked_to_an_end(
+        units in prop::collection::vec(
+            prop_oneof![any::<u32>(), (0u32..200, 0u32..256, any::<bool>()).prop_map(|(offset, label, leaf)| {
+                offset << 10 | u32::from(leaf) << 8 | label
+            }), (0u32..60).prop_map(|value| value | 1 << 31)],
+            0..300,
+        ),
+        replacements in "[a-cé\\x00]{0,60}",
+        text in text(),
+    ) {
+        let precompiled = Precompiled::new(&charsmap(&units, replacements.as_bytes())).expect("lengths agree");
+        let normalizer = Normalizer::Precompiled(precompiled);
+        let aligned = normalizer.normalize_aligned(&text).expect("total");
+        prop_assert_eq!(normalizer.normalize(&text).expect("total").into_owned(), aligned.text.clone());
+        prop_assert_eq!(aligned.alignments.len(), aligned.text.len());
+        prop_assert!(aligned.alignments.iter().all(|span| span.end as usize <= text.len()));
+    }
+
     #[test]
     fn forms_equal_the_whole_text_algorithm(text in text()) {
         let check = |form: Normalizer, expected: String| {

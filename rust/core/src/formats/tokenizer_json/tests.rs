@@ -256,10 +256,8 @@ fn a_file_that_ends_early_is_refused_wherever_it_ends() {
 }
 
 #[test]
-fn truncation_and_padding_are_refused_by_name() {
+fn unknown_components_are_refused_by_name() {
     for (key, value, expected) in [
-        ("truncation", json!({"strategy": "LongestFirst", "max_length": 3}), "unsupported truncation: LongestFirst"),
-        ("padding", json!({"strategy": {"Fixed": 8}}), "unsupported padding: {\"Fixed\":8}"),
         ("post_processor", json!({"type": "Foo"}), "unsupported post_processor: Foo"),
         ("decoder", json!({"type": "Foo"}), "unsupported decoder: Foo"),
     ] {
