@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 /// How floating-point numbers are read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) enum Numbers {
-    /// As serde_json reads them by default, and so the reference: the last bit may be off.
+    /// As `serde_json` reads them by default, and so the reference: the last bit may be off.
     #[default]
     AsReference,
     /// To the last bit.

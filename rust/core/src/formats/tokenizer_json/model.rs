@@ -313,7 +313,7 @@ impl<'de> Visitor<'de> for VocabSeed<'_> {
     }
 }
 
-/// A number read to the last bit, where serde_json's default reading, which is the reference's, may be one off.
+/// A number read to the last bit, where `serde_json`'s default reading, which is the reference's, may be one off.
 struct Exact(f64);
 
 impl<'de> Deserialize<'de> for Exact {

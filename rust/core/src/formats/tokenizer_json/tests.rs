@@ -28,8 +28,12 @@ fn with(key: &str, value: &Value) -> Value {
     file
 }
 
+fn read_text(text: &str) -> Result<File> {
+    super::read(text.as_bytes(), Numbers::AsReference)
+}
+
 fn config(text: &str) -> Result<BpeConfig> {
-    read(text.as_bytes())?.model.ok_or_else(missing_model)?.into_bpe()
+    read_text(text)?.model.ok_or_else(missing_model)?.into_bpe()
 }
 
 fn merges(text: &str) -> Vec<(TokenId, TokenId, TokenId)> {
@@ -38,7 +42,7 @@ fn merges(text: &str) -> Vec<(TokenId, TokenId, TokenId)> {
 
 /// `message` of the error that the text gives.
 fn refusal(text: &str) -> String {
-    match read(text.as_bytes()).and_then(|file| file.model.ok_or_else(missing_model)?.into_bpe()) {
+    match read_text(text).and_then(|file| file.model.ok_or_else(missing_model)?.into_bpe()) {
         Ok(_) => "accepted".to_owned(),
         Err(error) => error.to_string(),
     }
@@ -52,8 +56,7 @@ fn reads_every_field() {
     assert_eq!((config.unk_token.as_deref(), config.end_of_word_suffix.as_deref()), (Some("a"), Some("")));
     assert_eq!((config.fuse_unk, config.byte_fallback, config.ignore_merges), (false, true, false));
     assert_eq!((config.continuing_subword_prefix, config.dropout), (None, None));
-    let added: Vec<_> =
-        read(text.as_bytes()).unwrap().added_tokens.into_iter().map(AddedTokenFields::into_token).collect();
+    let added: Vec<_> = read_text(&text).unwrap().added_tokens.into_iter().map(AddedTokenFields::into_token).collect();
     assert_eq!((added.len(), added[0].0, added[0].1.content.as_str(), added[0].1.rstrip), (1, None, "<s>", true));
 }
 
@@ -209,7 +212,7 @@ fn a_model_without_type_is_taken_for_what_its_fields_allow() {
             Some(name) => text.replacen("\"model\":{", &format!("\"model\":{{\"type\":{name},"), 1),
             None => text,
         };
-        let found = match read(text.as_bytes()).and_then(|file| file.model.ok_or_else(missing_model)?.into_model()) {
+        let found = match read_text(&text).and_then(|file| file.model.ok_or_else(missing_model)?.into_model()) {
             Ok(model) => model.name().to_owned(),
             Err(error) => error.to_string(),
         };
@@ -240,14 +243,17 @@ fn what_is_not_json_is_refused_with_its_place() {
     }
     let mut bytes = file().to_string().replacen(':', ":\n", 1).into_bytes();
     bytes[19] = 0xff;
-    assert_eq!(read(&bytes).err().unwrap().to_string(), "invalid JSON at line 2, column 3: invalid UTF-8");
+    assert_eq!(
+        super::read(&bytes, Numbers::AsReference).err().unwrap().to_string(),
+        "invalid JSON at line 2, column 3: invalid UTF-8"
+    );
 }
 
 #[test]
 fn a_file_that_ends_early_is_refused_wherever_it_ends() {
     let text = file().to_string();
     for end in 0..text.len() {
-        match read(&text.as_bytes()[..end]) {
+        match super::read(&text.as_bytes()[..end], Numbers::AsReference) {
             Err(Error::Json { .. }) => {}
             Err(error) => panic!("cut at {end}: {error}"),
             Ok(_) => panic!("cut at {end}: accepted"),
