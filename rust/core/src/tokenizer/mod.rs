@@ -11,6 +11,7 @@ mod finish;
 mod general;
 mod options;
 mod padded;
+mod plain_words;
 mod raw_words;
 mod stream;
 mod words;

@@ -11,7 +11,7 @@
 //! Spans are remembered as well, in a cache of their own: each id is followed by a code that says where in the part its
 //! token lies and whether it opens a word.
 
-use super::{Tokenizer, encode::Scratch, general::encode_with};
+use super::{Tokenizer, encode::Scratch, general::encode_with, plain_words::PlainWords};
 use crate::{
     AddedVocabulary, Normalizer, PreTokenizer, Result, TokenId,
     added_vocabulary::Segment,
@@ -40,6 +40,12 @@ pub(super) struct RawWords {
     part: Pipeline,
     /// Encodes the first part of a text, where the pipeline puts something before it.
     first: Option<First>,
+    /// What parts become of which that is known without the pipeline.
+    plain: Option<PlainWords>,
+    /// Whether it is known of first parts too.
+    plain_first: bool,
+    /// The mark at the beginning of a plain part's piece stands for the space there, not for the word.
+    mark_is_space: bool,
     /// A text is one word, however many parts it has.
     one_word: bool,
     /// Ids of parts.
@@ -111,7 +117,9 @@ impl RawWords {
             .or_else(|| white_space(&normalizers, &steps))
             .or_else(|| metaspace(&normalizers, &steps))
             .or_else(|| marks(&normalizers, &steps, model));
-        let Some(Plan { cut, part_normalizers, part_steps, first, one_word }) = plan else { return Ok(None) };
+        let Some(Plan { cut, part_normalizers, part_steps, first, plain, plain_first, one_word }) = plan else {
+            return Ok(None);
+        };
         let sequence = |steps: &[&Normalizer]| match steps {
             [] => None,
             [one] => Some((*one).clone()),
@@ -138,6 +146,9 @@ impl RawWords {
             cut,
             part,
             first,
+            plain,
+            plain_first,
+            mark_is_space: cut != Cut::Blanks,
             one_word,
             ids: Words::new(CACHE_BYTES),
             described: Words::new(CACHE_BYTES),
@@ -163,6 +174,8 @@ struct Plan<'p> {
     part_normalizers: Vec<&'p Normalizer>,
     part_steps: Vec<PreTokenizer>,
     first: FirstPart,
+    plain: Option<PlainWords>,
+    plain_first: bool,
     one_word: bool,
 }
 
@@ -193,6 +206,8 @@ fn bert<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Option<P
             part_normalizers: normalizers.to_vec(),
             part_steps: owned(steps),
             first: FirstPart::LikeOthers,
+            plain: Some(PlainWords::bert(normalizers[0])),
+            plain_first: false,
             one_word: false,
         }),
         _ => None,
@@ -258,6 +273,8 @@ fn white_space<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> O
         part_normalizers: normalizers.to_vec(),
         part_steps: owned(steps),
         first: FirstPart::LikeOthers,
+        plain: PlainWords::white_space(normalizers, rest),
+        plain_first: false,
         one_word: false,
     })
 }
@@ -274,6 +291,8 @@ fn metaspace<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Opt
         part_normalizers: normalizers.to_vec(),
         part_steps: vec![PreTokenizer::Metaspace(Metaspace { prepend_scheme: PrependScheme::Never, ..*metaspace })],
         first: first_part(metaspace.prepend_scheme),
+        plain: (!replacement.is_ascii()).then(|| PlainWords::metaspace(normalizers, replacement)),
+        plain_first: false,
         one_word: false,
     })
 }
@@ -302,7 +321,10 @@ fn marks<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Mo
         _ => return None,
     };
     let cut = merge_cut(bpe)?;
-    Some(Plan { cut, part_normalizers, part_steps, first, one_word: true })
+    // `Metaspace` puts no mark before one.
+    let plain_first = steps.is_empty();
+    let plain = Some(PlainWords::marks(MARK));
+    Some(Plan { cut, part_normalizers, part_steps, first, plain, plain_first, one_word: true })
 }
 
 /// The finest set of places that no merge reaches across.
@@ -339,8 +361,8 @@ impl Tokenizer {
         out: &mut Tokens,
     ) -> Result<()> {
         let base = segment.original.start + skipped as u32;
-        let Scratch { boundaries, cut, model: model_scratch, raw: buffers, .. } = scratch;
-        let mut run = Run { raw, model: &self.inner.model, cut, scratch: model_scratch };
+        let Scratch { boundaries, cut, model: model_scratch, raw: buffers, prefixed: piece, .. } = scratch;
+        let mut run = Run { raw, model: &self.inner.model, cut, scratch: model_scratch, piece };
         let mut at = 0;
         let first = raw.first.as_ref().filter(|first| skipped == 0 && (!first.of_input_only || base == 0));
         if first.is_some() && !text.is_empty() {
@@ -371,6 +393,7 @@ struct Run<'r> {
     model: &'r Model,
     cut: &'r mut CutScratch,
     scratch: &'r mut ModelScratch,
+    piece: &'r mut String,
 }
 
 impl Run<'_> {
@@ -496,8 +519,29 @@ impl Run<'_> {
             _ => (&self.raw.part, part),
         };
         let text = std::str::from_utf8(part).expect("parts are cut between characters");
+        if let Some(plain) = &self.raw.plain
+            && let first = !std::ptr::eq(pipeline, &raw const self.raw.part)
+            && (!first || self.raw.plain_first || self.raw.one_word && !text.starts_with([' ', MARK]))
+            && let Some(plain) = plain.write(text, first, self.piece)
+            && (LEVEL < SPANS || plain.one_to_one)
+        {
+            self.model.encode_piece::<LEVEL>(self.piece, 0, self.scratch, out)?;
+            // The mark stands for the space before the word, or for the word's first character.
+            let (mark, skipped) = (plain.mark as u32, plain.skipped as u32);
+            for span in &mut out.spans {
+                let [start, end] = *span;
+                let place = |at: u32| skipped + at.saturating_sub(mark);
+                *span = if mark == 0 || start >= mark {
+                    [place(start), place(end)]
+                } else {
+                    let at = if self.raw.mark_is_space && !first { skipped - 1 } else { skipped };
+                    [at, if end > mark { place(end) } else { at + 1 }]
+                };
+            }
+            return Ok(());
+        }
         let track = LEVEL >= SPANS || pipeline.steps.need_originals();
-        let mut segments = Vec::new();
+        let mut segments = Vec::with_capacity(1);
         AddedVocabulary::new().split(text, pipeline.normalizer.as_ref(), false, track, &mut segments)?;
         for segment in &segments {
             encode_with::<LEVEL>(&pipeline.steps, self.model, segment, self.cut, self.scratch, out)?;

@@ -36,7 +36,7 @@ pub(super) struct Merger {
     byte_ranks: Box<[u32]>,
     /// The bytes of each token.
     pub(super) bytes: TokenBytes,
-    isa: Isa,
+    pub(super) isa: Isa,
 }
 
 impl Merger {

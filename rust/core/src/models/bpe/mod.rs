@@ -11,9 +11,11 @@ pub(super) mod cache;
 mod characters;
 mod dropout;
 mod merge;
+mod merge_ids;
 mod pairs;
 mod token_bytes;
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
@@ -23,6 +25,7 @@ use cache::{
 use characters::Characters;
 use dropout::Dropout;
 use merge::{Merger, merge_symbols};
+use merge_ids::{Merged, SeamFilter, merge_ids};
 pub use pairs::MAX_MERGES;
 use pairs::PairTable;
 pub use token_bytes::{TokenBytes, append_token_bytes};
@@ -71,6 +74,8 @@ pub struct Bpe {
     /// Set when a piece's first symbols are not simply the tokens of its bytes.
     symbols: Option<Symbols>,
     characters: Characters,
+    /// Where merges may join characters, for models that are not over bytes and whose symbols are characters.
+    seams: Option<SeamFilter>,
     dropout: Option<Dropout>,
     /// What the pipeline and the file format ask about.
     options: BpeOptions,
@@ -108,7 +113,7 @@ impl BpeOptions {
 
 /// The characters between which merges join tokens.
 pub struct Seams<'b> {
-    pairs: std::collections::HashSet<(char, char)>,
+    pairs: HashSet<(char, char)>,
     all_bytes: bool,
     bpe: &'b Bpe,
 }
@@ -134,6 +139,7 @@ impl Seams<'_> {
 #[derive(Default)]
 pub struct BpeScratch {
     symbols: characters::Symbols,
+    merged: Vec<Merged>,
 }
 
 /// How bytes become symbols when the vocabulary lacks some of them, or marks where in a word they stand.
@@ -188,17 +194,23 @@ impl Bpe {
         };
         let bytes = TokenBytes::new(&vocab);
         let merger = Merger::new(PairTable::new(&config.merges)?, byte_ids, bytes, kernels::isa());
-        Ok(Self {
+        let over_bytes = !missing;
+        let mut bpe = Self {
             vocab,
             merger,
             ignore_merges: options.ignore_merges,
             symbols,
             characters,
+            seams: None,
             dropout: options.dropout.filter(|&chance| chance > 0.0).map(Dropout::new),
             options,
             cache: WordCache::new(cache_bytes),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
-        })
+        };
+        if !over_bytes {
+            bpe.seams = bpe.seam_filter();
+        }
+        Ok(bpe)
     }
 
     /// The vocabulary.
@@ -242,21 +254,28 @@ impl Bpe {
     /// Where merges join symbols, if symbols are characters: without prefix, suffix and `ignore_merges`, and where no merge
     /// takes the unknown token or the token of a byte.
     pub fn seams(&self) -> Option<Seams<'_>> {
-        let BpeOptions {
-            unk_token, byte_fallback, ignore_merges, continuing_subword_prefix, end_of_word_suffix, ..
-        } = &self.options;
-        let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
-        if *ignore_merges || is_set(continuing_subword_prefix) || is_set(end_of_word_suffix) {
+        if self.ignore_merges {
             return None;
         }
-        let byte = |byte: u32| self.vocab.id(&format!("<0x{byte:02X}>"));
-        let bytes: Vec<TokenId> = if *byte_fallback { (0..256).filter_map(byte).collect() } else { Vec::new() };
-        let unk = unk_token.as_ref().and_then(|token| self.vocab.id(token));
-        let mut pairs = std::collections::HashSet::new();
+        let byte = |byte: u32| self.vocab.id(&format!("<0x{byte:02X}>")).is_some();
+        let all_bytes = self.options.byte_fallback && (0..256).all(byte);
+        Some(Seams { pairs: self.character_seams()?, all_bytes, bpe: self })
+    }
+
+    /// The last character of a token and the first of one that it merges with, for all merges.
+    fn character_seams(&self) -> Option<HashSet<(char, char)>> {
+        let BpeOptions { unk_token, byte_fallback, continuing_subword_prefix, end_of_word_suffix, .. } = &self.options;
+        let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
+        if is_set(continuing_subword_prefix) || is_set(end_of_word_suffix) {
+            return None;
+        }
         let mut special = vec![false; self.vocab.id_bound()];
-        for id in bytes.iter().copied().chain(unk) {
+        let byte = |byte: u32| self.vocab.id(&format!("<0x{byte:02X}>"));
+        let bytes = (0..256).filter(|_| *byte_fallback).filter_map(byte);
+        for id in bytes.chain(unk_token.as_ref().and_then(|token| self.vocab.id(token))) {
             special[id as usize] = true;
         }
+        let mut pairs = HashSet::new();
         for (left, right) in self.merger.pairs.pairs() {
             if special[left as usize] || special[right as usize] {
                 return None;
@@ -264,7 +283,15 @@ impl Bpe {
             let (left, right) = (self.vocab.token(left)?, self.vocab.token(right)?);
             pairs.insert((left.chars().next_back()?, right.chars().next()?));
         }
-        Some(Seams { pairs, all_bytes: bytes.len() == 256, bpe: self })
+        Some(pairs)
+    }
+
+    /// [`Self::character_seams`] as symbols.
+    fn seam_filter(&self) -> Option<SeamFilter> {
+        let id = |c: char| self.vocab.id(c.encode_utf8(&mut [0; 4]));
+        // A character without a token is no symbol: no text has it where it could merge.
+        let pairs = self.character_seams()?.into_iter().filter_map(|(left, right)| Some((id(left)?, id(right)?)));
+        Some(SeamFilter::new(&pairs.collect::<Vec<_>>()))
     }
 
     /// Begins the sequence of random choices that belongs to `seed`; nothing without dropout.
@@ -300,7 +327,7 @@ impl Bpe {
             let symbols = &mut scratch.symbols;
             self.characters.symbols(piece, symbols)?;
             let (mut symbol, mut at) = (0, base);
-            let emit = |id, count| {
+            let mut emit = |id, count: usize| {
                 out.push(id);
                 if LEVEL > 0 {
                     let end = at + symbols.lengths[symbol..symbol + count].iter().sum::<u32>();
@@ -308,10 +335,12 @@ impl Bpe {
                     (symbol, at) = (symbol + count, end);
                 }
             };
-            let ids = symbols.ids.clone();
-            match &self.dropout {
-                Some(dropout) => dropout.merge(&self.merger.pairs, ids, emit),
-                None => merge_symbols(&self.merger.pairs, ids, emit),
+            if let Some(dropout) = &self.dropout {
+                dropout.merge(&self.merger.pairs, symbols.ids.clone(), emit);
+            } else {
+                scratch.merged.clear();
+                merge_ids(&self.merger, self.seams.as_ref(), &symbols.ids, &mut scratch.merged);
+                scratch.merged.iter().for_each(|&(id, count)| emit(id, count as usize));
             }
         }
         if LEVEL > 1 {
