@@ -256,6 +256,8 @@ class Tokenizer:
         """
     def count_tokens(self, texts: Any, /) -> list[int]:
         """Counts the tokens of texts."""
+    def seed_dropout(self, seed: int, /) -> None:
+        """Begins the random choices of dropout that belong to a seed."""
     def decode(self, ids: Any, /, skip_special_tokens: bool = True, strict: bool = False) -> str:
         """Decodes ids to text."""
     def decode_batch(

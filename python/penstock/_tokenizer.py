@@ -460,6 +460,17 @@ class Tokenizer:
         """
         return self._native.count_tokens(texts)
 
+    def seed_dropout(self, seed: int) -> None:
+        """Makes the random choices of BPE dropout repeatable.
+
+        Encoding the same texts in the same order on one thread then gives the same ids. Without
+        a seed the operating system gives one; a model without dropout has no choices to make.
+
+        Args:
+            seed: From 0 to 2**64 - 1. Raises `OverflowError` for anything else.
+        """
+        self._native.seed_dropout(seed)
+
     # --- ids to text
 
     def decode(self, ids: Any, skip_special_tokens: bool = True, *, strict: bool = False) -> str:

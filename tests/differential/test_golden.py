@@ -19,10 +19,9 @@ CASES = {
     "llama-bpe": "llama-3",
     "roberta-bpe": "roberta-base",
     "deepseek-r1-qwen": "qwen2.5",
+    "llama-spm": "llama-2",
 }
-"""Golden file -> tokenizer whose ids it holds; llama-spm waits for SentencePiece models."""
-
-NO_TOKENIZER = {"llama-spm"}
+"""Golden file -> tokenizer whose ids it holds."""
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -42,4 +41,4 @@ def test_golden(fixtures: Path, name: str) -> None:
 
 def test_no_golden_file_is_forgotten(fixtures: Path) -> None:
     names = {path.stem for path in (fixtures / "golden" / "llama.cpp").glob("*.inp")}
-    assert names == set(CASES) | NO_TOKENIZER
+    assert names == set(CASES)

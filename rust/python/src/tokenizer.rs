@@ -175,6 +175,11 @@ impl Tokenizer {
         crate::padded::encode_padded(py, &self.0, &texts, pairs.as_ref(), &options, fields, dtype)
     }
 
+    #[pyo3(signature = (seed, /))]
+    fn seed_dropout(&self, seed: u64) {
+        self.0.model().seed_dropout(seed);
+    }
+
     #[pyo3(signature = (texts, /))]
     fn count_tokens<'py>(&self, py: Python<'py>, texts: Texts<'py>) -> PyResult<Bound<'py, PyList>> {
         let rows = texts.rows()?;

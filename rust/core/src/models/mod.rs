@@ -68,6 +68,13 @@ impl Model {
         self.len() == 0
     }
 
+    /// Begins the sequence of random choices that belongs to `seed`; nothing for a model without dropout.
+    pub fn seed_dropout(&self, seed: u64) {
+        if let Self::Bpe(bpe) = self {
+            bpe.seed_dropout(seed);
+        }
+    }
+
     /// The id of a token.
     pub fn token_to_id(&self, token: &str) -> Option<TokenId> {
         self.vocab().id(token)
