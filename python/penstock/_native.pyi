@@ -217,6 +217,9 @@ class Tokenizer:
         path: str | PathLike[str], pattern: str, special_tokens: Sequence[tuple[str, int]], /
     ) -> Tokenizer:
         """Loads a tiktoken rank file."""
+    @staticmethod
+    def from_sentencepiece(path: str | PathLike[str], /) -> Tokenizer:
+        """Loads the model file of SentencePiece."""
     def encode(
         self,
         sequence: str | Sequence[str],

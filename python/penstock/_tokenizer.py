@@ -181,6 +181,20 @@ class Tokenizer:
         return cls(_native.Tokenizer.from_tiktoken(path, pattern, tokens))
 
     @classmethod
+    def from_sentencepiece(cls, path: str | os.PathLike[str]) -> Tokenizer:
+        """Loads the `.model` file of SentencePiece.
+
+        The tokenizer is the one that transformers makes of a folder that holds nothing but such a
+        file. What the class of a single model would add (a space before each text, tokens around
+        it) is not part of the file; add it by assigning components.
+
+        Raises:
+            LoadError: The file is no such model.
+            MissingFileError: There is no such file.
+        """
+        return cls(_native.Tokenizer.from_sentencepiece(path))
+
+    @classmethod
     def from_default(cls) -> Tokenizer:
         """Loads the small tokenizer that ships with penstock, for trying things out."""
         return cls.from_file(Path(__file__).parent / "data" / "default.json")

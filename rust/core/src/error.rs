@@ -29,6 +29,14 @@ pub enum Error {
         /// The parser's reason.
         message: String,
     },
+    /// The bytes are no protobuf message, or end early.
+    #[error("no protobuf message: at byte {position}: {message}")]
+    Protobuf {
+        /// Byte of the file.
+        position: usize,
+        /// What is wrong there.
+        message: String,
+    },
     /// The JSON is well formed, but a value has the wrong type, range or shape.
     #[error("{path}: {message}")]
     Schema {

@@ -55,9 +55,10 @@ pub fn to_py(error: Error, file: Option<&Path>) -> PyErr {
         Error::Schema { path, .. } => LoadError::new_err((message, file, path)),
         Error::UnknownMergeToken { index, .. } => LoadError::new_err((message, file, format!("model.merges[{index}]"))),
         Error::UnsupportedComponent { stage, name } => UnsupportedComponentError::new_err((message, stage, name, file)),
-        Error::Limit { .. } | Error::NormalizerOrder { .. } | Error::EmptyAddedToken { .. } => {
-            LoadError::new_err((message, file))
-        }
+        Error::Limit { .. }
+        | Error::Protobuf { .. }
+        | Error::NormalizerOrder { .. }
+        | Error::EmptyAddedToken { .. } => LoadError::new_err((message, file)),
         Error::Regex { pattern, .. } | Error::RegexSearch { pattern, .. } => RegexError::new_err((message, pattern)),
         Error::AddedTokenOverlap { .. } | Error::MissingUnkToken { .. } => TextError::new_err(message),
         Error::TruncationWithoutPair

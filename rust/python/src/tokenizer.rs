@@ -76,6 +76,14 @@ impl Tokenizer {
             .map_err(|error| to_py(error, Some(&path)))
     }
 
+    #[staticmethod]
+    #[pyo3(signature = (path, /))]
+    fn from_sentencepiece(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
+        py.detach(|| tokenizer::Tokenizer::from_sentencepiece(&path))
+            .map(Self::new)
+            .map_err(|error| to_py(error, Some(&path)))
+    }
+
     #[pyo3(signature = (sequence, pair=None, is_pretokenized=false, add_special_tokens=true))]
     fn encode(
         &self,

@@ -3,6 +3,8 @@
 mod components;
 mod encoding_json;
 mod json;
+mod protobuf;
+pub mod sentencepiece;
 pub mod tiktoken;
 pub mod tokenizer_json;
 pub mod trained;
@@ -40,6 +42,14 @@ impl Tokenizer {
     /// As [`Tokenizer::from_bytes`].
     pub fn from_own_json(bytes: &[u8]) -> Result<Self> {
         Self::new(tokenizer_json::parse_exact(bytes)?)
+    }
+
+    /// Reads a `SentencePiece` model, as transformers does for a tokenizer without a class of its own.
+    ///
+    /// # Errors
+    /// [`Error::Io`], and those of [`sentencepiece::parse`].
+    pub fn from_sentencepiece(path: impl AsRef<Path>) -> Result<Self> {
+        Self::new(sentencepiece::parse(&read(path.as_ref())?)?)
     }
 
     /// Reads a tiktoken rank file, with the pattern and special tokens that such a file does not hold.
