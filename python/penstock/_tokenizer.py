@@ -40,7 +40,7 @@ class Tokenizer:
         'Water runs downhill.'
     """
 
-    __slots__ = ("_lock", "_native")
+    __slots__ = ("__weakref__", "_lock", "_native")
 
     def __init__(
         self,
@@ -338,6 +338,44 @@ class Tokenizer:
     ) -> list[Encoding]:
         """The same as `encode_batch`, which the reference has without offsets under this name."""
         return self._native.encode_batch(input, is_pretokenized, add_special_tokens)
+
+    async def async_encode(
+        self,
+        sequence: str | Sequence[str],
+        pair: str | Sequence[str] | None = None,
+        is_pretokenized: bool = False,
+        add_special_tokens: bool = True,
+    ) -> Encoding:
+        """`encode` in a thread of its own."""
+        import asyncio
+
+        return await asyncio.to_thread(
+            self.encode, sequence, pair, is_pretokenized, add_special_tokens
+        )
+
+    async def async_encode_batch(
+        self, input: Iterable[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
+    ) -> list[Encoding]:
+        """`encode_batch` in a thread of its own."""
+        import asyncio
+
+        return await asyncio.to_thread(
+            self.encode_batch, input, is_pretokenized, add_special_tokens
+        )
+
+    async def async_encode_batch_fast(
+        self, input: Iterable[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
+    ) -> list[Encoding]:
+        """The same as `async_encode_batch`."""
+        return await self.async_encode_batch(input, is_pretokenized, add_special_tokens)
+
+    async def async_decode_batch(
+        self, sequences: Iterable[Any], skip_special_tokens: bool = True
+    ) -> list[str]:
+        """`decode_batch` in a thread of its own."""
+        import asyncio
+
+        return await asyncio.to_thread(self.decode_batch, sequences, skip_special_tokens)
 
     def encode_ids(self, text: str, *, add_special_tokens: bool = True) -> NDArray[np.uint32]:
         """Encodes one text to nothing but its ids.

@@ -105,6 +105,11 @@ class Metaspace(Decoder):
     prepend_scheme: Literal["always", "never", "first"] = "always"
     split: bool = True
 
+    def __post_init__(self) -> None:
+        """Checks that the replacement is one character."""
+        if len(self.replacement) != 1:
+            raise ValueError(f"replacement must be one character, not {self.replacement!r}")
+
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
             "replacement": self.replacement,

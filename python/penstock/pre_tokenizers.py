@@ -125,6 +125,11 @@ class CharDelimiterSplit(PreTokenizer):
     type_name: ClassVar[str] = "CharDelimiterSplit"
     delimiter: str
 
+    def __post_init__(self) -> None:
+        """Checks that the delimiter is one character."""
+        if len(self.delimiter) != 1:
+            raise ValueError(f"delimiter must be one character, not {self.delimiter!r}")
+
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"delimiter": self.delimiter}
 
@@ -188,6 +193,11 @@ class Metaspace(PreTokenizer):
     replacement: str = "▁"
     prepend_scheme: PrependScheme = "always"
     split: bool = True
+
+    def __post_init__(self) -> None:
+        """Checks that the replacement is one character."""
+        if len(self.replacement) != 1:
+            raise ValueError(f"replacement must be one character, not {self.replacement!r}")
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {

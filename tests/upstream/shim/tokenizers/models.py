@@ -1,0 +1,1 @@
+from penstock.models import *  # noqa: F403

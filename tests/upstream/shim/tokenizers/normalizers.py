@@ -1,0 +1,1 @@
+from penstock.normalizers import *  # noqa: F403

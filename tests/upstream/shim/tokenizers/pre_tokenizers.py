@@ -1,0 +1,1 @@
+from penstock.pre_tokenizers import *  # noqa: F403

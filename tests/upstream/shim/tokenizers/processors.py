@@ -1,0 +1,1 @@
+from penstock.processors import *  # noqa: F403
