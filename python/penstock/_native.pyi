@@ -36,7 +36,7 @@ class AddedToken:
 
     def __new__(
         cls,
-        content: str,
+        content: str = "",
         *,
         single_word: bool = False,
         lstrip: bool = False,
@@ -101,8 +101,14 @@ class Component:
 class DecodeStream:
     """Decodes one id at a time and never emits a broken character."""
 
+    def __new__(cls, ids: Any = None, skip_special_tokens: bool = False) -> DecodeStream:
+        """A stream that is given a tokenizer with every id, continuing after `ids`."""
     def step(self, id: int, /) -> str | None:
         """Takes the next id; returns the text it completes, or None."""
+    def step_with(self, tokenizer: Tokenizer, ids: Any, /) -> str | None:
+        """Takes the next ids, of a tokenizer; returns the text they complete, or None."""
+    def __copy__(self) -> DecodeStream: ...
+    def __deepcopy__(self, memo: Any, /) -> DecodeStream: ...
 
 @final
 class Encoding:
@@ -232,6 +238,10 @@ class Tokenizer:
         self, inputs: Iterable[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
     ) -> list[Encoding]:
         """Encodes texts and pairs."""
+    def post_process(
+        self, encoding: Encoding, pair: Encoding | None = None, add_special_tokens: bool = True
+    ) -> Encoding:
+        """Cuts, finishes and fills up an encoding or a pair."""
     def encode_ids(self, text: str, /, add_special_tokens: bool = True) -> NDArray[np.uint32]:
         """Encodes one text to ids."""
     def encode_ragged(

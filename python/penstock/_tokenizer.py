@@ -82,7 +82,7 @@ class Tokenizer:
             "added_tokens": [],
             **{stage: part and part.to_json() for stage, part in parts.items()},
         }
-        self._native = _native.Tokenizer.from_str(json.dumps(file))
+        self._native = _native.Tokenizer.from_own_str(json.dumps(file))
 
     # --- constructors
 
@@ -338,6 +338,21 @@ class Tokenizer:
     ) -> list[Encoding]:
         """The same as `encode_batch`, which the reference has without offsets under this name."""
         return self._native.encode_batch(input, is_pretokenized, add_special_tokens)
+
+    def post_process(
+        self, encoding: Encoding, pair: Encoding | None = None, add_special_tokens: bool = True
+    ) -> Encoding:
+        """Truncates, lets the post-processor finish and pads what was encoded without that.
+
+        Args:
+            encoding: The encoding of a text.
+            pair: That of a second one.
+            add_special_tokens: Let the post-processor add its tokens.
+
+        Raises:
+            TruncationError: The texts cannot be cut as `enable_truncation` asks.
+        """
+        return self._native.post_process(encoding, pair, add_special_tokens)
 
     async def async_encode(
         self,

@@ -8,9 +8,11 @@ Example:
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+from penstock import _native
 from penstock._components import (
     Component,
     Pattern,
@@ -21,6 +23,37 @@ from penstock._components import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from penstock._tokenizer import Tokenizer
+
+
+class DecodeStream:
+    """Decodes ids as they come, with the tokenizer given at every step, as in the reference.
+
+    Args:
+        ids: Ids that came before and are not to be given out.
+        skip_special_tokens: Leave special tokens out.
+    """
+
+    __slots__ = ("_state",)
+
+    def __init__(self, ids: Any = None, skip_special_tokens: bool = False) -> None:
+        self._state = _native.DecodeStream(ids, skip_special_tokens)
+
+    def step(self, tokenizer: Tokenizer, id: int | list[int]) -> str | None:
+        """Takes the next id or ids; returns the text they complete, or None."""
+        ids = [id] if isinstance(id, int) else id
+        return self._state.step_with(tokenizer._native, ids)
+
+    def __copy__(self) -> DecodeStream:
+        """A stream that goes on by itself."""
+        stream = DecodeStream()
+        stream._state = copy.copy(self._state)
+        return stream
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DecodeStream:
+        """The same as a copy."""
+        return self.__copy__()
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ pub struct AddedToken(added_vocabulary::AddedToken);
 impl AddedToken {
     #[new]
     #[expect(clippy::fn_params_excessive_bools, reason = "the reference's signature")]
-    #[pyo3(signature = (content, *, single_word=false, lstrip=false, rstrip=false, normalized=None, special=false))]
+    #[pyo3(signature = (content=String::new(), *, single_word=false, lstrip=false, rstrip=false, normalized=None, special=false))]
     fn new(
         content: String,
         single_word: bool,

@@ -125,6 +125,20 @@ impl Tokenizer {
         Ok(encodings.into_iter().map(|encoding| Encoding::new(encoding, Arc::clone(&self.0))).collect())
     }
 
+    #[pyo3(signature = (encoding, pair=None, add_special_tokens=true))]
+    fn post_process(
+        &self,
+        py: Python<'_>,
+        encoding: &Bound<'_, Encoding>,
+        pair: Option<&Bound<'_, Encoding>>,
+        add_special_tokens: bool,
+    ) -> PyResult<Encoding> {
+        let (encoding, pair) = (encoding.get().detached(), pair.map(|pair| pair.get().detached()));
+        let options = self.0.default_options(add_special_tokens);
+        let encoding = detached(py, || self.0.post_process(encoding, pair, &options))?;
+        Ok(Encoding::new(encoding, Arc::clone(&self.0)))
+    }
+
     #[pyo3(signature = (text, /, add_special_tokens=true))]
     fn encode_ids<'py>(
         &self,

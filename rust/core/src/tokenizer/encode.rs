@@ -71,13 +71,26 @@ impl Tokenizer {
     /// [`Error::Limit`] for a text beyond 4 GiB, [`Error::RegexSearch`] when the regex engine gives up on a text, and those
     /// of [`Truncation::truncate`](crate::encoding::Truncation::truncate).
     pub fn encode(&self, input: &Input<'_>, pair: Option<&Input<'_>>, options: &EncodeOptions) -> Result<Encoding> {
-        let (mut encoding, mut pair): (Encoding, Option<Encoding>) = Scratch::with(|scratch| {
+        let (encoding, mut pair): (Encoding, Option<Encoding>) = Scratch::with(|scratch| {
             let encoding = self.encode_input(input, scratch)?;
             Ok::<_, Error>((encoding, pair.map(|pair| self.encode_input(pair, scratch)).transpose()?))
         })?;
         if let Some(pair) = &mut pair {
             pair.type_ids.fill(1);
         }
+        self.post_process(encoding, pair, options)
+    }
+
+    /// What happens to a text or pair once it is tokens: it is cut, finished by the post-processor and filled up.
+    ///
+    /// # Errors
+    /// Those of [`Truncation::truncate`](crate::encoding::Truncation::truncate).
+    pub fn post_process(
+        &self,
+        mut encoding: Encoding,
+        mut pair: Option<Encoding>,
+        options: &EncodeOptions,
+    ) -> Result<Encoding> {
         if let Some(truncation) = self.room(options, pair.is_some()) {
             truncation.truncate(&mut encoding, pair.as_mut())?;
         }

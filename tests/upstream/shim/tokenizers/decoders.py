@@ -1,4 +1,1 @@
-from penstock import DecodeStream
 from penstock.decoders import *  # noqa: F403
-
-__all__ = ["DecodeStream"]

@@ -1,0 +1,1 @@
+"""The reference's own test suite, run on penstock."""
