@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +17,9 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.compare import assert_same_fields, assert_same_maps, outcome
-from tests.conftest import Pair, SmallJson
+from tests.conftest import SEED, Pair, SmallJson
 from tests.families import FAMILIES, Json, template
+from tests.random_text import random_strings
 
 
 @pytest.fixture(scope="module", params=FAMILIES)
@@ -415,3 +417,34 @@ def test_encodings_change_in_place(
     assert_same_fields(
         again, tokenizers.Encoding.merge([want, gpt2.reference.encode("again")]), parts
     )
+
+
+def test_real_tokenizers(real: Pair) -> None:
+    """Each real tokenizer, on texts of many scripts, single and paired, cut and filled up."""
+    texts = random_strings(SEED, 120, real.specials)
+    rows = list(zip(texts[::2], texts[1::2], strict=True))
+    try:
+        for truncation, padding in itertools.product(
+            (
+                {"max_length": 9, "stride": 2, "strategy": "longest_first", "direction": "right"},
+                {"max_length": 12, "stride": 0, "strategy": "longest_first", "direction": "left"},
+            ),
+            (
+                {
+                    "direction": "left",
+                    "pad_id": 1,
+                    "pad_type_id": 0,
+                    "pad_token": "x",
+                    "length": None,
+                    "pad_to_multiple_of": 8,
+                },
+            ),
+        ):
+            limits = Limits(truncation, padding)
+            for is_pair in (False, True):
+                compare_matrices(real, rows, limits, is_pair, True, True, "int64")
+                inputs: list[Any] = list(rows) if is_pair else [first for first, _ in rows]
+                compare_encodings(real, inputs, limits, True, maps=False)
+    finally:
+        real.reference.no_truncation()
+        real.reference.no_padding()

@@ -1,12 +1,13 @@
 """Runs the Python tests of huggingface/tokenizers on penstock.
 
-The suite is not part of this repository. Unpack the sdist of tokenizers 0.23.3 and name its folder:
+The suite is not part of this repository. Unpack the sdist of tokenizers 0.23.3, name its folder:
 
-    pip download --no-deps --no-binary tokenizers tokenizers==0.23.3 && tar xf tokenizers-0.23.3.tar.gz
+    pip download --no-deps --no-binary tokenizers tokenizers==0.23.3
+    tar xf tokenizers-0.23.3.tar.gz
     PENSTOCK_UPSTREAM=tokenizers-0.23.3/bindings/python pytest tests/upstream
 
-`shim/` then stands for the package `tokenizers`. Every test must pass, but for those that download a
-file and those that `NOT_APPLICABLE` names, each group with its reason.
+`shim/` then stands for the package `tokenizers`. Every test must pass, but for those that download
+a file and those that `NOT_APPLICABLE` names, each group with its reason.
 """
 
 from __future__ import annotations
@@ -54,9 +55,11 @@ def test_the_suite_of_the_reference() -> None:
     if not folder:
         pytest.skip("PENSTOCK_UPSTREAM does not name the unpacked sdist's bindings/python")
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider"]
-        + ["-c", os.devnull, "--rootdir", ".", "--timeout", "60", "tests"]
-        + ["--ignore", "tests/test_benchmarks.py", "-W", "ignore"],
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider"),
+            *("-c", os.devnull, "--rootdir", ".", "--timeout", "60", "-W", "ignore", "tests"),
+            *("--ignore", "tests/test_benchmarks.py"),
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(SHIM), "HF_HUB_OFFLINE": "1", "COLUMNS": "400"},
         capture_output=True,
