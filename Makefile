@@ -6,6 +6,8 @@ DEMO_VENV := .venv-demo
 # Tests and lints share the dependencies of one profile.
 CARGO_PROFILE := ci
 export UV_PYTHON_DOWNLOADS := never
+# torch and transformers import three times slower without compiled modules, and many tests start an interpreter.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: all demo test test-rust test-python upstream fmt lint develop bench wheel clean
 all: test

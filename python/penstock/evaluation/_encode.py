@@ -35,9 +35,18 @@ class TextEncoder:
         tokenizer: A tokenizer of transformers, a `penstock.Tokenizer`, or a folder or name that
             transformers loads one from.
         config: The model's configuration, which names the special ids of a `penstock.Tokenizer`.
+        adds: Whether texts get the tokenizer's special tokens.
+        prefix_id: The token before a document; BOS, else EOS, when None.
     """
 
-    def __init__(self, tokenizer: Any, config: Any = None) -> None:
+    def __init__(
+        self,
+        tokenizer: Any,
+        config: Any = None,
+        *,
+        adds: bool = True,
+        prefix_id: int | None = None,
+    ) -> None:
         if isinstance(tokenizer, Tokenizer):
             self.stock: Any = None
             self._alone = tokenizer
@@ -52,7 +61,10 @@ class TextEncoder:
         pad = _first(getattr(special, "pad_token_id", None))
         unk = getattr(special, "unk_token_id", None)
         self.pad_id: int = next(i for i in (pad, unk, self.eos_id, 0) if i is not None)
-        self.prefix_id: int | None = self.bos_id if self.bos_id is not None else self.eos_id
+        self._adds = adds
+        self.prefix_id: int | None = prefix_id
+        if prefix_id is None:
+            self.prefix_id = self.bos_id if self.bos_id is not None else self.eos_id
         self._prefix = (
             None if self.prefix_id is None else self.decode([self.prefix_id], special=True)
         )
@@ -68,12 +80,12 @@ class TextEncoder:
         if special is not None:
             return self._encode(texts, special)
         if not self._prefix or not any(text.startswith(self._prefix) for text in texts):
-            return self._encode(texts, True)
+            return self._encode(texts, self._adds)
         plain = [text.startswith(self._prefix) for text in texts]
         rows: list[Any] = [None] * len(texts)
         for begins in (False, True):
             chosen = [i for i, flag in enumerate(plain) if flag == begins]
-            found = self._encode([texts[i] for i in chosen], not begins)
+            found = self._encode([texts[i] for i in chosen], self._adds and not begins)
             for i, ids in zip(chosen, found, strict=True):
                 rows[i] = ids
         return rows

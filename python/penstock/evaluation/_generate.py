@@ -60,20 +60,20 @@ def generate(
     if group.options.get("sampling") is not None:
         draws = RowDraws(group.options["sampling"], seed, samples)
         processors.append(_Drawn(draws))
+    further = dict(group.options.get("generate", {}))
+    if "max_length" not in further:
+        # lm-eval lets an encoder's width count towards the answer.
+        wider = width - 1 if group.options.get("plus_width") else 0
+        further["max_new_tokens"] = group.options["max_new_tokens"] + wider
+    greedy = {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
     output = model.module.generate(
         input_ids=torch.from_numpy(ids).to(model.device),
         attention_mask=torch.from_numpy(mask).to(model.device),
-        max_new_tokens=group.options["max_new_tokens"],
-        do_sample=False,
-        temperature=None,
-        top_k=None,
-        top_p=None,
-        num_beams=1,
         pad_token_id=encoder.pad_id,
         logits_processor=processors,
         stopping_criteria=[_Stops(encoder, stops, skipped)] if stops else None,
         use_cache=True,
-        **group.options.get("generate", {}),
+        **{**greedy, **further},
     )
     rows = output[:, skipped:].tolist()
     ends = _end_ids(model.module)

@@ -74,6 +74,8 @@ class RunFolder:
             path.mkdir(parents=True, exist_ok=True)
             self._take_lock()
             self.parts.mkdir(exist_ok=True)
+            for file in path.glob(".*.tmp"):  # of a process that was killed while it wrote
+                file.unlink(missing_ok=True)
         except FileError:
             raise
         except OSError as error:

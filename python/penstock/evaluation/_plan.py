@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -112,18 +113,25 @@ class Origin:
         task: Name of the task.
         samples: For each request the index of its row.
         numbers: For each request which one of its row's it is.
+        tasks: For each request the name of its task, where they have several.
     """
 
     task: str
     samples: Sequence[int]
     numbers: Sequence[int]
+    tasks: Sequence[str] | None = None
+
+    def error(self, number: int, message: str) -> TaskError:
+        """The error of a request, with task and row."""
+        task = self.task if self.tasks is None else self.tasks[number]
+        return TaskError(message, task, self.samples[number])
 
     def shares(self) -> list[float]:
         """For each request, its share of its sample."""
-        counts: dict[int, int] = {}
-        for sample in self.samples:
-            counts[sample] = counts.get(sample, 0) + 1
-        return [1 / counts[sample] for sample in self.samples]
+        names = self.tasks or [self.task] * len(self.samples)
+        keys = list(zip(names, self.samples, strict=True))
+        counts = Counter(keys)
+        return [1 / counts[key] for key in keys]
 
 
 def plan_pairs(
@@ -160,10 +168,10 @@ def plan_pairs(
         which = f"continuation {origin.numbers[number]} ({pairs[number][1]!r})"
         if not len(cont):
             message = f"{which} disappears by tokenization: it merges with the end of its context"
-            raise TaskError(message, origin.task, sample)
+            raise origin.error(number, message)
         if len(cont) > max_length:
             message = f"{which} has {len(cont)} tokens, and the model reads {max_length}"
-            raise TaskError(message, origin.task, sample)
+            raise origin.error(number, message)
         room = max_length + 1 - len(cont) if joint else max_length
         if len(read) > room:
             if not truncate:
@@ -172,7 +180,7 @@ def plan_pairs(
                     f"prompt and continuation have {total} tokens, the model reads {max_length}, "
                     "and they may not be cut (truncate)"
                 )
-                raise TaskError(message, origin.task, sample)
+                raise origin.error(number, message)
             cut.add(sample)
         context = read[max(0, len(read) - room) :]
         ids = np.concatenate([context, cont[:-1]]) if joint else context
@@ -213,11 +221,13 @@ def plan_rolling(
     stride: int,
     joint: bool,
     cut: bool = True,
+    empty: bool = False,
 ) -> Group:
     """Plans the log-likelihoods of whole documents, window by window.
 
     Each request has as many slots as it has windows, one after the other; `options["windows"]`
-    holds the counts and `options["tokens"]` the numbers of tokens.
+    holds the counts and `options["tokens"]` the numbers of tokens. A text without tokens is an
+    error, or, with `empty`, has no window.
 
     Raises:
         TaskError: A document has no tokens, or is longer than a window where it may not be.
@@ -232,10 +242,14 @@ def plan_rolling(
     for number, text in enumerate(texts):
         tokens, sample = ids[text], origin.samples[number]
         if not len(tokens):
-            raise TaskError("the text has no tokens", origin.task, sample)
+            if not empty:
+                raise origin.error(number, "the text has no tokens")
+            counts.append(0)
+            totals.append(0)
+            continue
         if len(tokens) > max_length and not cut:
             message = _too_long("text", len(tokens), max_length, "windows")
-            raise TaskError(message, origin.task, sample)
+            raise origin.error(number, message)
         found = windows(tokens, encoder.prefix_id, max_length, stride)
         for row, cont in found:
             # An encoder reads what comes before the first predicted token.
@@ -275,11 +289,11 @@ def plan_generation(
     for number, prompt in enumerate(prompts):
         row, sample = ids[prompt], origin.samples[number]
         if not len(row):
-            raise TaskError("the prompt has no tokens", origin.task, sample)
+            raise origin.error(number, "the prompt has no tokens")
         if len(row) > room:
             if not truncate:
                 message = _too_long("prompt", len(row), room, "truncate")
-                raise TaskError(message, origin.task, sample)
+                raise origin.error(number, message)
             cut += 1
             row = row[len(row) - room :]
         units.append(Unit(row, sample=sample, weight=1.0))
@@ -307,9 +321,9 @@ def plan_classification(
         sample = origin.samples[number]
         if len(ids) > max_length:
             message = _too_long("text", len(ids), max_length, "truncate")
-            raise TaskError(message, origin.task, sample)
+            raise origin.error(number, message)
         if not len(ids):
-            raise TaskError("the text has no tokens", origin.task, sample)
+            raise origin.error(number, "the text has no tokens")
         units.append(Unit(ids, types=types, sample=sample, weight=1.0))
     slots = [(index, 0) for index in range(len(units))]
     return Group(origin.task, "classify", units, slots)

@@ -107,7 +107,7 @@ def _run(
         prepare(task, encoder, config, head=head, max_length=max_length, options=options)
         for task in tasks
     ]
-    with _threads(session, options) as threads:
+    with thread_count(session, options.threads, resume=options.resume) as threads:
         loaded = load_model(model, head, max_length, session.process.device, options.dtype)
         fingerprint = _fingerprint(ready, loaded, encoder, options)
         manifest = {"format": FORMAT, "fingerprint": fingerprint, THREADS: threads}
@@ -170,12 +170,12 @@ def _check_classes(task: Task, samples: list[Sample], config: Any, head: str) ->
 
 
 @contextmanager
-def _threads(session: Session, options: Options) -> Iterator[int]:
+def thread_count(session: Session, wanted: int | None, *, resume: bool) -> Iterator[int]:
     """Runs with the thread count of the run: asked for, or that it began with, or the present."""
     before = torch.get_num_threads()
-    manifest = read_json(session.folder.path / MANIFEST) if options.resume else None
+    manifest = read_json(session.folder.path / MANIFEST) if resume else None
     began = (manifest or {}).get(THREADS)
-    threads = options.threads or began or before
+    threads = wanted or began or before
     if threads != before:
         torch.set_num_threads(threads)
     try:
@@ -195,7 +195,7 @@ def _fingerprint(
         for key, value in item.task.config().items():
             found[f"task {name}: {key}"] = value
         found[f"task {name}: data"] = item.data_digest
-        found[f"task {name}: batches"] = _batches_digest(item.group)
+        found[f"task {name}: batches"] = batches_digest(item.group)
     return {
         **found,
         **base_fingerprint(model, encoder),
@@ -219,7 +219,7 @@ def base_fingerprint(model: Model, encoder: TextEncoder) -> dict[str, Any]:
     }
 
 
-def _batches_digest(group: Group) -> str:
+def batches_digest(group: Group) -> str:
     """Names the tokens of all units and their batches."""
     tokens = [digest([unit.ids.tolist(), [c.tolist() for c in unit.conts]]) for unit in group.units]
     return digest([tokens, group.batches])
@@ -236,6 +236,7 @@ def execute(
     *,
     resume: bool,
     bars: Bars,
+    everywhere: bool = False,
 ) -> list[list[Any]] | None:
     """Runs what is left of all batches on all processes.
 
@@ -246,6 +247,7 @@ def execute(
         manifest: What the run is.
         resume: Go on with what the folder holds.
         bars: Shows progress.
+        everywhere: Give every process the outputs.
 
     Returns:
         On the first process the outputs of all units, group by group; None if the folder has the
@@ -278,11 +280,17 @@ def execute(
     finally:
         writer.close()
     session.tell(f"ran-{process.rank}", True)
-    if not process.is_main:
+    if not process.is_main and not everywhere:
         return None
     for rank in range(process.world):
         session.hear(f"ran-{rank}", meanwhile=bars.refresh)
-    return _merge(session, groups, name)
+    outputs = _merge(session, groups, name)
+    if everywhere:
+        # Nobody tidies up before all have read.
+        session.tell(f"merged-{process.rank}", True)
+        for rank in range(process.world):
+            session.hear(f"merged-{rank}")
+    return outputs
 
 
 def _weight(group: Group, batch: int) -> float:
