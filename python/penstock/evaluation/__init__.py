@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from penstock.evaluation._builtin import TASKS as TASKS
 from penstock.evaluation._builtin import builtin as builtin
+from penstock.evaluation._compare import Comparison as Comparison
+from penstock.evaluation._compare import Difference as Difference
+from penstock.evaluation._compare import compare as compare
 from penstock.evaluation._evaluate import evaluate as evaluate
+from penstock.evaluation._report import write_report as write_report
 from penstock.evaluation._result import Metric as Metric
 from penstock.evaluation._result import Result as Result
 from penstock.evaluation._result import TaskResult as TaskResult
