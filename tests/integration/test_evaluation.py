@@ -21,6 +21,7 @@ from penstock.evaluation import (
     builtin,
     evaluate,
 )
+from penstock.sampling import SamplingParams
 
 from tests.evaluation_models import sentences, write_jsonl
 
@@ -158,7 +159,7 @@ def test_a_stop_ends_the_text(models: Models, name: str, tmp_path: Path) -> None
 
 def test_draws_depend_on_seed_and_row_only(models: Models, tmp_path: Path) -> None:
     rows = [{"prompt": text, "target": "x"} for text in sentences(7, 4)]
-    sampling = {"temperature": 0.9, "top_k": 40, "top_p": 0.95}
+    sampling = SamplingParams(temperature=0.9, top_k=40, top_p=0.95, repetition_penalty=1.2)
     task = Generation(name="mine", data=rows, max_new_tokens=8, sampling=sampling)
 
     def texts(name: str, **options: Any) -> list[Any]:

@@ -223,7 +223,7 @@ def load_tokenizer(tokenizer: Any) -> Any:
         return tokenizer
     path: str | os.PathLike[str] = tokenizer
     try:
-        from transformers import AutoTokenizer
+        from penstock.transformers import AutoTokenizer
     except ImportError as error:
         message = "evaluation needs transformers: pip install 'penstock[evaluate]'"
         raise MissingDependencyError(message) from error

@@ -58,7 +58,9 @@ def generate(
     stops = [stop for stop in group.options.get("stop", ()) if stop]
     processors: list[LogitsProcessor] = [_Checked(group.name, samples)]
     if group.options.get("sampling") is not None:
-        draws = RowDraws(group.options["sampling"], seed, samples)
+        # A decoder behind an encoder starts from one token, without padding.
+        padding = [0 if model.head == SEQ2SEQ else width - len(prompt) for prompt in prompts]
+        draws = RowDraws(group.options["sampling"], seed, samples, skipped, padding)
         processors.append(_Drawn(draws))
     further = dict(group.options.get("generate", {}))
     if "max_length" not in further:

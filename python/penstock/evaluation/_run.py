@@ -128,6 +128,7 @@ def _run(
     if session.process.is_main:
         if outputs is not None:
             _finish(session, ready, outputs, manifest, loaded, options, time.time() - started)
+        _clear_parts(session.folder.parts)
         session.tell("done", True)
     else:
         session.hear("done")
@@ -440,5 +441,9 @@ def _finish(
         seconds,
     )
     write_json(path / RESULTS, results, indent=2)
-    for file in session.folder.parts.glob("*.jsonl"):
+
+
+def _clear_parts(parts: Path) -> None:
+    """Removes what the results hold by now; a run that was killed here had not."""
+    for file in parts.glob("*.jsonl"):
         file.unlink(missing_ok=True)
