@@ -41,7 +41,7 @@ Row = dict[str, Any]
 DEFAULT_MODELS = ("bpe:32000", "wordpiece:30000", "wordlevel:30000", "unigram:8000")
 
 # Unigram takes the reference minutes: a part of the corpus does.
-UNIGRAM_MB = 5
+UNIGRAM_MB = 2
 
 
 def lines_of(folder: Path, megabytes: float) -> list[str]:
