@@ -11,7 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from penstock.errors import FileError, MissingDependencyError, MissingFileError, TextError
+from penstock.errors import (
+    FileError,
+    MissingDependencyError,
+    MissingFileError,
+    TextError,
+    TrainingError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,6 +73,8 @@ def _count_source(counter: WordCounter, source: Any, report: Report, length: int
         _count_files(counter, [os.fspath(source)], report)
     elif isinstance(source, Mapping):
         for word, occurrences in source.items():
+            if not isinstance(occurrences, int) or not 0 <= occurrences < 1 << 63:
+                raise TrainingError(f"the count of {word!r} is {occurrences!r}", "texts")
             counter.add(word, occurrences)
     elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
         counter.count(source, lambda done, total: report(_STAGE, done, total))

@@ -13,7 +13,7 @@ from penstock import _native
 from penstock._components import Component
 from penstock._sources import count
 from penstock._tokenizer import Tokenizer
-from penstock.errors import TrainingError
+from penstock.errors import TextError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -373,7 +373,7 @@ class WordLevelTrainer:
         learned = counter.train_wordlevel(
             vocab_size=_size("vocab_size", self.vocab_size),
             min_frequency=_size("min_frequency", self.min_frequency),
-            special_tokens=[_content(token) for token in self.special_tokens],
+            special_tokens=_contents(self.special_tokens),
             report=report,
         )
         return {}, learned
@@ -399,10 +399,10 @@ class UnigramTrainer:
         """Learns; returns the options and the JSON of what the model is given."""
         learned = counter.train_unigram(
             vocab_size=_size("vocab_size", self.vocab_size),
-            special_tokens=[_content(token) for token in self.special_tokens],
+            special_tokens=_contents(self.special_tokens),
             initial_alphabet=_characters(self.initial_alphabet),
             shrinking_factor=self.shrinking_factor,
-            unk_token=self.unk_token,
+            unk_token=_optional_text("unk_token", self.unk_token),
             max_piece_length=_size("max_piece_length", self.max_piece_length),
             n_sub_iterations=_size("n_sub_iterations", self.n_sub_iterations),
             seed_size=_size("seed_size", self.seed_size),
@@ -413,7 +413,7 @@ class UnigramTrainer:
 
 def _characters(texts: Iterable[str]) -> list[str]:
     """The characters of an alphabet; as in the reference, of a longer string the first counts."""
-    return [text[0] for text in texts if text]
+    return [_text("initial_alphabet", text)[0] for text in texts if text]
 
 
 def _bpe_fields(
@@ -425,11 +425,13 @@ def _bpe_fields(
     return counter.train_bpe(
         vocab_size=_size("vocab_size", trainer.vocab_size),
         min_frequency=_size("min_frequency", trainer.min_frequency),
-        special_tokens=[_content(token) for token in trainer.special_tokens],
+        special_tokens=_contents(trainer.special_tokens),
         limit_alphabet=_optional_size("limit_alphabet", trainer.limit_alphabet),
         initial_alphabet=_characters(trainer.initial_alphabet),
-        continuing_subword_prefix=trainer.continuing_subword_prefix,
-        end_of_word_suffix=trainer.end_of_word_suffix,
+        continuing_subword_prefix=_optional_text(
+            "continuing_subword_prefix", trainer.continuing_subword_prefix
+        ),
+        end_of_word_suffix=_optional_text("end_of_word_suffix", trainer.end_of_word_suffix),
         max_token_length=_optional_size("max_token_length", max_token_length),
         report=report,
     )
@@ -447,8 +449,25 @@ def _optional_size(name: str, value: int | None) -> int | None:
     return None if value is None else _size(name, value)
 
 
-def _content(token: str | AddedToken) -> str:
-    return token if isinstance(token, str) else token.content
+def _contents(tokens: Sequence[str | AddedToken]) -> list[str]:
+    if isinstance(tokens, str):
+        raise TypeError("special_tokens must be a list of str or AddedToken, not a single str")
+    return [_text("special_tokens", getattr(token, "content", token)) for token in tokens]
+
+
+def _text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be str, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        message = f"{name}: {value!r} holds a lone surrogate, which UTF-8 cannot carry"
+        raise TextError(message, error.start) from error
+    return value
+
+
+def _optional_text(name: str, value: str | None) -> str | None:
+    return None if value is None else _text(name, value)
 
 
 TRAINERS: dict[str, Any] = {

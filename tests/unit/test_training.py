@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -121,6 +122,71 @@ def test_options_of_another_type() -> None:
         train(["a"], vocab_size=3.5)
     with pytest.raises(TypeError):
         train(["a"], pre_tokenizer=7)
+
+
+def test_special_tokens_of_another_type() -> None:
+    with pytest.raises(TypeError, match="not a single str"):
+        train(["a"], special_tokens="<s>")
+    with pytest.raises(TypeError, match="special_tokens must be str, not int"):
+        train(["a"], special_tokens=[3])
+    with pytest.raises(TextError, match="special_tokens"):
+        train(["a"], special_tokens=["\ud800"])
+    with pytest.raises(TextError, match="end_of_word_suffix"):
+        train(["a"], end_of_word_suffix="\udfff")
+
+
+@pytest.mark.parametrize("count", [-1, 1 << 70, 2.5, "3"])
+def test_counts_that_are_none(count: Any) -> None:
+    with pytest.raises(TrainingError, match="the count of 'a'"):
+        train({"a": count})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("shrinking_factor", 1.0),
+        ("shrinking_factor", float("nan")),
+        ("n_sub_iterations", 0),
+        ("max_piece_length", 0),
+        ("vocab_size", 3),
+    ],
+)
+def test_options_of_unigram_out_of_range(option: str, value: float) -> None:
+    with pytest.raises(TrainingError, match=option) as caught:
+        penstock.train_unigram({"abcd": 1}, **{option: value})
+    assert caught.value.option == option
+
+
+def test_an_empty_corpus_is_a_vocabulary_of_what_was_named() -> None:
+    options: dict[str, Any] = {"special_tokens": ["<unk>"]}
+    for trained in (
+        train([], **options),
+        penstock.train_wordpiece([], **options),
+        penstock.train_wordlevel([], **options),
+        penstock.train_unigram([], unk_token="<unk>", **options),
+    ):
+        assert trained.get_vocab() == {"<unk>": 0}
+
+
+def test_a_bar_shows_on_a_terminal() -> None:
+    """The bar's stages, on a terminal of its own."""
+    pty = pytest.importorskip("pty")
+    script = (
+        "import penstock; penstock.train_bpe({f'w{i}': 1 for i in range(3000)}, vocab_size=3000);"
+        "penstock.train_unigram(['ab ' * 9, 'b'] * 9)"
+    )
+    parent, child = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-c", script], stderr=child)
+    os.close(child)
+    shown = b""
+    # A terminal whose other end is closed raises, on Linux.
+    with contextlib.suppress(OSError):
+        while block := os.read(parent, 1 << 16):
+            shown += block
+    assert process.wait(timeout=60) == 0
+    os.close(parent)
+    for stage in (b"Count words", b"Compute merges", b"Find seeds", b"EM training"):
+        assert stage in shown
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

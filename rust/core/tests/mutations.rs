@@ -27,7 +27,7 @@ fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
 }
 
-/// SplitMix64.
+/// `SplitMix64`, a generator of numbers.
 struct Random(u64);
 
 impl Random {
@@ -144,9 +144,8 @@ fn run(extension: &str, target: impl Fn(&[u8])) {
         target(file);
         for version in seed..seed + versions {
             let data = mutate(file, &others, &mut Random(version));
-            if catch_unwind(AssertUnwindSafe(|| target(&data))).is_err() {
-                panic!("version {version} of {}:\n{}", path.display(), String::from_utf8_lossy(&data));
-            }
+            let ended = catch_unwind(AssertUnwindSafe(|| target(&data))).is_ok();
+            assert!(ended, "version {version} of {}:\n{}", path.display(), String::from_utf8_lossy(&data));
         }
     }
 }

@@ -10,10 +10,12 @@ use penstock::{
 /// A tokenizer.json. One that loads encodes and decodes, and what it is written as loads, too.
 pub fn tokenizer_json(data: &[u8]) {
     let Ok(tokenizer) = Tokenizer::from_bytes(data) else { return };
-    run(&tokenizer, "a ab  abc\u{e9} \u{65e5}\u{672c} <unk>12-3 x\u{301}\n");
+    // With dropout no two calls need agree.
+    let steady = !data.windows(7).any(|window| window == b"dropout");
+    run(&tokenizer, "a ab  abc\u{e9} \u{65e5}\u{672c} <unk>12-3 x\u{301}\n", steady);
     // The file itself is text that it may never have met.
     let text = String::from_utf8_lossy(&data[..data.len().min(600)]);
-    run(&tokenizer, &text);
+    run(&tokenizer, &text, steady);
     if let Ok(json) = tokenizer.to_json(false) {
         assert!(Tokenizer::from_bytes(json.as_bytes()).is_ok(), "what was written does not load:\n{json}");
     }
@@ -22,7 +24,7 @@ pub fn tokenizer_json(data: &[u8]) {
 /// Text, for one of several tokenizers. The first byte says which.
 pub fn text(tokenizers: &[Tokenizer], data: &[u8]) {
     let Some((first, rest)) = data.split_first() else { return };
-    run(&tokenizers[usize::from(*first) % tokenizers.len()], &String::from_utf8_lossy(rest));
+    run(&tokenizers[usize::from(*first) % tokenizers.len()], &String::from_utf8_lossy(rest), false);
 }
 
 /// The charsmap of a `Precompiled` normalizer, and a text behind its last zero byte.
@@ -41,12 +43,12 @@ pub fn charsmap(data: &[u8]) {
 pub fn rank_file(data: &[u8]) {
     let Ok(parts) = tiktoken::parse(data, r"\p{L}+|\s+|[^\p{L}\s]+", &[("<s>".to_owned(), 300)]) else { return };
     if let Ok(tokenizer) = Tokenizer::new(parts) {
-        run(&tokenizer, "abc ab <s>\u{e9}");
+        run(&tokenizer, "abc ab <s>\u{e9}", true);
     }
 }
 
 /// Encodes in several ways, decodes, and checks what holds for every tokenizer.
-fn run(tokenizer: &Tokenizer, text: &str) {
+fn run(tokenizer: &Tokenizer, text: &str, steady: bool) {
     let characters = text.chars().count() as u32;
     let split: Vec<&str> = text.split(' ').collect();
     let (whole, words) = (Input::Text(text), Input::Words(split));
@@ -62,7 +64,7 @@ fn run(tokenizer: &Tokenizer, text: &str) {
     if let (Ok(ids), Ok(ragged)) =
         (tokenizer.encode_ids(text, true), tokenizer.encode_ragged(&[text, ""], true, true, &|| false))
     {
-        assert_eq!(ids.len() as i64, ragged.row_offsets[1]);
+        assert!(!steady || ids[..] == ragged.values[..ragged.row_offsets[1] as usize]);
     }
 }
 
