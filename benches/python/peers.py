@@ -233,6 +233,26 @@ class Fastokens(Peer):
         return str(self.tokenizer.decode(ids))
 
 
+class Tokie(Peer):
+    """WordPiece and Unigram at speed."""
+
+    module = package = "tokie"
+
+    def load(self, source: Source) -> None:
+        import tokie
+
+        self.tokenizer = tokie.Tokenizer.from_json(str(source.json))
+
+    def one(self, text: str) -> Any:
+        return self.tokenizer.encode(text, add_special_tokens=False)
+
+    def ids_of_one(self, result: Any) -> Ids:
+        return result.ids
+
+    def decode(self, ids: Ids) -> str:
+        return str(self.tokenizer.decode(ids))
+
+
 class Quicktok(Peer):
     """Bundled encodings only. Install `quicktok-v1`: the package `quicktok` is another project with
     this module name."""
@@ -304,6 +324,7 @@ PEERS: dict[str, type[Peer]] = {
     "tokenizers-rc": TokenizersRc,
     "gigatoken": Gigatoken,
     "fastokens": Fastokens,
+    "tokie": Tokie,
     "quicktok": Quicktok,
     "tiktoken": Tiktoken,
 }
