@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 torch.set_num_threads(1)
-CALLS = int(os.environ.get("PENSTOCK_TRANSFORMERS_CALLS", "400" if REQUIRE_PARITY else "60"))
+CALLS = int(os.environ.get("PENSTOCK_TRANSFORMERS_CALLS", "120" if REQUIRE_PARITY else "60"))
 
 REAL = (
     "bert-base-uncased", "bert-base-cased", "gpt2", "roberta-base", "llama-3", "qwen2.5",
