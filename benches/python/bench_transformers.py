@@ -162,7 +162,7 @@ def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
     ours = AutoTokenizer.from_pretrained(folder)
     for tokenizer in (ours, stock):
         if tokenizer.pad_token is None:
-            tokenizer.pad_token = tokenizer.eos_token or tokenizer.all_special_tokens[0]
+            tokenizer.pad_token = tokenizer.eos_token or [*tokenizer.all_special_tokens, "<pad>"][0]
         tokenizer.model_max_length = 1024
     report = engine_of(ours)
     if not report.native:

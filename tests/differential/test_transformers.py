@@ -56,7 +56,7 @@ def load(folder: Path) -> Two:
         warnings.simplefilter("ignore")
         stock = transformers.AutoTokenizer.from_pretrained(folder)
         if stock.pad_token is None:
-            stock.pad_token = stock.eos_token or stock.all_special_tokens[0]
+            stock.pad_token = stock.eos_token or [*stock.all_special_tokens, "<pad>"][0]
         ours = wrap(copy.deepcopy(stock))
     return ours, stock
 
