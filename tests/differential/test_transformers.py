@@ -54,10 +54,12 @@ def load(folder: Path) -> Two:
     """The same tokenizer, stock and wrapped."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stock = transformers.AutoTokenizer.from_pretrained(folder)
-        if stock.pad_token is None:
-            stock.pad_token = stock.eos_token or [*stock.all_special_tokens, "<pad>"][0]
-        ours = wrap(copy.deepcopy(stock))
+        stock, ours = (transformers.AutoTokenizer.from_pretrained(folder) for _ in range(2))
+        for tokenizer in (stock, ours):
+            if tokenizer.pad_token is None:
+                names = [tokenizer.eos_token, *tokenizer.all_special_tokens, "<pad>"]
+                tokenizer.pad_token = next(name for name in names if name)
+        wrap(ours)
     return ours, stock
 
 
