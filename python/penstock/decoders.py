@@ -141,7 +141,9 @@ class Metaspace(Decoder):
     def __post_init__(self) -> None:
         """Checks that the replacement is one character."""
         if len(self.replacement) != 1:
-            raise ValueError(f"replacement must be one character, not {self.replacement!r}")
+            raise ValueError(
+                f"replacement: expected a string of length 1, not {self.replacement!r}"
+            )
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {

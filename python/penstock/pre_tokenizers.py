@@ -128,7 +128,7 @@ class CharDelimiterSplit(PreTokenizer):
     def __post_init__(self) -> None:
         """Checks that the delimiter is one character."""
         if len(self.delimiter) != 1:
-            raise ValueError(f"delimiter must be one character, not {self.delimiter!r}")
+            raise ValueError(f"delimiter: expected a string of length 1, not {self.delimiter!r}")
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"delimiter": self.delimiter}
@@ -197,7 +197,9 @@ class Metaspace(PreTokenizer):
     def __post_init__(self) -> None:
         """Checks that the replacement is one character."""
         if len(self.replacement) != 1:
-            raise ValueError(f"replacement must be one character, not {self.replacement!r}")
+            raise ValueError(
+                f"replacement: expected a string of length 1, not {self.replacement!r}"
+            )
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import penstock
 import pytest
@@ -156,3 +156,21 @@ def test_added_token_is_a_value() -> None:
     assert token == penstock.AddedToken("<x>", lstrip=True)
     assert token != penstock.AddedToken("<x>")
     assert str(token) == "<x>"
+
+
+@pytest.mark.parametrize("call", ["add_tokens", "add_special_tokens"])
+def test_normalized_follows_special(small_json: dict[str, Json], call: str) -> None:
+    """A token that leaves `normalized` open is searched for in the raw text once it is special."""
+    config = json.dumps({**small_json["gpt2"], "normalizer": {"type": "Lowercase"}})
+    pair = Pair.load("lowercase", config)
+    for package, tokenizer in ((penstock, pair.ours), (tokenizers, pair.reference)):
+        tokens: list[Any] = [
+            package.AddedToken("<Open>"),
+            package.AddedToken("<Yes>", normalized=True),
+            package.AddedToken("<No>", normalized=False),
+            "<Str>",
+        ]
+        assert getattr(tokenizer, call)(tokens) == 4
+    for text in ("a <Open> <open> <Yes> <yes> <No> <no> <Str> <str>",):
+        assert_same_fields(pair.ours.encode(text), pair.reference.encode(text), text)
+    assert pair.ours.to_str() == pair.reference.to_str()
