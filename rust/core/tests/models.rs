@@ -40,8 +40,8 @@ fn naive_word_piece(
     let (mut ids, mut spans, mut start) = (Vec::new(), Vec::new(), 0);
     while start < word.len() {
         let prefix = if start > 0 { prefix } else { "" };
-        let ends = (start + 1..=word.len()).rev().filter(|&end| word.is_char_boundary(end));
-        let longest = ends.filter_map(|end| Some((vocab.id(&format!("{prefix}{}", &word[start..end]))?, end))).next();
+        let mut ends = (start + 1..=word.len()).rev().filter(|&end| word.is_char_boundary(end));
+        let longest = ends.find_map(|end| Some((vocab.id(&format!("{prefix}{}", &word[start..end]))?, end)));
         let Some((id, end)) = longest else { return unknown() };
         ids.push(id);
         spans.push([start as u32, end as u32]);
