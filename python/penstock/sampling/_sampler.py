@@ -181,6 +181,26 @@ class Sampler:
             scores = _torch.exact_scores(native, self._plans, array, brain, options)
         return _output(drawn[0], drawn[2], scores, tensor)
 
+    def choose(
+        self, logits: Any, options: dict[str, Any] | None, *, return_scores: bool = False
+    ) -> tuple[Any, Any]:
+        """Tokens of a tensor of logits and, on request, the scores; options are the native ones."""
+        array, brain, _ = _arrays.rows(logits)
+        drawn = self._draw_torch(self._native, array, brain, options, None)
+        scores = None
+        if return_scores:
+            scores = _torch.from_numpy(
+                _torch.exact_scores(self._native, self._plans, array, brain, options)
+            )
+        return _torch.from_numpy(drawn[0]), scores
+
+    def scores(self, logits: Any, options: dict[str, Any] | None) -> Any:
+        """Scores of a tensor of logits; options are the native ones."""
+        array, brain, _ = _arrays.rows(logits)
+        return _torch.from_numpy(
+            _torch.exact_scores(self._native, self._plans, array, brain, options)
+        )
+
     def _prefix_is_set(self) -> bool:
         return any(function is not None for function in self._prefix)
 
