@@ -30,6 +30,19 @@ def rows(logits: Any) -> tuple[NDArray[Any], bool, bool]:
     Raises:
         SamplingError: Not floating-point numbers in one or two dimensions, or not on the CPU.
     """
+    torch = sys.modules.get("torch")
+    if (
+        torch is not None
+        and type(logits) is torch.Tensor
+        and logits.dtype is torch.float32
+        and not logits.requires_grad
+        and logits.is_cpu
+        and logits.ndim == 2
+    ):
+        # The common case, without a detour.
+        array = logits.numpy()
+        if array.shape[1] and array.strides[1] == 4:
+            return array, False, True
     if type(logits) is np.ndarray:
         array, brain, tensor = logits, False, False
     elif is_tensor(logits):

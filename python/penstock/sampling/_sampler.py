@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -23,8 +22,7 @@ Rng = Literal["torch", "row-seeds"]
 _INT64_BITS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class SampleOutput:
+class SampleOutput(NamedTuple):
     """What a call of `Sampler` gives; tensors if it was given a tensor, NumPy arrays otherwise.
 
     Attributes:
@@ -95,6 +93,7 @@ class Sampler:
             for item in self.params
         )
         self._prefix = [item.prefix_allowed_tokens_fn for item in self.params]
+        self._has_prefix = any(function is not None for function in self._prefix)
         self._state = None
         if rng == "torch" and seed is not None:
             self._state = _native.torch_state(seed % 2**_INT64_BITS)
@@ -107,7 +106,7 @@ class Sampler:
         self._plans = [(do_sample, steps)]
         self._native = _native.Sampler(self._plans)
         self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
-        self._prompt_lengths = ()
+        self._prompt_lengths, self._has_prefix = (), False
         return self
 
     def __call__(
@@ -160,7 +159,7 @@ class Sampler:
             and allowed_mask is None
             and logprobs is None
             and encoder_input_ids is None
-            and not self._prefix_is_set()
+            and not self._has_prefix
         ):
             options = self._options(
                 array, input_ids, allowed_mask, encoder_input_ids, prompt_lengths, padding
@@ -202,7 +201,7 @@ class Sampler:
         )
 
     def _prefix_is_set(self) -> bool:
-        return any(function is not None for function in self._prefix)
+        return self._has_prefix
 
     def _native_for(self, prompt_lengths: Sequence[int] | None, count: int) -> Any:
         """The compiled steps, with the prompts' lengths put into what counts new tokens."""

@@ -265,6 +265,27 @@ pub(super) unsafe fn exp_terms_with<L: Lanes>(
     }
 }
 
+// A closure would be compiled without the instruction set of the function around it, so these are functions.
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn term<L: Lanes, const DIVIDE: bool>(values: &[f32; 16], temperature: L, max: L) -> L {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let x = L::load(values);
+        exp_with(if DIVIDE { x.div(temperature).sub(max) } else { x.sub(max) })
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn count<L: Lanes, const SIXTEEN: bool>(sum: L, term: L) -> L {
+    // SAFETY: the caller's duty.
+    unsafe { if SIXTEEN { sum.add(term) } else { sum.add(term).add(term.high()) } }
+}
+
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
@@ -277,33 +298,34 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
     // SAFETY: the caller's duty.
     unsafe {
         let [temperature, max] = [L::splat(temperature), L::splat(max)];
-        let term = |values: &[f32; 16]| {
-            let x = L::load(values);
-            exp_with(if DIVIDE { x.div(temperature).sub(max) } else { x.sub(max) })
-        };
         let mut torch = L::splat(0.0);
         let mut wide = [0.0; 8];
-        let count = |sum: L, term: L| if SIXTEEN { sum.add(term) } else { sum.add(term).add(term.high()) };
 
         let (from, from_tail) = row.as_chunks::<CHUNK>();
         let (to, to_tail) = out.as_chunks_mut::<CHUNK>();
         for (from, to) in from.iter().zip(to) {
             let (from, to) = (from.as_chunks::<16>().0, to.as_chunks_mut::<16>().0);
-            let [a, b, c, d] = [term(&from[0]), term(&from[1]), term(&from[2]), term(&from[3])];
+            let a = term::<L, DIVIDE>(&from[0], temperature, max);
+            let b = term::<L, DIVIDE>(&from[1], temperature, max);
+            let c = term::<L, DIVIDE>(&from[2], temperature, max);
+            let d = term::<L, DIVIDE>(&from[3], temperature, max);
             a.store(&mut to[0]);
             b.store(&mut to[1]);
             c.store(&mut to[2]);
             d.store(&mut to[3]);
-            torch = count(count(count(count(torch, a), b), c), d);
+            torch = count::<L, SIXTEEN>(torch, a);
+            torch = count::<L, SIXTEEN>(torch, b);
+            torch = count::<L, SIXTEEN>(torch, c);
+            torch = count::<L, SIXTEEN>(torch, d);
             a.add(b).add(c.add(d)).add_to(&mut wide);
         }
         for (from, to) in from_tail.chunks(16).zip(to_tail.chunks_mut(16)) {
             // Negative infinity adds zero, which changes no sum.
-            let values = term(&padded(from, f32::NEG_INFINITY));
+            let values = term::<L, DIVIDE>(&padded(from, f32::NEG_INFINITY), temperature, max);
             let mut all = [0.0; 16];
             values.store(&mut all);
             to.copy_from_slice(&all[..to.len()]);
-            torch = count(torch, values);
+            torch = count::<L, SIXTEEN>(torch, values);
             values.add_to(&mut wide);
         }
         let lanes = if SIXTEEN { SumLanes::Sixteen } else { SumLanes::Eight };
@@ -317,33 +339,44 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
+unsafe fn scan<L: Lanes>(row: &[f32], chunk: usize, bounds: L, out: &mut Vec<u32>) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let from = chunk * CHUNK;
+        for (i, values) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
+            let mut mask = match values.as_array::<16>() {
+                Some(values) => L::load(values).at_least(bounds),
+                // A padded lane equals the bound when that is negative infinity.
+                None => {
+                    L::load(&padded(values, f32::NEG_INFINITY)).at_least(bounds) & (u16::MAX >> (16 - values.len()))
+                }
+            };
+            while mask != 0 {
+                out.push((from + 16 * i) as u32 + mask.trailing_zeros());
+                mask &= mask - 1;
+            }
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
 pub(super) unsafe fn positions_with<L: Lanes>(row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
     // SAFETY: the caller's duty.
     unsafe {
         let bounds = L::splat(bound);
         let (groups, tail) = maxima.as_chunks::<16>();
-        let mut scan = |chunk: usize| {
-            let from = chunk * CHUNK;
-            for (i, values) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
-                let mut mask = L::load(&padded(values, f32::NEG_INFINITY)).at_least(bounds);
-                // A padded lane equals the bound when that is negative infinity.
-                mask &= u16::MAX >> (16 - values.len());
-                while mask != 0 {
-                    out.push((from + 16 * i) as u32 + mask.trailing_zeros());
-                    mask &= mask - 1;
-                }
-            }
-        };
         for (g, group) in groups.iter().enumerate() {
             let mut mask = L::load(group).at_least(bounds);
             while mask != 0 {
-                scan(16 * g + mask.trailing_zeros() as usize);
+                scan::<L>(row, 16 * g + mask.trailing_zeros() as usize, bounds, out);
                 mask &= mask - 1;
             }
         }
         for (i, &max) in tail.iter().enumerate() {
             if max >= bound {
-                scan(16 * groups.len() + i);
+                scan::<L>(row, 16 * groups.len() + i, bounds, out);
             }
         }
     }

@@ -113,44 +113,59 @@ impl Distribution {
                 drawn(winner, true)
             }
             Noise::Torch(stream) => {
-                let every: Vec<u32>;
-                let ids: &[u32] = if self.listed {
-                    ids
+                let mut race = OpenRace::default();
+                if self.listed {
+                    stream.waiting_times(ids, self.vocabulary, |i, time| {
+                        race.enter(i, weights[i], time, places[i] != Place::OpenRemoved);
+                    });
                 } else {
-                    every = (0u32..).zip(weights).filter(|(_, weight)| **weight > 0.0).map(|(id, _)| id).collect();
-                    &every
-                };
-                let index_of = |i: usize| if self.listed { i } else { ids[i] as usize };
-                self.draw_open(stream, ids, |i| weights[index_of(i)], |i| place_of(index_of(i)))
+                    stream.race(weights, &mut |token, time| {
+                        race.enter(token, weights[token], time, place_of(token) != Place::OpenRemoved)
+                    });
+                }
+                // The smallest probabilities lose digits when they are normalised.
+                let normal = f64::from(weights[race.winner]) > f64::from(f32::MIN_POSITIVE) * self.sum;
+                let sure = race.is_decided() && normal && !place_of(race.winner).is_open();
+                drawn(if sure { race.winner } else { race.ours }, sure)
             }
         }
     }
+}
 
-    /// The draw among kept and open tokens. It is torch's own if the winner is kept and no other token comes near it,
-    /// because the open ones change all speeds by the same factor.
-    fn draw_open(
-        &self,
-        stream: &mut TorchStream,
-        ids: &[u32],
-        weight: impl Fn(usize) -> f32,
-        place: impl Fn(usize) -> Place,
-    ) -> Drawn {
-        let (mut best, mut second, mut winner) = (-1.0f64, -1.0f64, 0);
-        let (mut ours_best, mut ours) = (-1.0f64, 0);
-        stream.waiting_times(ids, self.vocabulary, |i, time| {
-            let speed = f64::from(weight(i)) / f64::from(time as f32);
-            if speed > best {
-                (second, best, winner) = (best, speed, i);
-            } else if speed > second {
-                second = speed;
-            }
-            if speed > ours_best && place(i) != Place::OpenRemoved {
-                (ours_best, ours) = (speed, i);
-            }
-        });
-        let apart = second < best * (1.0 - NEAR) && f64::from(weight(winner)) > f64::from(f32::MIN_POSITIVE) * self.sum;
-        let certain = self.certain && apart && !place(winner).is_open();
-        Drawn { token: ids[if certain { winner } else { ours }], certain }
+/// The race among kept and open tokens. Its winner is torch's own if it is kept and no other token comes near it,
+/// because the open ones change all speeds by the same factor.
+#[derive(Debug)]
+struct OpenRace {
+    best: f64,
+    second: f64,
+    winner: usize,
+    ours_best: f64,
+    ours: usize,
+}
+
+impl Default for OpenRace {
+    fn default() -> Self {
+        Self { best: -1.0, second: -1.0, winner: 0, ours_best: -1.0, ours: 0 }
+    }
+}
+
+impl OpenRace {
+    /// Enters a token, which is ours unless our arithmetic removes it; returns the speed below which none matters.
+    fn enter(&mut self, index: usize, weight: f32, time: f64, ours: bool) -> f32 {
+        let speed = f64::from(weight) / f64::from(time as f32);
+        if speed > self.best {
+            (self.second, self.best, self.winner) = (self.best, speed, index);
+        } else if speed > self.second {
+            self.second = speed;
+        }
+        if ours && speed > self.ours_best {
+            (self.ours_best, self.ours) = (speed, index);
+        }
+        (self.second.min(self.ours_best) * (1.0 - NEAR)) as f32
+    }
+
+    fn is_decided(&self) -> bool {
+        self.second < self.best * (1.0 - NEAR)
     }
 }
 

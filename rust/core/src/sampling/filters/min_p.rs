@@ -1,6 +1,6 @@
 //! Min-p: remove tokens below a share of the largest probability.
 
-use super::super::candidates::{Candidates, Place};
+use super::super::candidates::{Candidates, LONGEST_LIST, Place};
 use super::kth_largest;
 use crate::kernels::floats::exp;
 
@@ -27,16 +27,42 @@ pub fn apply(row: &mut Candidates<'_>, share: f32, min_keep: usize) {
     // exp(y - max) >= share, in values; a little lower, so that nothing is lost to rounding.
     let top = row.extent().max;
     let bound = top + (share.ln() - 0.01) * row.temperature;
-    let near = within_band(row, bound - (bound.abs() + top.abs()) * 1e-6, max, share);
+    let bound = bound - (bound.abs() + top.abs()) * 1e-6;
+    row.find(bound);
+    if row.scratch.ids.len() > LONGEST_LIST {
+        return on_wide_row(row, share, open);
+    }
+    let near = within_band(row, max, share);
     // The sum runs over the row as it stands, so it is taken before the row becomes a list.
     let sum = if near && !open { Some(row.terms().torch) } else { None };
     row.list_found();
     cut(row, max, share, sum, min_keep);
 }
 
-/// Finds the tokens above `bound`; whether one of them lies within the band.
-fn within_band(row: &mut Candidates<'_>, bound: f32, max: f32, share: f32) -> bool {
-    row.find(bound);
+/// Thousands of tokens stay: the smallest term that stays, by torch's comparison, cuts the row.
+fn on_wide_row(row: &mut Candidates<'_>, share: f32, open: bool) {
+    let factor = 1.0 / row.terms().torch;
+    let stays = |term: f32| term * factor >= share * factor;
+    let mut least = share;
+    while stays(least.next_down()) {
+        least = least.next_down();
+    }
+    while !stays(least) {
+        least = least.next_up();
+    }
+    if open {
+        // The sum is open, so the comparison is not sure within the band.
+        let band = share * (1.0 - BAND)..share * (1.0 + BAND);
+        row.uncertain |= row.scratch.terms.iter().any(|term| band.contains(term));
+        let terms = std::mem::take(&mut row.scratch.terms);
+        row.open_ids.retain(|&(id, _)| terms[id as usize] >= least);
+        row.scratch.terms = terms;
+    }
+    row.cut_row(least);
+}
+
+/// Whether one of the tokens that were found lies within the band.
+fn within_band(row: &Candidates<'_>, max: f32, share: f32) -> bool {
     let temperature = row.temperature;
     let near = |id: &u32| {
         let term = exp(row.row()[*id as usize] / temperature - max);

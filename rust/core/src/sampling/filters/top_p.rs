@@ -153,7 +153,7 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
         if tail < target.ours - target.slack && scratch.ids.len() >= min_keep {
             row.list_found();
             sort(row);
-            softmax_terms(row, max);
+            softmax_terms(row);
             let scratch = &*row.scratch;
             let candidates = scratch.order.len() - min_keep;
             let terms = scratch.order[..candidates].iter().map(|&at| scratch.list_terms[at as usize]);
@@ -169,7 +169,7 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
 }
 
 /// Terms of the list from those of the row.
-fn softmax_terms(row: &mut Candidates<'_>, _max: f32) {
+fn softmax_terms(row: &mut Candidates<'_>) {
     let scratch = &mut *row.scratch;
     scratch.list_terms.clear();
     scratch.list_terms.extend(scratch.ids.iter().map(|&id| scratch.terms[id as usize]));
@@ -181,10 +181,17 @@ fn bin(term: f32) -> usize {
 
 /// Thousands of tokens stay: bins by size of the term find the border, and only its bins are sorted.
 fn on_wide_row(row: &mut Candidates<'_>, target: Target) {
-    let mut masses = vec![0.0f64; BINS];
-    for &term in &row.scratch.terms {
+    // Two tables in turn: neighbours often share a bin, and would wait for each other.
+    let (mut masses, mut others) = (vec![0.0f64; BINS], vec![0.0f64; BINS]);
+    let (pairs, last) = row.scratch.terms.as_chunks::<2>();
+    for &[a, b] in pairs {
+        masses[bin(a)] += f64::from(a);
+        others[bin(b)] += f64::from(b);
+    }
+    for &term in last {
         masses[bin(term)] += f64::from(term);
     }
+    masses.iter_mut().zip(&others).for_each(|(mass, other)| *mass += other);
     // Bins that go for certain, and the first bin that stays for certain.
     let (mut first, mut below) = (0, 0.0);
     while first < BINS && below + masses[first] <= target.ours - target.slack {

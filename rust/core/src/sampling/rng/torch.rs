@@ -159,11 +159,25 @@ impl TorchStream {
     }
 
     /// Draws from a whole row of probabilities; those of removed tokens are zero. Returns the token.
+    pub fn draw_row(&mut self, p: &[f32]) -> usize {
+        let (mut best, mut winner) = (-1.0f32, 0);
+        self.race(p, &mut |token, time| {
+            let speed = p[token] / time as f32;
+            if speed > best {
+                (best, winner) = (speed, token);
+            }
+            best
+        });
+        winner
+    }
+
+    /// Calls `visit(token, waiting time)` for tokens that may matter, and steps over the row; `visit` returns the speed
+    /// below which a token does not.
     ///
     /// A waiting time is never shorter than its uniform, so `p / u` from the uniform's upper bits is a bound: the
     /// logarithm is taken only for tokens that may beat the best so far, some twenty in a row.
-    pub fn draw_row(&mut self, p: &[f32]) -> usize {
-        let (mut best, mut winner) = (-1.0f32, 0);
+    pub fn race(&mut self, p: &[f32], visit: &mut dyn FnMut(usize, f64) -> f32) {
+        let mut best = -1.0f32;
         let mut token = 0;
         // The upper word of a pair whose lower word is the first of the next block.
         let mut carried = None;
@@ -172,9 +186,8 @@ impl TorchStream {
                 self.next_block();
             }
             if let Some(high) = carried.take() {
-                let speed = p[token] / waiting_time(temper(high), temper(self.words[0])) as f32;
-                if p[token] > 0.0 && speed > best {
-                    (best, winner) = (speed, token);
+                if p[token] > 0.0 {
+                    best = visit(token, waiting_time(temper(high), temper(self.words[0])));
                 }
                 self.position = 1;
                 token += 1;
@@ -187,18 +200,12 @@ impl TorchStream {
                 continue;
             }
             let words = &self.words[self.position..self.position + 2 * pairs];
-            Race::new(self.isa).run(words, &p[token..token + pairs], best, &mut |pair| {
-                let value = p[token + pair];
-                let speed = value / waiting_time(temper(words[2 * pair]), temper(words[2 * pair + 1])) as f32;
-                if speed > best {
-                    (best, winner) = (speed, token + pair);
-                }
-                best
+            best = Race::new(self.isa).run(words, &p[token..token + pairs], best, &mut |pair| {
+                visit(token + pair, waiting_time(temper(words[2 * pair]), temper(words[2 * pair + 1])))
             });
             self.position += 2 * pairs;
             token += pairs;
         }
-        winner
     }
 }
 
