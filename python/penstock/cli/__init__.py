@@ -1,4 +1,4 @@
-"""The command line: `penstock encode | decode | inspect | train | bench | demo`."""
+"""The command line: `penstock encode | decode | inspect | train | generate | bench | demo`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # One module each, with `add_arguments(parser)` and `run(arguments)`; its docstring's first line is
 # the help text.
-_COMMANDS = ("encode", "decode", "inspect", "train", "evaluate", "bench", "demo")
+_COMMANDS = ("encode", "decode", "inspect", "train", "generate", "evaluate", "bench", "demo")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
