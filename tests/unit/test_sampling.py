@@ -187,7 +187,7 @@ def test_penalties_count_behind_the_prompt() -> None:
     [
         {"temperature": 0.0},
         {"temperature": -1.0},
-        {"temperature": 1},
+        {"temperature": 2},
         {"temperature": float("nan")},
         {"top_k": -1},
         {"top_k": 2.5},
