@@ -1,0 +1,54 @@
+"""`penstock generate` on a small model made here."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import penstock
+import pytest
+import torch
+import transformers
+from penstock.cli import main
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model of transformers with the tokenizer that ships with penstock."""
+    out = tmp_path_factory.mktemp("model")
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=penstock.Tokenizer.from_default().get_vocab_size(),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        eos_token_id=None,
+        bos_token_id=None,
+    )
+    transformers.LlamaForCausalLM(config).save_pretrained(out)
+    default = Path(penstock.__file__).parent / "data" / "default.json"
+    shutil.copy(default, out / "tokenizer.json")
+    return out
+
+
+@pytest.mark.parametrize("options", [["--temperature", "0.8", "--top-p", "0.9"], ["--greedy"]])
+def test_streams_and_compares(
+    folder: Path, options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["generate", "--model", str(folder), "--prompt", "Water", "--max-new-tokens", "12"]
+    assert main([*arguments, *options, "--compare"]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("Water")
+    assert len(printed.out) > len("Water")
+    assert "12 tokens" in printed.err
+    assert "the same tokens" in printed.err
+
+
+def test_bad_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["generate", "--model", str(folder), "--prompt", "Water"]
+    assert main([*arguments, "--temperature", "0.0"]) == 1
+    assert "temperature" in capsys.readouterr().err
+    assert main([*arguments, "--max-new-tokens", "0"]) == 1
+    assert "max-new-tokens" in capsys.readouterr().err
