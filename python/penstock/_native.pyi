@@ -36,7 +36,7 @@ class AddedToken:
 
     def __new__(
         cls,
-        content: str = "",
+        content: str = ...,
         *,
         single_word: bool = False,
         lstrip: bool = False,
