@@ -56,7 +56,8 @@ impl Recorder {
         let (mut out, mut out_spans) = (text[..from].to_owned(), spans[..from].to_vec());
         for (c, change) in self.written {
             let span = match (change > 0, at) {
-                (true, 0) => Some(Span::default()),
+                // Nothing, at the place where the text begins.
+                (true, 0) => spans.first().map(|first| Span { start: first.start, end: first.start }),
                 (true, at) => spans.get(at - 1).copied(),
                 (false, at) => spans.get(at).copied(),
             };
