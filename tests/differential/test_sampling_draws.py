@@ -36,11 +36,12 @@ CONFIGURATIONS: list[dict[str, Any]] = [
     {"top_p": 0.99, "min_p": 1e-4, "epsilon_cutoff": 1e-5, "eta_cutoff": 1e-5},
 ]
 
-# Vocabulary, batch, and batches for each kind of logits and configuration by default and in full.
+# Vocabulary, batch, and batches for each kind of logits and configuration: by default, and in full,
+# where they add up to more than 100,000 tokens.
 SHAPES = [
-    (7, 64, 1, 4),
-    (17, 33, 1, 4),
-    (1000, 8, 1, 16),
+    (7, 64, 1, 8),
+    (17, 33, 1, 8),
+    (1000, 8, 1, 36),
     (32000, 1, 1, 8),
     (50257, 3, 0, 2),
     (151936, 1, 0, 2),
