@@ -1,6 +1,6 @@
 //! The growing output of an encode: ids, and on request the bytes and the piece that each came from.
 
-use crate::TokenId;
+use crate::{TokenId, kernels::pages::advise_huge};
 
 /// Collect ids only.
 pub const IDS: u8 = 0;
@@ -15,7 +15,6 @@ pub const WORDS: u8 = 2;
 pub struct Tokens {
     ids: Vec<TokenId>,
     len: usize,
-    scratch: Vec<TokenId>,
     /// Byte spans, when collected.
     pub spans: Vec<[u32; 2]>,
     /// Index of the piece of each token, when collected.
@@ -36,12 +35,11 @@ impl Tokens {
     /// Room for `tokens` and what `LEVEL` collects about them.
     pub fn with_capacity<const LEVEL: u8>(tokens: usize) -> Self {
         let room = |level: u8| if LEVEL >= level { tokens } else { 0 };
-        Self {
-            ids: vec![0; tokens + Self::SLACK],
-            spans: Vec::with_capacity(room(SPANS)),
-            words: Vec::with_capacity(room(WORDS)),
-            ..Self::default()
-        }
+        let mut ids = vec![0; tokens + Self::SLACK];
+        advise_huge(&mut ids);
+        let mut spans = Vec::with_capacity(room(SPANS));
+        advise_huge(spans.spare_capacity_mut());
+        Self { ids, spans, words: Vec::with_capacity(room(WORDS)), ..Self::default() }
     }
 
     /// Forgets all tokens and counts pieces from zero again.
@@ -139,15 +137,11 @@ impl Tokens {
         ids.for_each(|id| self.push(id));
     }
 
-    /// Appends what `write` pushes on the vector it is given.
-    pub fn append_with(&mut self, write: impl FnOnce(&mut Vec<TokenId>)) {
-        let mut ids = std::mem::take(&mut self.scratch);
-        ids.clear();
-        write(&mut ids);
+    /// Appends a run of ids.
+    pub fn extend_from_slice(&mut self, ids: &[TokenId]) {
         self.reserve(ids.len());
-        self.ids[self.len..self.len + ids.len()].copy_from_slice(&ids);
+        self.ids[self.len..self.len + ids.len()].copy_from_slice(ids);
         self.len += ids.len();
-        self.scratch = ids;
     }
 
     /// Appends all of another's tokens; piece indices do not move.

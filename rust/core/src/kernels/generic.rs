@@ -47,21 +47,16 @@ impl Boundaries {
         self.len += 1;
     }
 
-    /// Appends `base + i` for every set bit `i`. Whole groups of eight are stored whatever the number of bits, so that
-    /// the only branch is on the number of groups.
+    /// Appends `base + i` for every set bit `i`.
+    ///
+    /// # Safety
+    /// The processor must run the instruction set of `L`.
     #[inline(always)]
-    fn push_bits(&mut self, base: usize, mut bits: u64) {
-        let count = bits.count_ones() as usize;
-        let mut at = self.len;
-        self.len += count;
-        while at < self.len {
-            let group: &mut [u32; 8] = (&mut self.ends[at..at + 8]).try_into().expect("eight lanes");
-            for slot in group {
-                *slot = base as u32 + bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-            }
-            at += 8;
-        }
+    unsafe fn push_bits<L: Lanes>(&mut self, base: usize, bits: u64) {
+        let room = (&mut self.ends[self.len..self.len + 64]).try_into().expect("room for a block");
+        // SAFETY: the caller's duty.
+        unsafe { L::positions(bits, base as u32, room) };
+        self.len += bits.count_ones() as usize;
     }
 }
 
@@ -132,6 +127,8 @@ pub(super) trait Lanes: Sized {
     unsafe fn extract(mask: u64, select: u64) -> u64;
     /// The reverse: low bits of `bits` spread over the set bits of `select`.
     unsafe fn deposit(bits: u64, select: u64) -> u64;
+    /// Stores `base + i` for every set bit `i`, in order; behind them, anything.
+    unsafe fn positions(bits: u64, base: u32, to: &mut [u32; 64]);
 }
 
 /// A block of ASCII bytes: character and byte index agree.
@@ -244,14 +241,16 @@ pub(super) unsafe fn scan<L: Lanes, G: Grammar>(text: &str, from: usize, out: &m
             }
         };
         if settled {
-            out.push_bits(at, starts);
+            // SAFETY: the caller's duty.
+            unsafe { out.push_bits::<L>(at, starts) };
             out.push(bytes.len());
             at = bytes.len();
         } else if starts == 0 {
             at = G::piece_end(text, at);
             out.push(at);
         } else {
-            out.push_bits(at, starts);
+            // SAFETY: the caller's duty.
+            unsafe { out.push_bits::<L>(at, starts) };
             at += starts.ilog2() as usize;
         }
     }
@@ -302,4 +301,26 @@ pub(super) fn scan_scalar<G: Grammar>(text: &str, from: usize, out: &mut Boundar
         out.push(at);
     }
     at
+}
+
+/// Which bytes of each 64 start a character.
+///
+/// # Safety
+/// The processor must run the instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn character_starts<L: Lanes>(bytes: &[u8], mut block: impl FnMut(u64)) {
+    let (blocks, rest) = bytes.as_chunks();
+    for bytes in blocks {
+        // SAFETY: the caller's duty.
+        block(unsafe { !L::load(bytes).continuation() });
+    }
+    if !rest.is_empty() {
+        block(starts_scalar(rest));
+    }
+}
+
+/// Bit `i` is set when byte `i` starts a character; at most 64 bytes.
+pub(super) fn starts_scalar(bytes: &[u8]) -> u64 {
+    let starts = bytes.iter().enumerate().map(|(i, byte)| u64::from(byte & 0xC0 != 0x80) << i);
+    starts.fold(0, |mask, bit| mask | bit)
 }

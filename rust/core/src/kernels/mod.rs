@@ -106,21 +106,16 @@ pub fn prefetch<T>(value: &T) {
     let _ = value;
 }
 
-/// Bit `i` is set when byte `i` starts a character; at most 64 bytes.
-pub fn character_starts(bytes: &[u8]) -> u64 {
-    const TOPS: u64 = 0x8080_8080_8080_8080;
-
-    debug_assert!(bytes.len() <= 64);
-    let mut mask = 0;
-    for (i, chunk) in bytes.chunks(8).enumerate() {
-        let mut word = [0x80; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        let word = u64::from_le_bytes(word);
-        // A continuation byte has its top bit set and the next one not; the product gathers the eight answers.
-        let starts = !(word & !(word << 1)) & TOPS;
-        mask |= ((starts >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) << (8 * i);
+/// For every 64 bytes of a text, the last maybe fewer: which of them start a character.
+pub fn character_starts(isa: Isa, text: &str, mut block: impl FnMut(u64)) {
+    match isa {
+        // SAFETY: as in `scan`.
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512 => unsafe { x86_64::character_starts_avx512(text.as_bytes(), block) },
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2 => unsafe { x86_64::character_starts_avx2(text.as_bytes(), block) },
+        _ => text.as_bytes().chunks(64).for_each(|chunk| block(generic::starts_scalar(chunk))),
     }
-    mask
 }
 
 /// What a pointer that is only ever set to leaked values points to.

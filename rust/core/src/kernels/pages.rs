@@ -60,6 +60,21 @@ impl Pages {
     }
 }
 
+/// Asks for huge pages behind memory that nothing has touched yet: a large output costs a page fault for every 4 KiB
+/// otherwise, which took a fifth of the time of encoding a document of known words. A refusal changes nothing.
+pub fn advise_huge<T>(untouched: &mut [T]) {
+    #[cfg(target_os = "linux")]
+    if size_of_val(untouched) >= 2 * HUGE {
+        let start = untouched.as_mut_ptr().cast::<u8>();
+        let skipped = start.align_offset(HUGE);
+        let len = (size_of_val(untouched) - skipped) / HUGE * HUGE;
+        // SAFETY: whole huge pages inside the slice; the advice does not change what they hold.
+        unsafe { libc::madvise(start.add(skipped).cast(), len, libc::MADV_HUGEPAGE) };
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = untouched;
+}
+
 impl Deref for Pages {
     type Target = [AtomicU64];
 

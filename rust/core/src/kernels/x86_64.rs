@@ -3,9 +3,11 @@
 use std::arch::x86_64::{
     __m256i, __m512i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
     _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_loadu_si512,
-    _mm512_mask_set1_epi32, _mm512_min_epu32, _mm512_movepi8_mask, _mm512_permutex2var_epi8, _mm512_reduce_min_epu32,
-    _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask, _pdep_u64, _pext_u64,
+    _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_add_epi32, _mm512_alignr_epi64, _mm512_castsi512_si128,
+    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_cvtepu8_epi32, _mm512_loadu_si512, _mm512_mask_set1_epi32,
+    _mm512_maskz_compress_epi8, _mm512_min_epu32, _mm512_movepi8_mask, _mm512_permutex2var_epi8,
+    _mm512_reduce_min_epu32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask,
+    _pdep_u64, _pext_u64,
 };
 
 use super::{
@@ -29,11 +31,12 @@ pub(super) fn avx512_available() -> bool {
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512vl")
         && is_x86_feature_detected!("avx512vbmi")
+        && is_x86_feature_detected!("avx512vbmi2")
 }
 
 /// # Safety
 /// [`avx512_available`] must hold.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,popcnt,lzcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
 pub(super) unsafe fn scan_avx512<G: Grammar>(text: &str, from: usize, out: &mut Boundaries) -> usize {
     // SAFETY: the caller's duty.
     unsafe { generic::scan::<Avx512, G>(text, from, out) }
@@ -48,11 +51,38 @@ pub(super) unsafe fn scan_avx2<G: Grammar>(text: &str, from: usize, out: &mut Bo
 }
 
 /// # Safety
+/// [`avx512_available`] must hold.
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn character_starts_avx512(bytes: &[u8], block: impl FnMut(u64)) {
+    // SAFETY: the caller's duty.
+    unsafe { generic::character_starts::<Avx512>(bytes, block) }
+}
+
+/// # Safety
+/// [`avx2_available`] must hold.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn character_starts_avx2(bytes: &[u8], block: impl FnMut(u64)) {
+    // SAFETY: the caller's duty.
+    unsafe { generic::character_starts::<Avx2>(bytes, block) }
+}
+
+/// # Safety
 /// [`avx2_available`] must hold.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
 pub(super) unsafe fn specialize<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
+
+/// The number of each byte of a register.
+static NUMBERS: [u8; 64] = {
+    let mut numbers = [0; 64];
+    let mut i = 0;
+    while i < 64 {
+        numbers[i] = i as u8;
+        i += 1;
+    }
+    numbers
+};
 
 /// One register of 64 bytes.
 #[derive(Clone, Copy)]
@@ -111,6 +141,25 @@ impl Lanes for Avx512 {
     unsafe fn deposit(bits: u64, select: u64) -> u64 {
         // SAFETY: see the impl.
         unsafe { _pdep_u64(bits, select) }
+    }
+    #[inline(always)]
+    unsafe fn positions(bits: u64, base: u32, to: &mut [u32; 64]) {
+        // SAFETY: see the impl; each store writes one of the four quarters of the array.
+        unsafe {
+            let numbers = _mm512_loadu_si512(NUMBERS.as_ptr().cast());
+            let mut packed = _mm512_maskz_compress_epi8(bits, numbers);
+            let base = _mm512_set1_epi32(base as i32);
+            let mut left = bits.count_ones();
+            for quarter in to.as_chunks_mut::<16>().0 {
+                let sixteen = _mm512_cvtepu8_epi32(_mm512_castsi512_si128(packed));
+                _mm512_storeu_si512(quarter.as_mut_ptr().cast(), _mm512_add_epi32(sixteen, base));
+                if left <= 16 {
+                    break;
+                }
+                left -= 16;
+                packed = _mm512_alignr_epi64::<2>(packed, packed);
+            }
+        }
     }
 }
 
@@ -229,11 +278,24 @@ impl Lanes for Avx2 {
         // SAFETY: see the impl.
         unsafe { _pdep_u64(bits, select) }
     }
+    #[inline(always)]
+    unsafe fn positions(mut bits: u64, base: u32, to: &mut [u32; 64]) {
+        // Groups of eight whatever the number of bits, so that the only branch is on the number of groups.
+        for group in to.as_chunks_mut::<8>().0 {
+            for slot in group {
+                *slot = base + bits.trailing_zeros();
+                bits &= bits.wrapping_sub(1);
+            }
+            if bits == 0 {
+                break;
+            }
+        }
+    }
 }
 
 /// # Safety
 /// [`avx512_available`] must hold.
-#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx2,bmi1,bmi2,popcnt,lzcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
 pub(super) unsafe fn run_queue<const REGISTERS: usize, T: QueueTask>(task: T) -> T::Output {
     task.run(Registers::<REGISTERS>::new())
 }

@@ -6,7 +6,7 @@ use crate::{
     added_vocabulary::Segment,
     encoding::{SPANS, Tokens},
     kernels::{self, Boundaries},
-    models::bpe::{Bpe, CacheHandle},
+    models::{Bpe, words::CacheHandle},
     pre_tokenizers::Splitter,
 };
 

@@ -18,14 +18,36 @@ impl CharIndex {
             return None;
         }
         let mut before = 0;
-        let mut blocks = Vec::with_capacity(text.len() / 64 + 1);
-        for chunk in text.as_bytes().chunks(64) {
-            let starts = kernels::character_starts(chunk);
+        let mut blocks = Vec::with_capacity(text.len() / 64 + 2);
+        kernels::character_starts(kernels::isa(), text, |starts| {
             blocks.push((before, starts));
             before += starts.count_ones();
-        }
+        });
         blocks.push((before, 0));
         Some(Self { blocks })
+    }
+
+    /// Spans of bytes to spans of characters, in place.
+    pub(super) fn convert(&self, spans: &mut [[u32; 2]]) {
+        kernels::specialize(kernels::isa(), || {
+            // A span mostly begins where the one before ends, and that end has been looked up.
+            let (mut at, mut first) = (0, 0);
+            for span in spans {
+                let [start, end] = *span;
+                if start != at || end == start || !self.starts(start) {
+                    *span = self.span(*span);
+                } else {
+                    *span = [first, self.starts_before(end)];
+                }
+                (at, first) = (end, span[1]);
+            }
+        });
+    }
+
+    /// Whether a character starts at this byte.
+    #[inline(always)]
+    fn starts(&self, at: u32) -> bool {
+        self.blocks[at as usize / 64].1 >> (at % 64) & 1 != 0
     }
 
     /// Characters that start before the byte `at`.
@@ -37,7 +59,7 @@ impl CharIndex {
 
     /// A span of bytes as a span of characters.
     #[inline(always)]
-    pub(super) fn span(&self, [start, end]: [u32; 2]) -> [u32; 2] {
+    fn span(&self, [start, end]: [u32; 2]) -> [u32; 2] {
         let (block, bit) = (start as usize / 64, start % 64);
         let inside = self.blocks[block].1 >> bit & 1 == 0 && block + 1 < self.blocks.len();
         let first = self.starts_before(start);
@@ -62,6 +84,19 @@ mod tests {
                 assert_eq!(index.span([start as u32, end as u32]), [first as u32, last as u32], "{start}..{end}");
             }
         }
+    }
+
+    #[test]
+    fn spans_convert_alike_alone_and_in_a_row() {
+        let text = "aé漢😀".repeat(40);
+        let index = CharIndex::new(&text).expect("not ASCII");
+        // Neighbours, repeats, gaps and steps back, with cuts inside of characters.
+        let places = (0..400u32).map(|i| i * 37 % text.len() as u32);
+        let rows = (0..text.len() as u32 - 3).step_by(3).map(|at| [at, at + 3]);
+        let spans: Vec<_> = rows.chain(places.map(|at| [at, (at + at % 9).min(text.len() as u32)])).collect();
+        let mut converted = spans.clone();
+        index.convert(&mut converted);
+        assert_eq!(converted, spans.iter().map(|&span| index.span(span)).collect::<Vec<_>>());
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
     AddedVocabulary, Encoding, Error, Result, Span, TokenId,
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens, WORDS},
-    kernels::{self, Boundaries},
-    models::{Model, ModelScratch, bpe::CacheHandle},
+    kernels::Boundaries,
+    models::{Model, ModelScratch, words::CacheHandle},
     post_processors::{blanks, without_processor},
     pre_tokenizers::CutScratch,
 };
@@ -279,11 +279,7 @@ impl Tokenizer {
 /// Spans of a text in bytes to spans in characters.
 pub(super) fn to_characters(text: &str, spans: &mut [[u32; 2]]) {
     if let Some(index) = CharIndex::new(text) {
-        kernels::specialize(kernels::isa(), || {
-            for span in spans {
-                *span = index.span(*span);
-            }
-        });
+        index.convert(spans);
     }
 }
 

@@ -410,11 +410,19 @@ impl Run<'_> {
         let raw = self.raw;
         if LEVEL < SPANS {
             let RawScratch { ids: handle, part: buffer, .. } = buffers;
-            return raw.ids.encode(text, start, ends, handle, out, |part, ids| {
-                self.encode::<IDS>(part, buffer)?;
-                ids.extend_from_slice(buffer.ids());
-                Ok(())
-            });
+            return raw.ids.encode::<IDS>(
+                text,
+                start,
+                ends,
+                handle,
+                out,
+                |_| 0,
+                |part, ids| {
+                    self.encode::<IDS>(part, buffer)?;
+                    ids.extend_from_slice(buffer.ids());
+                    Ok(())
+                },
+            );
         }
         // Parts too long for a code go past the cache.
         let (mut from, mut done) = (start, 0);
@@ -470,11 +478,19 @@ impl Run<'_> {
         let raw = self.raw;
         let RawScratch { described: handle, codes, part: buffer, .. } = buffers;
         codes.set_len(0);
-        raw.described.encode(text, start, ends, handle, codes, |part, codes| {
-            self.encode::<WORDS>(part, buffer)?;
-            describe(buffer, codes);
-            Ok(())
-        })?;
+        raw.described.encode::<IDS>(
+            text,
+            start,
+            ends,
+            handle,
+            codes,
+            |_| 0,
+            |part, codes| {
+                self.encode::<WORDS>(part, buffer)?;
+                describe(buffer, codes);
+                Ok(())
+            },
+        )?;
         // The key of a first part has a byte before the text.
         let is_first = text.first() == Some(&FIRST_PART);
         let (mut from, mut to, mut at) = (start, start, base);

@@ -4,7 +4,7 @@
 //! `end_of_word_suffix`. What the vocabulary lacks becomes the tokens of its UTF-8 bytes (`byte_fallback`) or the unknown
 //! token, one for each character or one for all of a run (`fuse_unk`); without any of these it is dropped.
 
-use super::BpeConfig;
+use super::BpeOptions;
 use crate::{Error, Result, TokenId, Vocab};
 
 const NONE: TokenId = TokenId::MAX;
@@ -89,16 +89,16 @@ impl Symbols {
 }
 
 impl Characters {
-    pub(super) fn new(vocab: &Vocab, config: &BpeConfig) -> Self {
-        let prefix = config.continuing_subword_prefix.clone().unwrap_or_default();
-        let suffix = config.end_of_word_suffix.clone().unwrap_or_default();
+    pub(super) fn new(vocab: &Vocab, options: &BpeOptions) -> Self {
+        let prefix = options.continuing_subword_prefix.clone().unwrap_or_default();
+        let suffix = options.end_of_word_suffix.clone().unwrap_or_default();
         let edges = (!prefix.is_empty() || !suffix.is_empty()).then(|| {
             Box::new(
                 [("", ""), (prefix.as_str(), suffix.as_str()), ("", suffix.as_str())]
                     .map(|(prefix, suffix)| CharTable::new(vocab, prefix, suffix)),
             )
         });
-        let unk = match &config.unk_token {
+        let unk = match &options.unk_token {
             None => Unk::Dropped,
             Some(token) => vocab.id(token).map_or_else(|| Unk::Missing(token.clone()), Unk::Token),
         };
@@ -109,8 +109,8 @@ impl Characters {
             prefix,
             suffix,
             unk,
-            fuse_unk: config.fuse_unk,
-            bytes: config.byte_fallback.then(|| Box::new(std::array::from_fn(byte))),
+            fuse_unk: options.fuse_unk,
+            bytes: options.byte_fallback.then(|| Box::new(std::array::from_fn(byte))),
         }
     }
 

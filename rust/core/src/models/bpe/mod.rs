@@ -7,7 +7,6 @@
 //!     merge its bytes (merge.rs) and remember the result
 //! ```
 
-pub(super) mod cache;
 mod characters;
 mod dropout;
 mod merge;
@@ -15,21 +14,18 @@ mod merge_ids;
 mod pairs;
 mod token_bytes;
 
-use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{collections::HashSet, sync::OnceLock};
 
-pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
-use cache::{
-    LONG_PIECE, MEDIUM_PIECE, SHORT_PIECE, Table, Tables, Value, WordCache, hash_long, hash_medium, hash_short,
-};
 use characters::Characters;
 use dropout::Dropout;
 use merge::{Merger, merge_symbols};
 use merge_ids::{Merged, SeamFilter, merge_ids};
 pub use pairs::MAX_MERGES;
 use pairs::PairTable;
+use token_bytes::TokenFilter;
 pub use token_bytes::{TokenBytes, append_token_bytes};
 
+use super::words::{CacheHandle, DEFAULT_CACHE_BYTES, Words};
 use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
 
 /// A merge of two neighbouring tokens into one. Its rank is its position in the list.
@@ -71,17 +67,18 @@ pub struct Bpe {
     vocab: Vocab,
     merger: Merger,
     ignore_merges: bool,
+    /// With `ignore_merges`.
+    filter: Option<TokenFilter>,
     /// Set when a piece's first symbols are not simply the tokens of its bytes.
     symbols: Option<Symbols>,
-    characters: Characters,
+    /// Made when first needed: a byte-level tokenizer never does.
+    characters: OnceLock<Characters>,
     /// Where merges may join characters, for models that are not over bytes and whose symbols are characters.
     seams: Option<SeamFilter>,
     dropout: Option<Dropout>,
     /// What the pipeline and the file format ask about.
     options: BpeOptions,
-    cache: WordCache,
-    /// Tells this encoder's cache from another's in a thread's [`CacheHandle`].
-    serial: u64,
+    words: Words,
 }
 
 /// The options of a [`Bpe`], as configured.
@@ -165,8 +162,6 @@ impl Bpe {
     /// # Errors
     /// As [`Bpe::new`].
     pub fn with_cache_bytes(config: BpeConfig, cache_bytes: usize) -> Result<Self> {
-        static SERIAL: AtomicU64 = AtomicU64::new(0);
-        let characters = Characters::new(&config.vocab, &config);
         let options = BpeOptions {
             unk_token: config.unk_token,
             fuse_unk: config.fuse_unk,
@@ -193,19 +188,20 @@ impl Bpe {
             None
         };
         let bytes = TokenBytes::new(&vocab);
+        let filter = options.ignore_merges.then(|| TokenFilter::new(&bytes));
         let merger = Merger::new(PairTable::new(&config.merges)?, byte_ids, bytes, kernels::isa());
         let over_bytes = !missing;
         let mut bpe = Self {
             vocab,
             merger,
+            filter,
             ignore_merges: options.ignore_merges,
             symbols,
-            characters,
+            characters: OnceLock::new(),
             seams: None,
             dropout: options.dropout.filter(|&chance| chance > 0.0).map(Dropout::new),
             options,
-            cache: WordCache::new(cache_bytes),
-            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            words: Words::new(cache_bytes),
         };
         if !over_bytes {
             bpe.seams = bpe.seam_filter();
@@ -325,7 +321,7 @@ impl Bpe {
             }
         } else {
             let symbols = &mut scratch.symbols;
-            self.characters.symbols(piece, symbols)?;
+            self.characters().symbols(piece, symbols)?;
             let (mut symbol, mut at) = (0, base);
             let mut emit = |id, count: usize| {
                 out.push(id);
@@ -347,6 +343,10 @@ impl Bpe {
             out.push_word(out.len() - before);
         }
         Ok(())
+    }
+
+    fn characters(&self) -> &Characters {
+        self.characters.get_or_init(|| Characters::new(&self.vocab, &self.options))
     }
 
     /// The bytes of every token.
@@ -376,133 +376,26 @@ impl Bpe {
             }
             return;
         }
-        let tables = self.cache.tables(self.serial, handle);
-        // A ring of pieces under way: the key of a piece is made, and its cache line asked for, `AHEAD` probes early.
-        let mut ring = [Slot::default(); AHEAD];
-        let mut next = start as u32;
-        for (slot, &end) in ring.iter_mut().zip(ends) {
-            *slot = Slot::find(text, next as usize, (end - next) as usize, tables);
-            next = end;
-        }
-        // The number of tokens stays in a register: read back from memory it would bind each piece to the one before.
-        let mut len = out.len();
-        let mut from = start as u32;
-        for (i, &end) in ends.iter().enumerate() {
-            let slot = ring[i % AHEAD];
-            if let Some(&later) = ends.get(i + AHEAD) {
-                ring[i % AHEAD] = Slot::find(text, next as usize, (later - next) as usize, tables);
-                next = later;
-            }
-            let value = slot.get(text, from as usize, (end - from) as usize, tables);
-            if let Some((lanes, count)) = value.and_then(Value::lanes) {
-                // Four lanes whatever the count, so that there is no branch on it.
-                out.store_lanes(len, lanes);
-                len += count;
-                if LEVEL > 0 {
-                    if count == 1 {
-                        out.push_span(from, end);
-                    } else {
-                        self.push_spans(&lanes[..count], from, out);
-                    }
-                }
-                if LEVEL > 1 {
-                    out.push_word(count);
-                }
-            } else {
-                out.set_len(len);
-                self.encode_rare::<LEVEL>(text, from, end, value, tables, out);
-                len = out.len();
-            }
-            from = end;
-        }
-        out.set_len(len);
-        self.cache.grow_if_full(tables);
-    }
-
-    #[inline(always)]
-    fn push_spans(&self, ids: &[TokenId], from: u32, out: &mut Tokens) {
-        let mut from = from;
-        for &id in ids {
-            let end = from + self.merger.bytes.len(id) as u32;
-            out.push_span(from, end);
-            from = end;
-        }
-    }
-
-    /// A piece with many tokens (`value` says where they are), one that is too long for the cache, or one that it has not
-    /// met.
-    #[cold]
-    #[inline(never)]
-    fn encode_rare<const LEVEL: u8>(
-        &self,
-        text: &[u8],
-        from: u32,
-        end: u32,
-        value: Option<Value>,
-        tables: &Tables,
-        out: &mut Tokens,
-    ) {
-        let piece = &text[from as usize..end as usize];
-        let before = out.len();
-        if let Some(value) = value {
-            tables.extend(value, out);
-        } else if piece.len() <= SHORT_PIECE {
-            let key = short_key(text, from as usize, piece.len());
-            self.encode_new(piece, &tables.short, &key, hash_short(&key), tables, out);
-        } else if piece.len() <= MEDIUM_PIECE {
-            let key = long_key(piece);
-            self.encode_new(piece, &tables.medium, &key, hash_medium(&key), tables, out);
-        } else if piece.len() <= LONG_PIECE {
-            let key = long_key(piece);
-            let hash = hash_long(&key);
-            match tables.long.get(&key, tables.long.home(hash)) {
-                Some(value) => tables.extend(value, out),
-                None => self.encode_new(piece, &tables.long, &key, hash, tables, out),
-            }
-        } else {
-            self.merge_into(piece, out);
-        }
-        let count = out.len() - before;
-        if LEVEL > 0 {
-            let mut at = from;
-            for i in before..out.len() {
-                let next = at + self.merger.bytes.len(out.id(i)) as u32;
-                out.push_span(at, next);
-                at = next;
-            }
-        }
-        if LEVEL > 1 {
-            out.push_word(count);
-        }
-    }
-
-    /// Appends the ids of one piece, which the cache knows afterwards.
-    fn encode_new<const K: usize>(
-        &self,
-        piece: &[u8],
-        table: &Table<K>,
-        key: &[u64; K],
-        hash: u64,
-        tables: &Tables,
-        out: &mut Tokens,
-    ) {
-        let before = out.len();
-        self.merge_into(piece, out);
-        tables.insert(table, key, hash, out.from(before));
+        let token_len = |id| self.merger.bytes.len(id);
+        let encode = |piece: &[u8], ids: &mut Vec<TokenId>| {
+            self.merge_into(piece, ids);
+            Ok(())
+        };
+        let known = self.words.encode::<LEVEL>(text, start, ends, handle, out, token_len, encode);
+        known.expect("merging does not fail");
     }
 
     /// Appends the ids of one piece, without the cache.
-    fn merge_into(&self, piece: &[u8], out: &mut Tokens) {
-        if self.ignore_merges
+    fn merge_into(&self, piece: &[u8], ids: &mut Vec<TokenId>) {
+        if let Some(filter) = &self.filter
+            && filter.may_have(piece)
             && let Some(id) = self.whole(piece)
         {
-            out.push(id);
-            return;
-        }
-        if let Some(symbols) = &self.symbols {
-            self.merge_marked(symbols, piece, |id, _| out.push(id));
+            ids.push(id);
+        } else if let Some(symbols) = &self.symbols {
+            self.merge_marked(symbols, piece, |id, _| ids.push(id));
         } else {
-            out.append_with(|ids| self.merger.merge(piece, ids));
+            self.merger.merge(piece, ids);
         }
     }
 
@@ -592,81 +485,4 @@ impl Bpe {
             at += symbols;
         });
     }
-}
-
-/// Pieces whose table slots are asked for ahead of the probes. A slot in the third-level cache is 50 cycles away, and
-/// without asking ahead three quarters of the time went into waiting for it.
-const AHEAD: usize = 16;
-
-/// Key of a short piece and where it is looked for; meaningless for a longer one.
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    key: [u64; 2],
-    home: usize,
-}
-
-impl Slot {
-    #[inline(always)]
-    fn find(text: &[u8], start: usize, len: usize, tables: &Tables) -> Self {
-        let key = short_key(text, start, len.min(SHORT_PIECE));
-        let home = tables.short.home(hash_short(&key));
-        tables.short.prefetch(home);
-        Self { key, home }
-    }
-
-    /// What the cache knows of the piece; long pieces are not asked about here.
-    #[inline(always)]
-    fn get(&self, text: &[u8], start: usize, len: usize, tables: &Tables) -> Option<Value> {
-        if len <= SHORT_PIECE {
-            tables.short.get(&self.key, self.home)
-        } else if len <= MEDIUM_PIECE {
-            let key = long_key(&text[start..start + len]);
-            tables.medium.get(&key, tables.medium.home(hash_medium(&key)))
-        } else {
-            None
-        }
-    }
-}
-
-/// Masks for the two key words, by length.
-const KEY_MASKS: [[u64; 2]; 16] = {
-    let mut masks = [[0; 2]; 16];
-    let mut len = 1;
-    while len < 16 {
-        masks[len][0] = if len >= 8 { u64::MAX } else { (1 << (8 * len)) - 1 };
-        masks[len][1] = if len > 8 { (1 << (8 * (len - 8))) - 1 } else { 0 };
-        len += 1;
-    }
-    masks
-};
-
-/// Up to 15 bytes and their number, in 16.
-#[inline(always)]
-pub(super) fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
-    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().expect("eight bytes"));
-    let masks = KEY_MASKS[len & 15];
-    let (low, high) = if let Some(bytes) = text.get(start..start + 16) {
-        (word(&bytes[..8]), word(&bytes[8..]))
-    } else {
-        let mut bytes = [0; 16];
-        bytes[..len].copy_from_slice(&text[start..start + len]);
-        (word(&bytes[..8]), word(&bytes[8..]))
-    };
-    [low & masks[0], high & masks[1] | (len as u64) << 56]
-}
-
-/// Up to `8 K - 1` bytes and their number, in `8 K`.
-#[inline(always)]
-pub(super) fn long_key<const K: usize>(piece: &[u8]) -> [u64; K] {
-    let mut key = [0; K];
-    let words = piece.chunks_exact(8);
-    let rest = words.remainder();
-    let mut last = [0; 8];
-    last[..rest.len()].copy_from_slice(rest);
-    key[piece.len() / 8] = u64::from_le_bytes(last);
-    for (to, word) in key.iter_mut().zip(words) {
-        *to = u64::from_le_bytes(word.try_into().expect("eight bytes"));
-    }
-    key[K - 1] |= (piece.len() as u64) << 56;
-    key
 }

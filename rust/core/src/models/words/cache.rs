@@ -10,23 +10,21 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
+use super::Batch;
 use crate::{TokenId, encoding::Tokens, kernels::pages::Pages};
 
 /// Default bound of a tokenizer's cache, in bytes.
-pub const DEFAULT_CACHE_BYTES: usize = 64 << 20;
+pub const DEFAULT_CACHE_BYTES: usize = 128 << 20;
 
-/// The longest pieces of the three tables. On English web text 99.9 % of pieces are short; Cyrillic, Greek and Indic words
-/// are mostly medium; indentation and rulers in code are long.
-pub(in crate::models) const SHORT_PIECE: usize = 15;
-pub(in crate::models) const MEDIUM_PIECE: usize = 47;
-pub(in crate::models) const LONG_PIECE: usize = 127;
+/// Bytes from which on tables double instead of growing fourfold.
+const LARGE: usize = 4 << 20;
 
 /// Slots looked at before a look-up gives up.
 const PROBES: usize = 16;
 /// Key word of a slot that a writer has claimed: its length byte belongs to no piece.
 const BUSY: u64 = u64::MAX;
 /// Ids stored in the slot itself.
-pub(in crate::models) const INLINE: usize = 4;
+pub(super) const INLINE: usize = 4;
 /// `count` of a value whose ids lie in the spill area.
 const SPILLED: u32 = 7;
 const COUNT_SHIFT: u32 = 29;
@@ -34,7 +32,7 @@ const ID_MASK: u32 = (1 << COUNT_SHIFT) - 1;
 
 /// What a slot holds: up to four ids, or where more of them lie.
 #[derive(Clone, Copy)]
-pub(in crate::models) struct Value([u64; 2]);
+pub(super) struct Value([u64; 2]);
 
 impl Value {
     fn inline(ids: &[TokenId]) -> Self {
@@ -48,7 +46,7 @@ impl Value {
 
     /// The four lanes, the first without its count, and the count; none when the ids are spilled.
     #[inline(always)]
-    pub(in crate::models) fn lanes(self) -> Option<([TokenId; INLINE], usize)> {
+    pub(super) fn lanes(self) -> Option<([TokenId; INLINE], usize)> {
         let [a, b] = self.0;
         let count = a as u32 >> COUNT_SHIFT;
         (count != SPILLED)
@@ -61,7 +59,7 @@ impl Value {
 }
 
 /// A hash table with keys of `K` words, the last of which has the piece's length in its top byte.
-pub(in crate::models) struct Table<const K: usize> {
+pub(super) struct Table<const K: usize> {
     words: Pages,
     mask: usize,
     shift: u32,
@@ -91,18 +89,31 @@ impl<const K: usize> Table<K> {
 
     /// Where the search for a key begins.
     #[inline(always)]
-    pub(in crate::models) fn home(&self, hash: u64) -> usize {
+    pub(super) fn home(&self, hash: u64) -> usize {
         (hash >> self.shift) as usize & self.mask
     }
 
     /// Asks for the cache line of a slot ahead of the search.
     #[inline(always)]
-    pub(in crate::models) fn prefetch(&self, home: usize) {
+    pub(super) fn prefetch(&self, home: usize) {
         crate::kernels::prefetch(&self.words[home * Self::WIDTH]);
     }
 
+    /// The ids of a key that is in its first slot and has few.
     #[inline(always)]
-    pub(in crate::models) fn get(&self, key: &[u64; K], home: usize) -> Option<Value> {
+    pub(super) fn at_home(&self, key: &[u64; K], home: usize) -> Option<([TokenId; INLINE], usize)> {
+        let slot = self.slot(home);
+        // Acquire pairs with the release in `insert`: whoever sees the last key word sees the rest.
+        let last = slot[K - 1].load(Ordering::Acquire);
+        let differs = (0..K - 1).fold(last ^ key[K - 1], |bits, i| bits | (slot[i].load(Ordering::Relaxed) ^ key[i]));
+        if differs != 0 {
+            return None;
+        }
+        Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]).lanes()
+    }
+
+    #[inline(always)]
+    pub(super) fn get(&self, key: &[u64; K], home: usize) -> Option<Value> {
         let mut at = home;
         for _ in 0..PROBES {
             let slot = self.slot(at);
@@ -141,9 +152,9 @@ impl<const K: usize> Table<K> {
         self.used.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Fuller than five eighths, chains get long.
+    /// Three eighths full, one word in five is not in its first slot.
     fn is_full(&self) -> bool {
-        self.used.load(Ordering::Relaxed) * 8 > self.slots() * 5
+        self.used.load(Ordering::Relaxed) * 8 > self.slots() * 3
     }
 
     fn copy_into(&self, other: &Self, hash: impl Fn(&[u64; K]) -> u64) {
@@ -181,10 +192,10 @@ impl Sizes {
 }
 
 /// One generation of the cache.
-pub(in crate::models) struct Tables {
-    pub(in crate::models) short: Table<2>,
-    pub(in crate::models) medium: Table<6>,
-    pub(in crate::models) long: Table<16>,
+pub(super) struct Tables {
+    pub(super) short: Table<2>,
+    pub(super) medium: Table<6>,
+    pub(super) long: Table<16>,
     /// Ids of pieces with more than four tokens, [`PACKED`] to a word.
     spill: Pages,
     spilled: AtomicUsize,
@@ -224,7 +235,7 @@ impl Tables {
     }
 
     /// Appends the ids of a value, wherever they lie.
-    pub(in crate::models) fn extend(&self, value: Value, out: &mut Tokens) {
+    pub(super) fn extend(&self, value: Value, out: &mut Tokens) {
         if let Some((lanes, count)) = value.lanes() {
             out.extend(lanes.into_iter().take(count));
         } else {
@@ -255,38 +266,40 @@ impl Tables {
     }
 
     /// Remembers a piece in one of the tables; its spilled ids are published together with its key.
-    pub(in crate::models) fn insert<const K: usize>(
-        &self,
-        table: &Table<K>,
-        key: &[u64; K],
-        hash: u64,
-        ids: &[TokenId],
-    ) {
+    pub(super) fn insert<const K: usize>(&self, table: &Table<K>, key: &[u64; K], home: usize, ids: &[TokenId]) {
         if let Some(value) = self.value(ids) {
-            table.insert(key, table.home(hash), value);
+            table.insert(key, home, value);
         }
     }
 }
 
 /// The current tables of a tokenizer.
-pub(in crate::models) struct WordCache {
+pub(super) struct WordCache {
     current: Mutex<Arc<Tables>>,
     generation: AtomicU64,
     max_bytes: usize,
 }
 
-/// A thread's hold on the tables of the tokenizer it used last.
+/// A thread's hold on the tables of the tokenizer it used last, and its buffers.
 #[derive(Default)]
-pub struct CacheHandle(Option<(u64, Arc<Tables>)>);
+pub struct CacheHandle {
+    pub(super) held: Held,
+    pub(super) batch: Box<Batch>,
+    pub(super) fresh: Vec<TokenId>,
+}
+
+/// Tables and whose they are.
+#[derive(Default)]
+pub(super) struct Held(Option<(u64, Arc<Tables>)>);
 
 impl WordCache {
-    pub(in crate::models) fn new(max_bytes: usize) -> Self {
+    pub(super) fn new(max_bytes: usize) -> Self {
         let tables = Tables::new(Sizes::FIRST, 0);
         Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
     }
 
     /// The current tables, through the handle of this thread. `owner` tells tokenizers apart.
-    pub(in crate::models) fn tables<'h>(&self, owner: u64, handle: &'h mut CacheHandle) -> &'h Tables {
+    pub(super) fn tables<'h>(&self, owner: u64, handle: &'h mut Held) -> &'h Tables {
         let generation = self.generation.load(Ordering::Acquire);
         if !matches!(&handle.0, Some((o, tables)) if *o == owner && tables.generation == generation) {
             handle.0 = Some((owner, self.acquire()));
@@ -306,7 +319,7 @@ impl WordCache {
     }
 
     /// Replaces full tables: by larger ones with the same entries, or by empty ones once the bound is reached.
-    pub(in crate::models) fn grow_if_full(&self, tables: &Tables) {
+    pub(super) fn grow_if_full(&self, tables: &Tables) {
         if !tables.is_full() {
             return;
         }
@@ -314,7 +327,9 @@ impl WordCache {
         if current.generation != tables.generation {
             return;
         }
-        let room = [4, 2].into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
+        // Large tables double, so that little memory is cleared for nothing.
+        let factors = if tables.grown(1).bytes() < LARGE { [4, 2] } else { [2, 2] };
+        let room = factors.into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
         let next = Tables::new(room.unwrap_or(tables.grown(1)), tables.generation + 1);
         if room.is_some() {
             tables.short.copy_into(&next.short, hash_short);
@@ -336,19 +351,19 @@ const SEED: [u64; 3] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93, 0xA076_1D6
 
 /// Folded multiplication: two cycles more than a CRC instruction, the same on every machine.
 #[inline(always)]
-pub(in crate::models) fn hash_short(key: &[u64; 2]) -> u64 {
+pub(super) fn hash_short(key: &[u64; 2]) -> u64 {
     fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
 }
 
 /// As [`hash_short`].
 #[inline(always)]
-pub(in crate::models) fn hash_medium(key: &[u64; 6]) -> u64 {
+pub(super) fn hash_medium(key: &[u64; 6]) -> u64 {
     fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
         ^ fold(key[2] ^ SEED[1], key[3] ^ SEED[2]).rotate_left(23)
         ^ fold(key[4] ^ SEED[2], key[5] ^ SEED[0]).rotate_left(41)
 }
 
 /// As [`hash_short`].
-pub(in crate::models) fn hash_long(key: &[u64; 16]) -> u64 {
+pub(super) fn hash_long(key: &[u64; 16]) -> u64 {
     key.chunks_exact(2).fold(0, |hash, pair| fold(pair[0] ^ SEED[0] ^ hash, pair[1] ^ SEED[1]).rotate_left(23))
 }
