@@ -2,13 +2,15 @@
 
 use super::{
     EncodeOptions, Tokenizer,
-    encode::{Input, Scratch, settle_odd_spans, to_characters},
+    chars::CharIndex,
+    encode::{Input, Scratch, settle_odd_spans},
     finish::Finish,
 };
 use crate::{
     Encoding, Error, Result, TokenId,
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens},
+    kernels::pages::advise_huge,
     threads,
 };
 
@@ -211,15 +213,18 @@ impl Tokenizer {
         interrupt: &dyn Fn() -> bool,
         ragged: &mut Ragged,
     ) -> Result<()> {
-        let tasks = group(texts, |text| text.len());
+        let tasks = group_by_bytes(texts, task_bytes(texts.iter().map(|text| text.len()).sum()), |text| text.len());
         for wave in tasks.chunks(WAVE) {
             let done = threads::map(wave, |texts| self.encode_texts::<LEVEL>(texts, finish, &|| false));
+            let mut tokens = Vec::with_capacity(done.len());
+            let mut base = ragged.values.len();
             for done in done {
                 let done = done?;
-                let base = ragged.values.len();
                 ragged.row_offsets.extend(done.ends.iter().map(|&end| (base + end) as i64));
-                append::<LEVEL>(&done.tokens, ragged);
+                base += done.tokens.len();
+                tokens.push(done.tokens);
             }
+            append::<LEVEL>(&tokens, None, ragged);
             if interrupt() {
                 return Err(Error::Interrupted);
             }
@@ -239,6 +244,7 @@ impl Tokenizer {
         let mut segments = Vec::new();
         self.segments_to_encode::<LEVEL>(text, &mut segments)?;
         let mut parts = Vec::new();
+        let task = task_bytes(text.len());
         for segment in &segments {
             if segment.token.is_some() || segment.starts_inserted() || self.inner.scanner.is_none() {
                 parts.push(Part { segment, start: 0, text: &segment.text });
@@ -246,30 +252,35 @@ impl Tokenizer {
             }
             let mut start = 0;
             while start < segment.text.len() {
-                let end = safe_cut(segment.text.as_bytes(), start + TASK_BYTES);
+                let end = safe_cut(segment.text.as_bytes(), start + task);
                 parts.push(Part { segment, start, text: &segment.text[start..end] });
                 start = end;
             }
         }
-        let mut tokens = Tokens::with_capacity::<LEVEL>(text.len() + before.len() + after.len());
-        push_specials::<LEVEL>(before, &mut tokens);
+        let mut tokens = Vec::with_capacity(parts.len());
         for wave in parts.chunks(WAVE) {
             for done in threads::map(wave, |part| self.encode_part::<LEVEL>(part)) {
-                tokens.append(&done?);
+                tokens.push(done?);
             }
             if interrupt() {
                 return Err(Error::Interrupted);
             }
         }
-        if LEVEL >= SPANS {
-            let texts = rebased(&mut tokens.texts, before.len());
-            to_characters(text, &mut tokens.spans[before.len()..]);
-            settle_odd_spans(text, &mut tokens);
-            let (ids, spans) = tokens.ids_and_spans(before.len());
-            finish.trim(ids, spans, &texts);
+        append_specials(before, ragged);
+        let first = ragged.values.len();
+        let index = if LEVEL >= SPANS { CharIndex::new(text) } else { None };
+        append::<LEVEL>(&tokens, index.as_ref(), ragged);
+        if let Some(offsets) = &mut ragged.offsets {
+            let mut texts = Vec::new();
+            let mut base = 0;
+            for tokens in &mut tokens {
+                settle_odd_spans(text, &mut tokens.odd_spans, &mut offsets[first + base..]);
+                texts.extend(std::mem::take(&mut tokens.texts).into_iter().map(|(i, text)| (i + base as u32, text)));
+                base += tokens.len();
+            }
+            finish.trim(&ragged.values[first..], &mut offsets[first..], &texts);
         }
-        push_specials::<LEVEL>(after, &mut tokens);
-        append::<LEVEL>(&tokens, ragged);
+        append_specials(after, ragged);
         ragged.row_offsets.push(ragged.values.len() as i64);
         Ok(())
     }
@@ -286,10 +297,57 @@ impl Tokenizer {
     }
 }
 
-fn append<const LEVEL: u8>(tokens: &Tokens, ragged: &mut Ragged) {
-    ragged.values.extend_from_slice(tokens.ids());
+/// Appends tokens, their spans turned into characters by `index`, over the threads: to copy one by one would leave a
+/// quarter of the work of two threads to one of them.
+fn append<const LEVEL: u8>(tokens: &[Tokens], index: Option<&CharIndex>, ragged: &mut Ragged) {
+    let first = ragged.values.len();
+    let total: usize = tokens.iter().map(Tokens::len).sum();
+    if first == 0 {
+        // Zeroed by the system when first touched, which the threads do.
+        ragged.values = vec![0; total];
+        advise_huge(&mut ragged.values);
+    } else {
+        ragged.values.resize(first + total, 0);
+    }
+    let mut values = &mut ragged.values[first..];
+    let mut spans: &mut [[u32; 2]] = &mut [];
     if let Some(offsets) = &mut ragged.offsets {
-        offsets.extend_from_slice(&tokens.spans);
+        if first == 0 {
+            *offsets = vec![[0; 2]; total];
+            advise_huge(offsets);
+        } else {
+            offsets.resize(first + total, [0; 2]);
+        }
+        spans = &mut offsets[first..];
+    }
+    let mut copies = Vec::with_capacity(tokens.len());
+    for tokens in tokens {
+        let (to, rest) = values.split_at_mut(tokens.len());
+        let (spans_to, spans_rest) = spans.split_at_mut(if LEVEL >= SPANS { tokens.len() } else { 0 });
+        (values, spans) = (rest, spans_rest);
+        copies.push((tokens, to, spans_to));
+    }
+    threads::for_each(copies, |(tokens, values, spans)| {
+        values.copy_from_slice(tokens.ids());
+        if LEVEL >= SPANS {
+            spans.copy_from_slice(&tokens.spans);
+            if let Some(index) = index {
+                index.convert(spans);
+            }
+        }
+    });
+}
+
+/// Text per task: from a megabyte on a task's result lies on huge pages; some tasks for each thread keep all threads busy
+/// to the end.
+fn task_bytes(total: usize) -> usize {
+    (total / (4 * threads::count())).clamp(TASK_BYTES, 4 * TASK_BYTES)
+}
+
+fn append_specials(ids: &[TokenId], ragged: &mut Ragged) {
+    ragged.values.extend_from_slice(ids);
+    if let Some(offsets) = &mut ragged.offsets {
+        offsets.resize(offsets.len() + ids.len(), [0; 2]);
     }
 }
 

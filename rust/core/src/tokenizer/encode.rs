@@ -188,7 +188,7 @@ impl Tokenizer {
         }
         if LEVEL >= SPANS {
             to_characters(text, &mut out.spans[first..]);
-            settle_odd_spans(text, out);
+            settle_odd_spans(text, &mut out.odd_spans, &mut out.spans);
         }
         Ok(())
     }
@@ -284,8 +284,7 @@ pub(super) fn to_characters(text: &str, spans: &mut [[u32; 2]]) {
 }
 
 /// Puts the spans that need the whole text where they belong.
-pub(super) fn settle_odd_spans(text: &str, out: &mut Tokens) {
-    let Tokens { odd_spans, spans, .. } = out;
+pub(super) fn settle_odd_spans(text: &str, odd_spans: &mut Vec<(u32, [u32; 2])>, spans: &mut [[u32; 2]]) {
     for (index, span) in odd_spans.drain(..) {
         spans[index as usize] = odd_to_characters(text, span);
     }
