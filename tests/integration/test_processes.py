@@ -268,7 +268,7 @@ def round():
         tokenizer.encode_ids(text)
         tokenizer.encode(text[:2000]).tokens
         tokenizer.encode(text[:2000]).offsets
-for _ in range(15): round()
+for _ in range(40): round()
 start = rss()
 for _ in range(40): round()
 print(rss() - start)
