@@ -367,7 +367,8 @@ impl Bpe {
         out: &mut Tokens,
     ) {
         let Some(&last) = ends.last() else { return };
-        out.reserve(last as usize - start);
+        // A byte that falls back is spelled by up to two bytes, and each of those is a token.
+        out.reserve((last as usize - start) * if self.symbols.is_some() { 2 } else { 1 });
         if LEVEL > 0 && self.symbols.is_some() {
             let mut from = start;
             for &end in ends {
