@@ -173,6 +173,22 @@ def test_draws_depend_on_seed_and_row_only(models: Models, tmp_path: Path) -> No
     assert len({str(row) for row in first}) > 1
 
 
+def test_scores_do_not_depend_on_where_weights_lie(models: Models, tmp_path: Path) -> None:
+    """A row of one needed position is a product with one vector, which MKL sums by address."""
+    tokenizer = transformers.AutoTokenizer.from_pretrained(models.gpt2)
+    rows = [{"prompt": text, "choices": ["a"], "label": 0} for text in sentences(12, 6)]
+    task = MultipleChoice(name="mine", data=rows, metrics=("perplexity",))
+    found = set()
+    for offset in range(0, 16, 3):
+        model = transformers.AutoModelForCausalLM.from_pretrained(models.gpt2)
+        for weight in model.parameters():
+            room = torch.zeros(weight.numel() + 16)[offset:][: weight.numel()]
+            weight.data = room.view(weight.shape).copy_(weight.data)
+        evaluate(model, tokenizer, task, output=tmp_path / str(offset), batch_size=1)
+        found.add((tmp_path / str(offset) / "samples_mine.jsonl").read_bytes())
+    assert len(found) == 1
+
+
 # ---------------------------------------------------------------------------- where data comes from
 
 

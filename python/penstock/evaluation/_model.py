@@ -33,6 +33,7 @@ _DEFAULT_LENGTH = 2048
 _LENGTH_NAMES = ("n_positions", "max_position_embeddings", "n_ctx")
 _UNSET_LENGTH = 10**12
 """Tokenizers without a length say 1e30."""
+_ALIGNMENT = 64
 _DIGEST_CHUNK = 1 << 24
 
 
@@ -143,6 +144,7 @@ def load_model(
     else:
         module = model
         device = getattr(module, "device", device)
+    _align(module)
     module.eval()
     return Model(module, head, max_length, device)
 
@@ -170,6 +172,22 @@ def _load(path: str, head: str, dtype: Any) -> Any:
         message = f"{path} has no weights for {', '.join(missing[:4])} of {_HEAD_NAMES[head]}"
         raise TaskError(message)
     return module
+
+
+def _align(module: Any) -> None:
+    """Moves weights on the CPU to memory as torch allocates it.
+
+    Weights mapped from a file lie where the file has them, and MKL's product of a matrix and a
+    single vector sums in another order for another address modulo 16: the same batch would get
+    other last bits in another process.
+    """
+    for tensor in (*module.parameters(), *module.buffers()):
+        if (
+            tensor.device.type == "cpu"
+            and tensor.data_ptr() % _ALIGNMENT
+            and not tensor.is_shared()
+        ):
+            tensor.data = tensor.data.clone()
 
 
 def model_digest(module: Any) -> dict[str, str]:
