@@ -56,8 +56,15 @@ lint: develop
 test-rust:
 	cargo test --package penstock-core --profile $(CARGO_PROFILE)
 
+# Two runs at once, since most tests use one core: what the last word of `test_complete` counts together, and the rest.
+COUNTED := $(addprefix tests/differential/test_, $(addsuffix .py, \
+	corpora random golden decode small naive tiktoken added_tokens components complete))
+
 test-python: develop upstream
-	$(VENV)/bin/pytest
+	@$(VENV)/bin/pytest -p no:cacheprovider $(COUNTED) > $(VENV)/counted.log 2>&1 & counted=$$!; \
+	$(VENV)/bin/pytest $(addprefix --ignore=, $(COUNTED)); rest=$$?; \
+	wait $$counted; counted=$$?; cat $(VENV)/counted.log; \
+	test $$rest -eq 0 && test $$counted -eq 0
 
 # The source distribution of transformers, whose tests its wheels leave out. Without a network its suites are skipped.
 UPSTREAM := $(VENV)/upstream/transformers-5.23.0.tar.gz

@@ -1,10 +1,14 @@
-//! Compiled tokenization: the exact ids of Hugging Face `tokenizers`, at the speed of the hardware.
+//! Compiled tokenization and sampling: the exact ids of Hugging Face `tokenizers` and the tokens that torch draws, at the
+//! speed of the hardware.
 //!
-//! # The way to the hot loop
+//! # The way to the hot loops
 //!
-//! `Tokenizer::encode_ragged` (`tokenizer/batch.rs`) → `Tokenizer::encode_text` (`tokenizer/encode.rs`)
-//! → `kernels::scan` harvests piece boundaries → `Bpe::encode_pieces` (`models/bpe/mod.rs`) probes the word cache
-//! (`models/bpe/cache.rs`) → on a miss, `models/bpe/merge.rs`.
+//! Byte-level BPE: `Tokenizer::encode_ragged` (`tokenizer/batch.rs`) → `Tokenizer::encode_text` (`tokenizer/encode.rs`)
+//! → `encode_bytes` (`tokenizer/bytes.rs`): `kernels::scan` harvests piece boundaries → `Words::encode` (`models/words/mod.rs`)
+//! looks the pieces up in the word cache → a new one is merged in `models/bpe/merge.rs`.
+//!
+//! Every other model: `encode_text` → `RawWords` (`tokenizer/raw_words.rs`) cuts the text as it came → `Words::encode` → a new
+//! word runs the whole pipeline (`tokenizer/general.rs`) and `Model::encode_piece`.
 
 pub mod added_vocabulary;
 pub mod alignment;
