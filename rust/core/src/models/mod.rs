@@ -115,9 +115,9 @@ impl Model {
                     }
                 }
             }
-            Self::Unigram(unigram) => unigram.encode(piece, &mut scratch.unigram, |id, start, end| {
+            Self::Unigram(unigram) => unigram.encode(piece, &mut scratch.unigram, |id, start, end, unknown| {
                 // Unknown text goes by its own name.
-                if LEVEL > 0 && Some(id) == unigram.unk_id() {
+                if LEVEL > 0 && unknown {
                     let text = &piece[start as usize..end as usize];
                     if unigram.vocab().token(id) != Some(text) {
                         out.texts.push((out.len() as u32, text.into()));

@@ -114,8 +114,8 @@ impl Unigram {
         self.bytes.is_some()
     }
 
-    /// Gives `emit` the tokens of a piece and where they begin and end in it. The tokens of the bytes of unknown text all
-    /// have the span of the whole of it.
+    /// Gives `emit` the tokens of a piece, where they begin and end in it, and whether they stand for unknown text. The tokens
+    /// of the bytes of unknown text all have the span of the whole of it, and do not count as unknown.
     ///
     /// # Errors
     /// [`Error::MissingUnkToken`] for an unknown character when there is no `unk_id`.
@@ -123,7 +123,7 @@ impl Unigram {
         &self,
         piece: &str,
         scratch: &mut UnigramScratch,
-        mut emit: impl FnMut(TokenId, u32, u32),
+        mut emit: impl FnMut(TokenId, u32, u32, bool),
     ) -> Result<()> {
         let UnigramScratch { best, path } = scratch;
         self.search(piece, best)?;
@@ -141,18 +141,18 @@ impl Unigram {
         for &(start, end, unknown) in path.iter().rev() {
             let text = &piece[start as usize..end as usize];
             if !unknown {
-                emit(best[end as usize].token, start, end);
+                emit(best[end as usize].token, start, end, false);
                 continue;
             }
             // Also what is unknown may be the text of a token, of one with a score that nothing can want.
             if let Some(id) = self.vocab.id(text) {
-                emit(id, start, end);
+                emit(id, start, end, false);
             } else if let Some(bytes) = &self.bytes
                 && text.bytes().all(|byte| bytes[usize::from(byte)].is_some())
             {
-                text.bytes().filter_map(|byte| bytes[usize::from(byte)]).for_each(|id| emit(id, start, end));
+                text.bytes().filter_map(|byte| bytes[usize::from(byte)]).for_each(|id| emit(id, start, end, false));
             } else {
-                emit(self.unk.ok_or_else(missing_unk)?, start, end);
+                emit(self.unk.ok_or_else(missing_unk)?, start, end, true);
             }
         }
         Ok(())

@@ -157,19 +157,16 @@ impl<const K: usize> Table<K> {
         self.used.load(Ordering::Relaxed) * 8 > self.slots() * 3
     }
 
-    fn copy_into(&self, other: &Self, hash: impl Fn(&[u64; K]) -> u64) {
-        for at in 0..self.slots() {
+    /// All entries.
+    fn entries(&self) -> impl Iterator<Item = ([u64; K], Value)> {
+        (0..self.slots()).filter_map(|at| {
             let slot = self.slot(at);
             let last = slot[K - 1].load(Ordering::Acquire);
-            if last != 0 && last != BUSY {
-                let key: [u64; K] = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
-                let value = Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]);
-                // The ids of a spilled value stay behind; the piece is met again soon enough.
-                if value.lanes().is_some() {
-                    other.insert(&key, other.home(hash(&key)), value);
-                }
-            }
-        }
+            (last != 0 && last != BUSY).then(|| {
+                let key = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
+                (key, Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]))
+            })
+        })
     }
 }
 
@@ -248,6 +245,21 @@ impl Tables {
                 out.set_len(out.len() + PACKED);
             }
             out.set_len(out.len() - (count.next_multiple_of(PACKED) - count));
+        }
+    }
+
+    /// Copies the entries of a table into one of the tables of `other`, with the ids that lie elsewhere.
+    fn copy<const K: usize>(&self, table: &Table<K>, other: &Self, to: &Table<K>, hash: impl Fn(&[u64; K]) -> u64) {
+        let mut ids = Tokens::default();
+        for (key, value) in table.entries() {
+            let home = to.home(hash(&key));
+            if value.lanes().is_some() {
+                to.insert(&key, home, value);
+            } else {
+                ids.set_len(0);
+                self.extend(value, &mut ids);
+                other.insert(to, &key, home, ids.ids());
+            }
         }
     }
 
@@ -332,9 +344,9 @@ impl WordCache {
         let room = factors.into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
         let next = Tables::new(room.unwrap_or(tables.grown(1)), tables.generation + 1);
         if room.is_some() {
-            tables.short.copy_into(&next.short, hash_short);
-            tables.medium.copy_into(&next.medium, hash_medium);
-            tables.long.copy_into(&next.long, hash_long);
+            tables.copy(&tables.short, &next, &next.short, hash_short);
+            tables.copy(&tables.medium, &next, &next.medium, hash_medium);
+            tables.copy(&tables.long, &next, &next.long, hash_long);
         }
         self.generation.store(next.generation, Ordering::Release);
         *current = Arc::new(next);
