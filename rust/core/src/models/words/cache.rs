@@ -152,9 +152,9 @@ impl<const K: usize> Table<K> {
         self.used.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Three eighths full, one word in five is not in its first slot.
-    fn is_full(&self) -> bool {
-        self.used.load(Ordering::Relaxed) * 8 > self.slots() * 3
+    /// Whether it is fuller than one `part` of what it may be. Three eighths full, one word in five is not in its first slot.
+    fn is_filled(&self, part: usize) -> bool {
+        self.used.load(Ordering::Relaxed) * 8 * part > self.slots() * 3
     }
 
     /// All entries.
@@ -216,19 +216,23 @@ impl Tables {
         }
     }
 
-    /// The sizes that a successor should have: parts that are full grow by `factor`.
+    /// The sizes that a successor should have: parts that are at least half as full as may be grow by `factor`, so that
+    /// everything is not copied again for each of them.
     fn grown(&self, factor: usize) -> Sizes {
-        let grow = |full: bool, size: usize| if full { size * factor } else { size };
+        let grow = |half_full: bool, size: usize| if half_full { size * factor } else { size };
         Sizes {
-            short: grow(self.short.is_full(), self.short.slots()),
-            medium: grow(self.medium.is_full(), self.medium.slots()),
-            long: grow(self.long.is_full(), self.long.slots()),
-            spill: grow(self.spilled.load(Ordering::Relaxed) > self.spill.len(), self.spill.len()),
+            short: grow(self.short.is_filled(2), self.short.slots()),
+            medium: grow(self.medium.is_filled(2), self.medium.slots()),
+            long: grow(self.long.is_filled(2), self.long.slots()),
+            spill: grow(self.spilled.load(Ordering::Relaxed) * 2 > self.spill.len(), self.spill.len()),
         }
     }
 
     fn is_full(&self) -> bool {
-        self.grown(2) != self.grown(1)
+        self.short.is_filled(1)
+            || self.medium.is_filled(1)
+            || self.long.is_filled(1)
+            || self.spilled.load(Ordering::Relaxed) > self.spill.len()
     }
 
     /// Appends the ids of a value, wherever they lie.
