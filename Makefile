@@ -58,7 +58,7 @@ test-rust:
 
 # Two runs at once, since most tests use one core: what the last word of `test_complete` counts together, and the rest.
 COUNTED := $(addprefix tests/differential/test_, $(addsuffix .py, \
-	corpora random golden decode small naive tiktoken added_tokens components complete))
+	corpora sampled random golden decode small naive tiktoken added_tokens components complete))
 
 test-python: develop upstream
 	@$(VENV)/bin/pytest -p no:cacheprovider $(COUNTED) > $(VENV)/counted.log 2>&1 & counted=$$!; \
