@@ -11,6 +11,8 @@ import random
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from tests.families import DATA, FAMILIES, Json, small_tokenizer, template
 
 if TYPE_CHECKING:
@@ -145,6 +147,28 @@ def _tokenizer(value: Json, end: str, **special: str | None) -> Any:
         unk_token=end,
         **tokens,
     )
+
+
+class Letters:
+    """A tokenizer of one token a letter, as plans need it; the token before a document is 0."""
+
+    prefix_id = 0
+
+    def ids(self, text: str) -> Any:
+        return np.asarray([ord(letter) for letter in text], np.int32)
+
+    def encode_unique(self, texts: Any, special: bool | None = None) -> dict[str, Any]:
+        return {text: self.ids(text) for text in texts}
+
+    def encode_pairs(self, pairs: Any, *, joint: bool) -> list[tuple[Any, Any]]:
+        return [(self.ids(context), self.ids(cont)) for context, cont in pairs]
+
+
+def letters_origin(count: int) -> Any:
+    """One request a row."""
+    from penstock.evaluation._plan import Origin
+
+    return Origin("task", list(range(count)), [0] * count)
 
 
 # ---------------------------------------------------------------------------- data

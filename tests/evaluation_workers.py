@@ -32,6 +32,7 @@ class Kill:
 
     `before` the first forward pass, `in` the writing of a batch, `between` two batches, and on the
     first rank while `merging` (in the samples), before the `results`, or while `clearing` up.
+    Another rank is `waiting` while the first one merges.
     """
 
     rank: int
@@ -138,7 +139,7 @@ def _rank(rank: int, world: int, port: int, job: bytes, place: str) -> None:
 
 def _arm(kill: Kill) -> None:
     """Makes this process die where it is told to."""
-    from penstock.evaluation import _parts, _run
+    from penstock.evaluation import _parts, _run, _session
     from penstock.evaluation._score import Scorer
 
     count = [0]
@@ -182,6 +183,15 @@ def _arm(kill: Kill) -> None:
                 yield line
 
         sample_lines, _run.sample_lines = _run.sample_lines, lines
+    elif kill.where == "waiting":
+        hear = _session.Session.hear
+
+        def heard(self: Any, what: str, *arguments: Any) -> Any:
+            if what == "done":
+                die()
+            return hear(self, what, *arguments)
+
+        _session.Session.hear = heard  # type: ignore[method-assign]
     elif kill.where == "results":
         _run.results_of = lambda *_: die()  # type: ignore[assignment]
     else:

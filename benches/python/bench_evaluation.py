@@ -5,8 +5,18 @@ lm-eval's `hf` model; scores are compared before anything is timed.
     python benches/python/bench_evaluation.py --out benches/results/NAME.json
 
 The models are made here, with random weights (GPT-2's shape, 4 layers: width 128 and a vocabulary
-of 8,192; width 256 and 50,257), the texts too. Every measurement has one thread and a process of
-its own, pinned to one CPU where there is only one; CPU time counts but for `processes` and `wall`.
+of 8,192; width 256 and 50,257), the texts too. Every measurement has one thread a process. CPU time
+counts where it says so; `processes` and the wall times of `whole run` need a quiet machine, and
+each row says how busy it was.
+
+- `loglikelihood`: our scoring beside a plain loop (log-softmax of all positions) and a lean one
+  (the same forward pass, log-softmax of the needed positions at once), over the same batches;
+- `generation`: beside `model.generate` over the same batches;
+- `start`: a process up to its first batch, beside one that imports torch and transformers and loads
+  the model;
+- `memory`: peak of a run over the rows once, and eight times;
+- `processes`: wall time of the scoring part of one and of two processes;
+- `whole run`: `evaluate` beside lm-eval's `hf` with the same rows, and where the time went.
 """
 
 from __future__ import annotations
@@ -14,6 +24,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import functools
 import json
 import os
 import platform
@@ -25,13 +36,18 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 MODELS = {"L4-d128-V8k": (128, 4, 8192), "L4-d256-V50k": (256, 4, 50257)}
 CONTEXT = 256
 BATCH = 16
 NEW_TOKENS = 24
-ROWS = {"loglikelihood": 160, "generation": 48}
+ROWS = {"L4-d128-V8k": 160, "L4-d256-V50k": 48}
+"""Rows of four choices each; the larger model takes five times as long for one."""
+PROMPTS = {"L4-d128-V8k": 48, "L4-d256-V50k": 32}
 Row = dict[str, Any]
 
 
@@ -80,21 +96,26 @@ def make(folder: Path) -> None:
         tokenizer.save_pretrained(folder / name)
     rows = [
         {"q": text(15, 45), "a": [text(2, 9) for _ in range(4)], "label": n % 4}
-        for n in range(ROWS["loglikelihood"])
+        for n in range(max(ROWS.values()))
     ]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def task(kind: str, folder: Path) -> Any:
+def task(kind: str, folder: Path, name: str) -> Any:
     from penstock.evaluation import Generation, MultipleChoice
 
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").open()]
     if kind == "loglikelihood":
         return MultipleChoice(
-            name="t", data=str(folder / "rows.jsonl"), prompt="{{q}}", choices="a", label="label"
+            name="t", data=rows[: ROWS[name]], prompt="{{q}}", choices="a", label="label"
         )
-    rows = [json.loads(line) for line in (folder / "rows.jsonl").open()][: ROWS["generation"]]
     return Generation(
-        name="t", data=rows, prompt="{{q}}", target="x", max_new_tokens=NEW_TOKENS, stop=("zzz",)
+        name="t",
+        data=rows[: PROMPTS[name]],
+        prompt="{{q}}",
+        target="x",
+        max_new_tokens=NEW_TOKENS,
+        stop=("zzz",),
     )
 
 
@@ -105,8 +126,13 @@ def cpu() -> float:
     return time.process_time()
 
 
-def ours_and_bare(folder: Path, name: str, kind: str, rounds: int) -> list[Row]:
-    """Rounds of our scoring loop and of a bare loop in turn, over the same batches."""
+def load() -> float:
+    """How busy the machine is: processes that want to run."""
+    return round(os.getloadavg()[0], 2)
+
+
+def beside_bare(folder: Path, name: str, kind: str, rounds: int) -> list[Row]:
+    """Rounds of our scoring loop and of bare loops in turn, over the same batches."""
     import torch
     from penstock.evaluation import _run
     from penstock.evaluation._encode import TextEncoder, load_tokenizer
@@ -121,94 +147,137 @@ def ours_and_bare(folder: Path, name: str, kind: str, rounds: int) -> list[Row]:
     encoder = TextEncoder(load_tokenizer(path), config)
     options = Options(batch_size=BATCH)
     ready = _run.prepare(
-        task(kind, folder), encoder, config, head=CAUSAL, max_length=CONTEXT, options=options
+        task(kind, folder, name), encoder, config, head=CAUSAL, max_length=CONTEXT, options=options
     )
     model = load_model(path, CAUSAL, CONTEXT, torch.device("cpu"))
     scorer = Scorer(model, encoder, 0)
     group = ready.group
 
-    def ours() -> list[Any]:
-        found = []
-        with tempfile.TemporaryDirectory() as place:
-            writer = PartWriter(Path(place) / "part.jsonl", "bench")
-            for number, batch in enumerate(group.batches):
-                rows = scorer.run(group, [group.units[unit] for unit in batch])
-                writer.append(0, number, rows)
-                found += rows
-            writer.close()
-        return found
+    def ours(batch: int, writer: Any) -> list[Any]:
+        rows = scorer.run(group, [group.units[unit] for unit in group.batches[batch]])
+        writer.append(0, batch, rows)
+        return rows
 
-    bare = bare_loglikelihoods if kind == "loglikelihood" else bare_generation
+    loops: dict[str, Any] = {"ours": ours}
+    for label, bare in BARE[kind].items():
 
-    def simple() -> list[Any]:
-        return bare(model.module, encoder, group)
+        def call(batch: int, writer: Any, bare: Any = bare) -> list[Any]:
+            units = [group.units[unit] for unit in group.batches[batch]]
+            return list(bare(model.module, encoder, units))
 
-    check(kind, ours(), simple())
-    times: dict[str, list[float]] = {"ours": [], "bare": []}
-    for _ in range(rounds):
-        for label, call in (("ours", ours), ("bare", simple)):
-            start = cpu()
-            call()
-            times[label].append(cpu() - start)
-    ratios = [a / b for a, b in zip(times["ours"], times["bare"], strict=True)]
-    return [
-        {
-            "measure": kind,
-            "model": name,
-            "ours_cpu_s": round(statistics.median(times["ours"]), 3),
-            "bare_cpu_s": round(statistics.median(times["bare"]), 3),
-            "ratio": round(statistics.median(ratios), 4),
-            "ratios": [round(r, 4) for r in ratios],
-        }
-    ]
+        loops[label] = call
+    times: dict[str, list[float]] = {label: [] for label in loops}
+    with tempfile.TemporaryDirectory() as place:
+        writer = PartWriter(Path(place) / "part.jsonl", "bench")
+        for round_ in range(rounds + 1):
+            spent = dict.fromkeys(loops, 0.0)
+            for batch in range(len(group.batches)):
+                # In turn, batch by batch, so that all meet the same machine.
+                found = {}
+                for label, loop in loops.items():
+                    start = cpu()
+                    found[label] = loop(batch, writer)
+                    spent[label] += cpu() - start
+                if not round_:
+                    for label in BARE[kind]:
+                        check(kind, found["ours"], found[label])
+            for label in loops:
+                if round_:
+                    times[label].append(spent[label])
+        writer.close()
+    rows = []
+    for label in BARE[kind]:
+        ratios = [a / b for a, b in zip(times["ours"], times[label], strict=True)]
+        rows.append(
+            {
+                "measure": kind,
+                "model": name,
+                "beside": label,
+                "rows": len(group.units),
+                "batches": len(group.batches),
+                "ours_cpu_s": round(statistics.median(times["ours"]), 3),
+                "bare_cpu_s": round(statistics.median(times[label]), 3),
+                "ratio": round(statistics.median(ratios), 4),
+                "ratios": [round(r, 4) for r in ratios],
+                "load": load(),
+            }
+        )
+    return rows
 
 
-def bare_loglikelihoods(model: Any, encoder: Any, group: Any) -> list[Any]:
+def plain_loglikelihoods(model: Any, encoder: Any, units: list[Any]) -> list[Any]:
     """What one writes by hand: pad, run, log-softmax, pick."""
     import torch
 
+    ids = torch.nn.utils.rnn.pad_sequence(
+        [torch.from_numpy(unit.ids).long() for unit in units], batch_first=True
+    )
+    with torch.inference_mode():
+        likely = model(ids).logits.log_softmax(-1)
     found = []
-    for batch in group.batches:
-        units = [group.units[unit] for unit in batch]
-        ids = torch.nn.utils.rnn.pad_sequence(
-            [torch.from_numpy(unit.ids).long() for unit in units], batch_first=True
-        )
-        with torch.inference_mode():
-            likely = model(ids).logits.log_softmax(-1)
-        for row, unit in zip(likely, units, strict=True):
-            values = []
-            for cont in unit.conts:
-                target = torch.from_numpy(cont).long()[:, None]
-                part = row[len(unit.ids) - len(cont) : len(unit.ids)]
-                greedy = bool((part.argmax(-1, keepdim=True) == target).all())
-                values.append([float(part.gather(1, target).sum()), greedy])
-            found.append(values)
+    for row, unit in zip(likely, units, strict=True):
+        values = []
+        for cont in unit.conts:
+            target = torch.from_numpy(cont).long()[:, None]
+            part = row[len(unit.ids) - len(cont) : len(unit.ids)]
+            greedy = bool((part.argmax(-1, keepdim=True) == target).all())
+            values.append([float(part.gather(1, target).sum()), greedy])
+        found.append(values)
     return found
 
 
-def bare_generation(model: Any, encoder: Any, group: Any) -> list[Any]:
+def lean_loglikelihoods(model: Any, encoder: Any, units: list[Any]) -> list[Any]:
+    """The least that gives the same numbers: logits of the last positions, one log-softmax."""
+    import torch
+
+    ids = torch.nn.utils.rnn.pad_sequence(
+        [torch.from_numpy(unit.ids).long() for unit in units], batch_first=True
+    )
+    width = ids.shape[1]
+    first = min(len(unit.ids) - max(map(len, unit.conts)) for unit in units)
+    rows, columns, targets, counts = [], [], [], []
+    for row, unit in enumerate(units):
+        for cont in unit.conts:
+            end = len(unit.ids) - first
+            rows += [row] * len(cont)
+            columns += range(end - len(cont), end)
+            targets += cont.tolist()
+            counts.append(len(cont))
+    with torch.inference_mode():
+        logits = model(ids, use_cache=False, logits_to_keep=width - first).logits
+        logits = logits[rows, columns]
+        wanted = torch.tensor(targets)
+        likely = logits.log_softmax(-1).gather(1, wanted[:, None])[:, 0].split(counts)
+        greedy = (logits.argmax(-1) == wanted).split(counts)
+    sums = iter([float(x.sum()), bool(y.all())] for x, y in zip(likely, greedy, strict=True))
+    return [[next(sums) for _ in unit.conts] for unit in units]
+
+
+def bare_generation(model: Any, encoder: Any, units: list[Any]) -> list[Any]:
     """`generate` on the same batches."""
     import torch
 
-    found = []
-    for batch in group.batches:
-        units = [group.units[unit] for unit in batch]
-        width = max(len(unit.ids) for unit in units)
-        ids = torch.zeros((len(units), width), dtype=torch.long)
-        mask = torch.zeros_like(ids)
-        for row, unit in enumerate(units):
-            ids[row, width - len(unit.ids) :] = torch.from_numpy(unit.ids).long()
-            mask[row, width - len(unit.ids) :] = 1
-        with torch.inference_mode():
-            output = model.generate(
-                input_ids=ids,
-                attention_mask=mask,
-                max_new_tokens=NEW_TOKENS,
-                do_sample=False,
-                pad_token_id=0,
-            )
-        found += [[encoder.decode(row)] for row in output[:, width:].tolist()]
-    return found
+    width = max(len(unit.ids) for unit in units)
+    ids = torch.zeros((len(units), width), dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, unit in enumerate(units):
+        ids[row, width - len(unit.ids) :] = torch.from_numpy(unit.ids).long()
+        mask[row, width - len(unit.ids) :] = 1
+    with torch.inference_mode():
+        output = model.generate(
+            input_ids=ids,
+            attention_mask=mask,
+            max_new_tokens=NEW_TOKENS,
+            do_sample=False,
+            pad_token_id=0,
+        )
+    return [[encoder.decode(row)] for row in output[:, width:].tolist()]
+
+
+BARE: dict[str, dict[str, Any]] = {
+    "loglikelihood": {"plain loop": plain_loglikelihoods, "lean loop": lean_loglikelihoods},
+    "generation": {"model.generate": bare_generation},
+}
 
 
 def check(kind: str, ours: list[Any], bare: list[Any]) -> None:
@@ -229,13 +298,32 @@ def memory(folder: Path, name: str) -> list[Row]:
 
     torch.set_num_threads(1)
     rows = [json.loads(line) for line in (folder / "rows.jsonl").open()]
-    peaks = []
+    peaks, bytes_ = [], []
     for times in (1, 8):
-        many = [{**row, "q": f"{n} {row['q']}"} for n in range(times) for row in rows]
-        mine = MultipleChoice(name="t", data=many, prompt="{{q}}", choices="a", label="label")
+        data = folder / f"rows-{times}.jsonl"
+        with data.open("w") as file:
+            for number in range(times):
+                for row in rows:
+                    # Another text of the same words, so that batches are as wide.
+                    words = row["q"].split()
+                    random.Random(number).shuffle(words)
+                    line = {**row, "q": " ".join(words)}
+                    file.write(json.dumps(line) + "\n")
+        bytes_.append(data.stat().st_size)
+        mine = MultipleChoice(name="t", data=str(data), prompt="{{q}}", choices="a", label="label")
         evaluate(folder / name, tasks=mine, batch_size=BATCH, progress=False)
         peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return [{"measure": "memory", "model": name, "rows": [160, 1280], "peak_mib": peaks}]
+    more = 7 * len(rows)
+    return [
+        {
+            "measure": "memory",
+            "model": name,
+            "rows": [len(rows), 8 * len(rows)],
+            "data_mib": [round(b / 2**20, 2) for b in bytes_],
+            "peak_mib": [round(p, 1) for p in peaks],
+            "kib_per_row": round((peaks[1] - peaks[0]) * 1024 / more, 2),
+        }
+    ]
 
 
 def processes(folder: Path, name: str, rounds: int) -> list[Row]:
@@ -254,7 +342,8 @@ def processes(folder: Path, name: str, rounds: int) -> list[Row]:
             "model": name,
             "wall_s": rows,
             "speedup": round(statistics.median(speedups), 3),
-            "load": os.getloadavg()[0],
+            "best_over_best": round(min(r[1] for r in rows) / min(r[2] for r in rows), 3),
+            "load": load(),
         }
     ]
 
@@ -279,7 +368,8 @@ def timed(session, groups, *rest, **options):
     return found
 _run.execute = timed
 model, folder, output = map(Path, sys.argv[1:4])
-evaluate(model, tasks=bench.task("loglikelihood", folder), output=output, batch_size=bench.BATCH)
+mine = bench.task("loglikelihood", folder, model.name)
+evaluate(model, tasks=mine, output=output, batch_size=bench.BATCH, progress=False)
 """
 
 
@@ -315,85 +405,180 @@ def _scoring(model: Path, folder: Path, output: Path, count: int) -> float:
     return float(next(line for line in outputs[0].splitlines() if "scoring" in line).split()[1])
 
 
-def beside_lm_eval(folder: Path, name: str, who: str) -> list[Row]:
+class Clock:
+    """Wall and CPU time by name; what is timed inside another part is not counted there."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, list[float]] = {}
+        self._inner = [[0.0, 0.0]]
+
+    @contextlib.contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        start = (time.perf_counter(), cpu())
+        self._inner.append([0.0, 0.0])
+        try:
+            yield
+        finally:
+            inner = self._inner.pop()
+            total = self.parts.setdefault(name, [0.0, 0.0])
+            for i, now in enumerate((time.perf_counter(), cpu())):
+                total[i] += now - start[i] - inner[i]
+                self._inner[-1][i] += now - start[i]
+
+    def wrap(self, owner: Any, attribute: str, name: str) -> None:
+        function = getattr(owner, attribute)
+
+        @functools.wraps(function)
+        def timed(*arguments: Any, **options: Any) -> Any:
+            with self.part(name):
+                return function(*arguments, **options)
+
+        setattr(owner, attribute, timed)
+
+    def shown(self) -> dict[str, dict[str, float]]:
+        return {
+            name: {"wall_s": round(wall, 2), "cpu_s": round(used, 2)}
+            for name, (wall, used) in self.parts.items()
+        }
+
+
+def whole_run(folder: Path, name: str, who: str) -> list[Row]:
     """One whole run over the same rows, of lm-eval's `hf` model or of ours."""
-    import torch
-
-    torch.set_num_threads(1)
     os.environ["DISABLE_MULTIPROC"] = "1"
-    wall, used = time.time(), cpu()
-    if who == "penstock":
-        from penstock.evaluation import evaluate
-
-        mine = task("loglikelihood", folder)
-        result = evaluate(folder / name, tasks=mine, batch_size=BATCH, progress=False)
-        value = result["t"]["acc_norm"]
-    else:
-        import lm_eval
-        from lm_eval.tasks import TaskManager
-
-        (folder / "tasks").mkdir(exist_ok=True)
-        (folder / "tasks" / "t.yaml").write_text(
-            "task: t\ndataset_path: json\ntest_split: test\noutput_type: multiple_choice\n"
-            f"dataset_kwargs: {{data_files: {{test: {folder / 'rows.jsonl'}}}}}\n"
-            "doc_to_text: '{{q}}'\ndoc_to_choice: '{{a}}'\ndoc_to_target: label\n"
-            "metric_list: [{metric: acc}, {metric: acc_norm}]\n"
-        )
-        manager = TaskManager(
-            include_path=str(folder / "tasks"), include_defaults=who == "lm-eval, all tasks"
-        )
-        found = lm_eval.simple_evaluate(
-            model="hf",
-            model_args={"pretrained": str(folder / name), "device": "cpu"},
-            batch_size=BATCH,
-            tasks=["t"],
-            task_manager=manager,
-            bootstrap_iters=0,
-        )
-        value = found["results"]["t"]["acc_norm,none"]
+    wall, used = time.perf_counter(), cpu()
+    clock = Clock()
+    with clock.part("everything else"):
+        value = (_ours if who == "penstock" else _theirs)(folder, name, who, clock)
     return [
         {
             "measure": "whole run",
             "model": name,
             "who": who,
-            "wall_s": round(time.time() - wall, 2),
+            "wall_s": round(time.perf_counter() - wall, 2),
             "cpu_s": round(cpu() - used, 2),
+            "parts": clock.shown(),
             "acc_norm": value,
+            "load": load(),
         }
     ]
 
 
-def start_up(folder: Path, name: str) -> list[Row]:
-    """CPU seconds to the first batch, beyond the imports and the load of the model."""
-    import torch
+def _ours(folder: Path, name: str, who: str, clock: Clock) -> float:
+    with clock.part("imports"):
+        import torch
+        import transformers.models.gpt2.modeling_gpt2 as gpt2
+        from penstock.evaluation import _encode, _kinds, _run, evaluate
 
     torch.set_num_threads(1)
-    start = cpu()
-    import transformers
-    from transformers import AutoModelForCausalLM
+    clock.wrap(gpt2.GPT2LMHeadModel, "forward", "model")
+    clock.wrap(_run, "load_model", "model load")
+    clock.wrap(_run, "load_tokenizer", "tokenizer load")
+    clock.wrap(_run, "prepare", "requests")
+    clock.wrap(_run, "base_fingerprint", "fingerprint")
+    clock.wrap(_run, "_finish", "results")
+    clock.wrap(_encode.TextEncoder, "_encode", "tokenization")
+    clock.wrap(_run.Scorer, "run", "scores from logits")
+    clock.wrap(_kinds, "plan", "requests")
+    result = evaluate(
+        folder / name, tasks=task("loglikelihood", folder, name), batch_size=BATCH, progress=False
+    )
+    return result["t"]["acc_norm"]
 
-    model = AutoModelForCausalLM.from_pretrained(folder / name)
-    base = cpu() - start
-    del model, transformers
-    from penstock.evaluation import _run, evaluate
 
-    class Stop(Exception):  # noqa: N818
-        pass
+def _theirs(folder: Path, name: str, who: str, clock: Clock) -> float:
+    with clock.part("imports"):
+        import lm_eval
+        import lm_eval.evaluator
+        import torch
+        import transformers.models.gpt2.modeling_gpt2 as gpt2
+        from lm_eval.api.task import ConfigurableTask
+        from lm_eval.models.huggingface import HFLM
+        from lm_eval.tasks import TaskManager
 
-    def stop(*_: object, **__: object) -> None:
-        raise Stop
+    torch.set_num_threads(1)
+    place = folder / "tasks"
+    place.mkdir(exist_ok=True)
+    rows = [json.loads(line) for line in (folder / "rows.jsonl").open()][: ROWS[name]]
+    (place / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (place / "t.yaml").write_text(
+        "task: t\ndataset_path: json\ntest_split: test\noutput_type: multiple_choice\n"
+        f"dataset_kwargs: {{data_files: {{test: {place / 'rows.jsonl'}}}}}\n"
+        "doc_to_text: '{{q}}'\ndoc_to_choice: '{{a}}'\ndoc_to_target: label\n"
+        "metric_list: [{metric: acc}, {metric: acc_norm}]\n"
+    )
+    clock.wrap(gpt2.GPT2LMHeadModel, "forward", "model")
+    clock.wrap(HFLM, "_create_model", "model load")
+    clock.wrap(HFLM, "_create_tokenizer", "tokenizer load")
+    clock.wrap(HFLM, "tok_encode", "tokenization")
+    clock.wrap(HFLM, "_loglikelihood_tokens", "scores from logits")
+    clock.wrap(ConfigurableTask, "download", "data set")
+    clock.wrap(ConfigurableTask, "build_all_requests", "requests")
+    with clock.part("task files"):
+        manager = TaskManager(include_path=str(place), include_defaults=who.endswith("all tasks"))
+    found = lm_eval.simple_evaluate(
+        model="hf",
+        model_args={"pretrained": str(folder / name), "device": "cpu"},
+        batch_size=BATCH,
+        tasks=["t"],
+        task_manager=manager,
+        bootstrap_iters=0,
+    )
+    value: float = found["results"]["t"]["acc_norm,none"]
+    return value
 
-    _run.Scorer.run = stop
-    start = cpu()
-    with contextlib.suppress(Stop):
-        evaluate(folder / name, tasks=task("loglikelihood", folder), progress=False)
-    # The model is loaded once more in it.
+
+FIRST_BATCH = """
+import sys, time
+sys.path.insert(0, sys.argv[3])
+import bench_evaluation as bench
+from pathlib import Path
+folder, name = Path(sys.argv[1]), sys.argv[2]
+mine = bench.task("loglikelihood", folder, name)
+start, used = time.perf_counter(), time.process_time()
+import torch
+from penstock.evaluation import _run, evaluate
+def first(*_, **__):
+    print(time.perf_counter() - start, time.process_time() - used, flush=True)
+    raise SystemExit
+_run.Scorer.run = first
+evaluate(folder / name, tasks=mine, progress=False)
+"""
+IMPORT_AND_LOAD = """
+import sys, time
+from pathlib import Path
+start, used = time.perf_counter(), time.process_time()
+import torch
+import transformers
+transformers.AutoModelForCausalLM.from_pretrained(Path(sys.argv[1]) / sys.argv[2])
+print(time.perf_counter() - start, time.process_time() - used, flush=True)
+"""
+
+
+def start_up(folder: Path, name: str, rounds: int) -> list[Row]:
+    """Seconds to the first batch, beside the imports and the load of the model."""
+    times: dict[str, list[tuple[float, float]]] = {FIRST_BATCH: [], IMPORT_AND_LOAD: []}
+    for _ in range(rounds):
+        for code, found in times.items():
+            words = [sys.executable, "-c", code, str(folder), name, str(Path(__file__).parent)]
+            done = subprocess.run(words, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+            wall, used = map(float, done.stdout.split()[-2:])
+            found.append((wall, used))
+    middle = {
+        code: [round(statistics.median(values), 2) for values in zip(*found, strict=True)]
+        for code, found in times.items()
+    }
+    first, base = middle[FIRST_BATCH], middle[IMPORT_AND_LOAD]
     return [
         {
             "measure": "start",
             "model": name,
-            "import_and_load_cpu_s": round(base, 2),
-            "beyond_cpu_s": round(cpu() - start, 2),
+            "first_batch_wall_s": first[0],
+            "first_batch_cpu_s": first[1],
+            "import_and_load_wall_s": base[0],
+            "import_and_load_cpu_s": base[1],
+            "beyond_wall_s": round(first[0] - base[0], 2),
+            "beyond_cpu_s": round(first[1] - base[1], 2),
+            "load": load(),
         }
     ]
 
@@ -403,21 +588,19 @@ def start_up(folder: Path, name: str) -> list[Row]:
 
 def child(arguments: argparse.Namespace) -> None:
     folder, name, what = Path(arguments.folder), arguments.model, arguments.what
-    if hasattr(os, "sched_setaffinity") and what != "processes":
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     if what == "make":
         make(folder)
         rows: list[Row] = []
     elif what in ("loglikelihood", "generation"):
-        rows = ours_and_bare(folder, name, what, arguments.rounds)
+        rows = beside_bare(folder, name, what, arguments.rounds)
     elif what == "memory":
         rows = memory(folder, name)
     elif what == "processes":
-        rows = processes(folder, name, max(1, arguments.rounds // 2))
+        rows = processes(folder, name, max(1, arguments.rounds // 2 + 1))
     elif what == "start":
-        rows = start_up(folder, name)
+        rows = start_up(folder, name, max(1, arguments.rounds // 2 + 1))
     else:
-        rows = beside_lm_eval(folder, name, what)
+        rows = whole_run(folder, name, what)
     for row in rows:
         print("@" + json.dumps(row), flush=True)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+from penstock.cli import main
 from penstock.errors import RunError, TaskError
 from penstock.evaluation import Generation, MultipleChoice, Perplexity, evaluate
 
@@ -82,7 +82,7 @@ def check_same(folder: Path, alone: Path) -> None:
     assert not list((folder / "parts").glob("*.jsonl"))
 
 
-@pytest.mark.parametrize("world", [1, 2, 3, 7] if REQUIRE_PARITY else [2, 3])
+@pytest.mark.parametrize("world", [1, 2, 3, 7])
 def test_any_number_of_processes(
     world: int, arguments: dict[str, Any], alone: Path, tmp_path: Path
 ) -> None:
@@ -100,6 +100,8 @@ KILLS = [
     Kill(0, "merging", 1),
     Kill(0, "results"),
     Kill(0, "clearing"),
+    Kill(1, "waiting"),
+    Kill(2, "waiting"),
 ]
 SOME = [Kill(1, "in", 1), Kill(0, "between", 2), Kill(0, "merging", 1)]
 
@@ -114,7 +116,8 @@ def test_a_killed_run_goes_on(
     arguments = {**arguments, "output": tmp_path / "run"}
     outcome = run_ranks(3, arguments, tmp_path / "ranks", kill=kill)
     assert -signal.SIGKILL in outcome.codes, outcome
-    assert (tmp_path / "run" / "results.json").exists() == (kill.where == "clearing")
+    if kill.where != "waiting":  # the first rank may have been quicker
+        assert (tmp_path / "run" / "results.json").exists() == (kill.where == "clearing")
     world = 1 + (kill.rank + kill.after) % 2
     outcome = run_ranks(world, arguments, tmp_path / "ranks")
     assert outcome.codes == [0] * world, outcome.errors
@@ -146,7 +149,7 @@ def test_the_others_notice_a_death_by_themselves(arguments: dict[str, Any], tmp_
         tmp_path / "ranks",
         kill=Kill(1, "between", 1),
         end_all=False,
-        lost_after=6.0,
+        lost_after=4.0,
     )
     assert outcome.codes == [1, -signal.SIGKILL]
     assert isinstance(outcome.errors[0], RunError)
@@ -218,6 +221,10 @@ def test_processes_from_python(arguments: dict[str, Any], alone: Path, tmp_path:
     result = evaluate(**arguments, output=tmp_path / "run", processes=2, threads=1)
     check_same(tmp_path / "run", alone)
     assert result.config["processes"] == 2
+
+
+@pytest.mark.skipif(not REQUIRE_PARITY, reason="starts two interpreters for one message")
+def test_an_error_comes_back_from_processes(arguments: dict[str, Any]) -> None:
     bad = {**arguments, "tasks": [MultipleChoice(name="t", data=[{}])]}
     with pytest.raises(TaskError, match="t, row 0"):
         evaluate(**bad, processes=2)
@@ -311,43 +318,63 @@ LAUNCHERS = {
         *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
         *("--main_process_port", "0"),
     ],
+    "accelerate --cpu": [
+        *("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2"),
+        *("--num_machines", "1", "--mixed_precision", "no", "--dynamo_backend", "no"),
+    ],
 }
+
+
+@pytest.fixture(scope="module")
+def own_task(models: Models, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
+    """The samples of a task file in this process, and the command that gives them."""
+    place = tmp_path_factory.mktemp("own")
+    write_jsonl(place / "rows.jsonl", tasks()[0].data)
+    (place / "mine.toml").write_text('kind = "multiple_choice"\ndata = "rows.jsonl"\n')
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    evaluate(models.gpt2, tasks=str(place / "mine.toml"), output=place / "one", progress=False)
+    torch.set_num_threads(before)
+    words = ["evaluate", "-m", models.gpt2, "-t", place / "mine.toml", "--threads", 1]
+    return place / "one" / "samples_mine.jsonl", words
 
 
 @pytest.mark.skipif(not REQUIRE_PARITY, reason="each launcher takes a minute on a busy machine")
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_launchers(models: Models, launcher: str, tmp_path: Path) -> None:
-    write_jsonl(tmp_path / "rows.jsonl", tasks()[0].data)
-    (tmp_path / "mine.toml").write_text('kind = "multiple_choice"\ndata = "rows.jsonl"\n')
-    words = ["evaluate", "-m", models.gpt2, "-t", tmp_path / "mine.toml", "--threads", 1]
-    module = [*LAUNCHERS[launcher], "-m", "penstock", *words, "-o", tmp_path / "two"]
-    process = command(*module)
+def test_launchers(own_task: tuple[Path, list[Any]], launcher: str, tmp_path: Path) -> None:
+    wanted, words = own_task
+    process = command(*LAUNCHERS[launcher], "-m", "penstock", *words, "-o", tmp_path / "two")
     out, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert out.count("acc_norm") == 1  # one process prints
-    process = command("-m", "penstock", *words, "-o", tmp_path / "one")
-    process.communicate(timeout=300)
-    one, two = ((tmp_path / f / "samples_mine.jsonl").read_bytes() for f in ("one", "two"))
-    assert one == two
+    assert (tmp_path / "two" / "samples_mine.jsonl").read_bytes() == wanted.read_bytes()
     results = json.loads((tmp_path / "two" / "results.json").read_text())
-    assert results["config"]["processes"] == 2
-    shutil.rmtree(tmp_path / "two")
-    (tmp_path / "rows.jsonl").write_text('{"prompt": "a"}\n')
-    process = command(*module)
-    out, errors = process.communicate(timeout=300)
+    assert results["config"]["processes"] == (1 if launcher == "accelerate --cpu" else 2)
+    assert ("starts a single process without MPI" in errors) == (launcher == "accelerate --cpu")
+
+
+@pytest.mark.skipif(not REQUIRE_PARITY, reason="starts three interpreters for one message")
+def test_the_first_line_under_torchrun_is_the_error(models: Models, tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", [{"prompt": "a"}])
+    (tmp_path / "mine.toml").write_text('kind = "multiple_choice"\ndata = "rows.jsonl"\n')
+    words = ["evaluate", "-m", models.gpt2, "-t", tmp_path / "mine.toml"]
+    process = command(*LAUNCHERS["torchrun"], "-m", "penstock", *words)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode != 0
     first = next(line for line in errors.splitlines() if "rror" in line)
     assert first.startswith("penstock: error: "), errors
     assert "mine, row 0" in first
 
 
-def test_the_cpu_trap_is_said(models: Models, tmp_path: Path) -> None:
+def test_the_cpu_trap_is_said(
+    own_task: tuple[Path, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """What `accelerate launch --cpu --num_processes 2` starts."""
-    write_jsonl(tmp_path / "rows.jsonl", tasks()[0].data)
-    (tmp_path / "mine.toml").write_text('kind = "multiple_choice"\ndata = "rows.jsonl"\n')
-    words = ["evaluate", "-m", models.gpt2, "-t", tmp_path / "mine.toml", "--limit", 2]
-    process = command("-m", "penstock", *words, MASTER_PORT="29500", ACCELERATE_USE_CPU="True")
-    _, errors = process.communicate(timeout=200)
-    assert process.returncode == 0
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "True")
+    assert main([str(word) for word in (*own_task[1], "--limit", 2)]) == 0
+    errors = capsys.readouterr().err
     assert "starts a single process without MPI" in errors
     assert "--processes N" in errors

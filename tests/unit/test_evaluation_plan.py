@@ -4,32 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
 from penstock.errors import TaskError
-from penstock.evaluation._plan import Origin, cut_batches, plan_pairs, plan_rolling, windows
+from penstock.evaluation._plan import cut_batches, plan_pairs, plan_rolling, windows
 
+from tests.evaluation_models import Letters, letters_origin
 
-class Letters:
-    """A tokenizer of one token a letter; the prefix is 0."""
-
-    prefix_id = 0
-
-    def ids(self, text: str) -> Any:
-        return np.asarray([ord(letter) for letter in text], np.int32)
-
-    def encode_unique(self, texts: Any, special: bool | None = None) -> dict[str, Any]:
-        return {text: self.ids(text) for text in texts}
-
-    def encode_pairs(self, pairs: Any, *, joint: bool) -> list[tuple[Any, Any]]:
-        return [(self.ids(context), self.ids(cont)) for context, cont in pairs]
-
-
-LETTERS: Any = Letters()
-
-
-def origin(count: int) -> Origin:
-    return Origin("task", list(range(count)), [0] * count)
+LETTERS = Letters()
+origin = letters_origin
 
 
 def text(ids: Any) -> str:
