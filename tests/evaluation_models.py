@@ -157,8 +157,8 @@ class Letters:
     def ids(self, text: str) -> Any:
         return np.asarray([ord(letter) for letter in text], np.int32)
 
-    def encode_unique(self, texts: Any, special: bool | None = None) -> dict[str, Any]:
-        return {text: self.ids(text) for text in texts}
+    def encode_each(self, texts: Any) -> Any:
+        return map(self.ids, texts)
 
     def encode_pairs(self, pairs: Any, *, joint: bool) -> list[tuple[Any, Any]]:
         return [(self.ids(context), self.ids(cont)) for context, cont in pairs]

@@ -19,12 +19,12 @@ from penstock.evaluation import _metrics
 from penstock.evaluation._plan import (
     Group,
     Origin,
-    Unit,
     cut_batches,
     plan_pairs,
     plan_rolling,
     windows,
 )
+from penstock.evaluation._units import Slots, Units
 
 from tests.evaluation_models import Letters, letters_origin
 
@@ -132,7 +132,7 @@ def test_shared_rows_predict_what_single_ones_would(
         assert predictions(row.ids, row.conts[slot]) == predictions(
             read, [ord(letter) for letter in cont]
         )
-    assert sum(unit.weight for unit in group.units) == pytest.approx(len(pairs))
+    assert sum(map(group.units.weight, range(len(group.units)))) == pytest.approx(len(pairs))
     assert len({unit.ids.tobytes() for unit in group.units}) == len(group.units)
     cut = sum(len(context + cont) - 1 > max_length for context, cont in pairs)
     assert group.truncated == cut
@@ -145,13 +145,46 @@ def test_documents_keep_their_windows_in_order(
     stride = data.draw(st.integers(1, max_length))
     origin = letters_origin(len(texts))
     group = plan_rolling(Letters(), texts, origin, max_length=max_length, stride=stride, joint=True)
-    units = iter(group.units)
+    start = 0
     for number, (text, count) in enumerate(zip(texts, group.options["windows"], strict=True)):
-        mine = [next(units) for _ in range(count)]
-        assert "".join(chr(i) for unit in mine for i in unit.conts[0]) == text
-        assert {unit.sample for unit in mine} == {number}
-        assert sum(unit.weight for unit in mine) == pytest.approx(1)
-    assert next(units, None) is None
+        mine = range(start, start + count)
+        units = [group.units[index] for index in mine]
+        assert "".join(chr(i) for unit in units for i in unit.conts[0]) == text
+        assert {unit.sample for unit in units} == {number}
+        assert sum(map(group.units.weight, mine)) == pytest.approx(1)
+        start += count
+    assert start == len(group.units)
+
+
+# ---------------------------------------------------------------------------- packed units
+
+rows = st.lists(st.integers(0, 2**31 - 1), max_size=9).map(lambda ids: np.asarray(ids, np.int32))
+
+
+@given(
+    wanted=st.lists(st.tuples(rows, st.booleans(), st.lists(rows, max_size=3)), max_size=9),
+    order=st.randoms(),
+)
+def test_packed_units_are_what_was_put_in(wanted: list[Any], order: Any) -> None:
+    units = Units()
+    for number, (ids, typed, _) in enumerate(wanted):
+        types = ids[::-1] if typed else None
+        assert units.add(ids, sample=7 * number, types=types, weight=0.5) == number
+    later = [(n, cont) for n, (*_, conts) in enumerate(wanted) for cont in conts]
+    later.sort(key=lambda item: order.random())
+    for number, cont in later:
+        units.add_continuation(number, cont, 2.0)
+    assert len(units) == len(wanted) == len(units[:])
+    for number, (ids, typed, _) in enumerate(wanted):
+        conts = [cont for n, cont in later if n == number]
+        unit = units[number]
+        assert unit.ids.tolist() == ids.tolist()
+        assert (unit.types is None) == (not typed)
+        assert unit.types is None or unit.types.tolist() == ids[::-1].tolist()
+        assert [cont.tolist() for cont in unit.conts] == [cont.tolist() for cont in conts]
+        assert unit.sample == 7 * number
+        assert units.weight(number) == 0.5 + 2.0 * len(conts)
+        assert units.widths()[number] == len(ids) + sum(map(len, conts[:1]))
 
 
 # ---------------------------------------------------------------------------- parts
@@ -172,9 +205,10 @@ def test_any_history_of_deaths_merges_to_the_same(
 
     made = []
     for number, widths in enumerate(groups):
-        units = [Unit(np.zeros(width, np.int32), sample=n) for n, width in enumerate(widths)]
-        slots = [(index, 0) for index in range(len(units))]
-        group = Group(f"t{number}", "classify", units, slots)
+        units = Units()
+        for index, width in enumerate(widths):
+            units.add(np.zeros(width, np.int32), sample=index)
+        group = Group(f"t{number}", "classify", units, Slots(len(units)))
         made.append(group.cut(size, None))
     ran: list[tuple[int, int]] = []
     with tempfile.TemporaryDirectory() as name:

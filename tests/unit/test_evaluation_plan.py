@@ -30,7 +30,7 @@ def test_requests_with_one_input_share_a_row() -> None:
     pairs = [("context", "a"), ("context", "b"), ("context", "ab"), ("conte", "xta")]
     group = plan_pairs(LETTERS, pairs, origin(4), max_length=99, joint=True)
     assert [text(unit.ids) for unit in group.units] == ["context", "contexta"]
-    assert group.slots == [(0, 0), (0, 1), (1, 0), (0, 2)]
+    assert list(group.slots) == [(0, 0), (0, 1), (1, 0), (0, 2)]
     assert [text(cont) for cont in group.units[0].conts] == ["a", "b", "xta"]
 
 

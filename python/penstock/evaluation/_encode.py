@@ -18,13 +18,13 @@ from penstock.errors import MissingDependencyError, PenstockError, TaskError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     Ids = NDArray[np.int32]
 
-_TEXTS_AT_ONCE = 4096
+_TEXTS_AT_ONCE = 2048
 """Texts in one call: enough to keep every core busy, little enough to keep memory flat."""
 
 
@@ -99,10 +99,17 @@ class TextEncoder:
             found.update(zip(part, self.encode(part, special=special), strict=True))
         return found
 
+    def encode_each(self, texts: Sequence[str]) -> Iterator[Ids]:
+        """Token ids of each text in turn; texts are tokenized some thousands at a time."""
+        for start in range(0, len(texts), _TEXTS_AT_ONCE):
+            part = texts[start : start + _TEXTS_AT_ONCE]
+            found = self.encode_unique(part)
+            yield from (found[text] for text in part)
+
     def encode_pairs(
         self, pairs: Sequence[tuple[str, ...]], *, joint: bool
-    ) -> list[tuple[Ids, Ids]]:
-        """Token ids of contexts and continuations.
+    ) -> Iterator[tuple[Ids, Ids]]:
+        """Token ids of contexts and continuations, in turn.
 
         Args:
             pairs: Contexts and continuations. An empty context stands for the prefix token.
@@ -111,6 +118,12 @@ class TextEncoder:
         Raises:
             TaskError: A context is empty and the tokenizer has no prefix token.
         """
+        for start in range(0, len(pairs), _TEXTS_AT_ONCE):
+            yield from self._encode_pairs(pairs[start : start + _TEXTS_AT_ONCE], joint)
+
+    def _encode_pairs(
+        self, pairs: Sequence[tuple[str, ...]], joint: bool
+    ) -> Iterator[tuple[Ids, Ids]]:
         shifted = [_shift(context, continuation) for context, continuation in pairs]
         contexts = self.encode_unique(context for context, _ in shifted if context)
         if joint:
@@ -118,26 +131,22 @@ class TextEncoder:
             alone = self.encode_unique((b for a, b in shifted if not a), special=False)
         else:
             alone = self.encode_unique((b for _, b in shifted), special=False)
-        rows = []
         for context, continuation in shifted:
             if not context:
-                rows.append(self._after_prefix(alone[continuation]))
+                yield self._after_prefix(alone[continuation])
             elif joint:
                 ids = contexts[context]
-                rows.append((ids, wholes[context + continuation][len(ids) :]))
+                yield ids, wholes[context + continuation][len(ids) :]
             else:
-                rows.append((contexts[context], alone[continuation]))
-        return rows
+                yield contexts[context], alone[continuation]
 
     def encode_for_head(
         self, texts: Sequence[tuple[str, ...]], max_length: int, *, truncate: bool
-    ) -> list[tuple[Ids, Ids | None]]:
-        """Token ids and type ids of texts or pairs, for a classification head."""
-        rows: list[tuple[Ids, Ids | None]] = []
+    ) -> Iterator[tuple[Ids, Ids | None]]:
+        """Token ids and type ids of texts or pairs in turn, for a classification head."""
         for start in range(0, len(texts), _TEXTS_AT_ONCE):
             part = texts[start : start + _TEXTS_AT_ONCE]
-            rows += self._encode_for_head(part, max_length, truncate)
-        return rows
+            yield from self._encode_for_head(part, max_length, truncate)
 
     def _encode_for_head(
         self, texts: Sequence[tuple[str, ...]], max_length: int, truncate: bool

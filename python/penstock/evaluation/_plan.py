@@ -8,41 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections import Counter
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from penstock.errors import TaskError
+from penstock.evaluation._units import Slots, Units
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from penstock.evaluation._encode import TextEncoder
+    from penstock.evaluation._units import Unit
 
     Ids = NDArray[np.int32]
 
 
-@dataclass(slots=True)
-class Unit:
-    """One row of a forward pass.
-
-    Attributes:
-        ids: What the model reads: the encoder's input where there is one.
-        conts: Continuations that share `ids`: each is scored at the last positions of its input.
-        types: Type ids, for a classification head.
-        sample: Index of the first sample that it belongs to, for messages and random draws.
-        weight: Its share of the samples, for progress.
-    """
-
-    ids: Ids
-    conts: list[Ids] = field(default_factory=list)
-    types: Ids | None = None
-    sample: int = 0
-    weight: float = 0.0
+_SHOWN = 80
+"""Characters of a text in a message."""
 
 
 @dataclass(slots=True)
@@ -61,17 +50,29 @@ class Group:
 
     name: str
     kind: str
-    units: list[Unit]
-    slots: list[tuple[int, int]]
+    units: Units
+    slots: Slots
     options: dict[str, Any] = field(default_factory=dict)
     truncated: int = 0
     batches: list[list[int]] = field(default_factory=list)
 
     def cut(self, batch_size: int, max_batch_tokens: int | None) -> Group:
         """Cuts the units into batches; see `cut_batches`."""
-        lengths = [len(u.ids) + sum(map(len, u.conts[:1])) for u in self.units]
-        self.batches = cut_batches(lengths, batch_size, max_batch_tokens)
+        self.batches = cut_batches(self.units.widths(), batch_size, max_batch_tokens)
         return self
+
+    def rows(self, batch: int) -> list[Unit]:
+        """The units of a batch."""
+        return [self.units[unit] for unit in self.batches[batch]]
+
+    def weight(self, batch: int) -> float:
+        """A batch's share of the samples, for progress."""
+        return sum(self.units.weight(unit) for unit in self.batches[batch])
+
+    def digest(self) -> str:
+        """Names the tokens of all units and their batches."""
+        units = ([unit.ids.tolist(), [c.tolist() for c in unit.conts]] for unit in self.units)
+        return digest_all(chain(units, self.batches))
 
 
 def cut_batches(
@@ -128,10 +129,11 @@ class Origin:
 
     def shares(self) -> list[float]:
         """For each request, its share of its sample."""
-        names = self.tasks or [self.task] * len(self.samples)
-        keys = list(zip(names, self.samples, strict=True))
-        counts = Counter(keys)
-        return [1 / counts[key] for key in keys]
+        if self.tasks is None:
+            numbers = Counter(self.samples)
+            return [1 / numbers[sample] for sample in self.samples]
+        counts = Counter(zip(self.tasks, self.samples, strict=True))
+        return [1 / counts[key] for key in zip(self.tasks, self.samples, strict=True)]
 
 
 def plan_pairs(
@@ -158,19 +160,19 @@ def plan_pairs(
     Raises:
         TaskError: A continuation vanishes in tokenization, or is too long.
     """
-    units: list[Unit] = []
-    slots: list[tuple[int, int]] = []
+    units, slots = Units(), Slots()
     known: dict[bytes, int] = {}
+    counts = array("i")
     cut: set[int] = set()
     shares = origin.shares()
     for number, (read, cont) in enumerate(encoder.encode_pairs(pairs, joint=joint)):
         sample = origin.samples[number]
-        which = f"continuation {origin.numbers[number]} ({pairs[number][1]!r})"
-        if not len(cont):
-            message = f"{which} disappears by tokenization: it merges with the end of its context"
-            raise origin.error(number, message)
-        if len(cont) > max_length:
+        if not 1 <= len(cont) <= max_length:
+            which = f"continuation {origin.numbers[number]} ({_short(pairs[number][1])})"
             message = f"{which} has {len(cont)} tokens, and the model reads {max_length}"
+            if not len(cont):
+                why = "it merges with the end of its context"
+                message = f"{which} disappears by tokenization: {why}"
             raise origin.error(number, message)
         room = max_length + 1 - len(cont) if joint else max_length
         if len(read) > room:
@@ -185,12 +187,13 @@ def plan_pairs(
         context = read[max(0, len(read) - room) :]
         ids = np.concatenate([context, cont[:-1]]) if joint else context
         key = ids.tobytes() if joint else ids.tobytes() + b"|" + cont.tobytes()
-        unit = known.setdefault(key, len(units))
+        unit = known.setdefault(hashlib.blake2b(key, digest_size=16).digest(), len(units))
         if unit == len(units):
-            units.append(Unit(ids, sample=sample))
-        slots.append((unit, len(units[unit].conts)))
-        units[unit].conts.append(cont)
-        units[unit].weight += shares[number]
+            units.add(ids, sample=sample)
+            counts.append(0)
+        slots.append(unit, counts[unit])
+        counts[unit] += 1
+        units.add_continuation(unit, cont, shares[number])
     return Group(origin.task, "loglikelihood", units, slots, truncated=len(cut))
 
 
@@ -235,12 +238,11 @@ def plan_rolling(
     if encoder.prefix_id is None:
         message = "the tokenizer has no BOS or EOS token to begin a document with"
         raise TaskError(message, origin.task)
-    units: list[Unit] = []
+    units = Units()
     counts: list[int] = []
     totals: list[int] = []
-    ids = encoder.encode_unique(texts)
-    for number, text in enumerate(texts):
-        tokens, sample = ids[text], origin.samples[number]
+    for number, tokens in enumerate(encoder.encode_each(texts)):
+        sample = origin.samples[number]
         if not len(tokens):
             if not empty:
                 raise origin.error(number, "the text has no tokens")
@@ -254,12 +256,12 @@ def plan_rolling(
         for row, cont in found:
             # An encoder reads what comes before the first predicted token.
             read = row if joint else row[: len(row) - (len(cont) - 1)]
-            units.append(Unit(read, [cont], sample=sample, weight=1 / len(found)))
+            unit = units.add(read, sample=sample)
+            units.add_continuation(unit, cont, 1 / len(found))
         counts.append(len(found))
         totals.append(len(tokens))
-    slots = [(index, 0) for index in range(len(units))]
     options = {"windows": counts, "tokens": totals}
-    return Group(origin.task, "loglikelihood", units, slots, options)
+    return Group(origin.task, "loglikelihood", units, Slots(len(units)), options)
 
 
 def plan_generation(
@@ -283,11 +285,10 @@ def plan_generation(
             f"max_new_tokens is {options['max_new_tokens']}, and the model's context {max_length}"
         )
         raise TaskError(message, origin.task)
-    units: list[Unit] = []
+    units = Units()
     cut = 0
-    ids = encoder.encode_unique(prompts)
-    for number, prompt in enumerate(prompts):
-        row, sample = ids[prompt], origin.samples[number]
+    for number, ids in enumerate(encoder.encode_each(prompts)):
+        row, sample = ids, origin.samples[number]
         if not len(row):
             raise origin.error(number, "the prompt has no tokens")
         if len(row) > room:
@@ -296,9 +297,8 @@ def plan_generation(
                 raise origin.error(number, message)
             cut += 1
             row = row[len(row) - room :]
-        units.append(Unit(row, sample=sample, weight=1.0))
-    slots = [(index, 0) for index in range(len(units))]
-    return Group(origin.task, "generate", units, slots, options, cut)
+        units.add(row, sample=sample, weight=1.0)
+    return Group(origin.task, "generate", units, Slots(len(units)), options, cut)
 
 
 def plan_classification(
@@ -314,7 +314,7 @@ def plan_classification(
     Raises:
         TaskError: A text is longer than the model's context and may not be cut.
     """
-    units: list[Unit] = []
+    units = Units()
     for number, (ids, types) in enumerate(
         encoder.encode_for_head(texts, max_length, truncate=truncate)
     ):
@@ -324,9 +324,13 @@ def plan_classification(
             raise origin.error(number, message)
         if not len(ids):
             raise origin.error(number, "the text has no tokens")
-        units.append(Unit(ids, types=types, sample=sample, weight=1.0))
-    slots = [(index, 0) for index in range(len(units))]
-    return Group(origin.task, "classify", units, slots)
+        units.add(ids, types=types, sample=sample, weight=1.0)
+    return Group(origin.task, "classify", units, Slots(len(units)))
+
+
+def _short(text: str) -> str:
+    """A text as a message shows it."""
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _too_long(what: str, tokens: int, room: int, option: str) -> str:
@@ -340,6 +344,14 @@ def digest(value: Any) -> str:
     """SHA-256 of a value in one canonical form of JSON."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str, separators=(",", ":"))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def digest_all(values: Iterable[Any]) -> str:
+    """SHA-256 of values, one after the other."""
+    hasher = hashlib.sha256()
+    for value in values:
+        hasher.update(digest(value).encode())
+    return hasher.hexdigest()
 
 
 def changed(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -44,7 +45,7 @@ from penstock.evaluation._parts import (
     write_json,
     write_lines,
 )
-from penstock.evaluation._plan import Group, changed, digest
+from penstock.evaluation._plan import Group, changed, digest, digest_all
 from penstock.evaluation._progress import Bars
 from penstock.evaluation._result import Result, results_of, sample_lines
 from penstock.evaluation._samples import Sample, samples_of
@@ -152,7 +153,7 @@ def prepare(
     group = _kinds.plan(task, samples, encoder, max_length, joint=head == CAUSAL)
     group.cut(options.batch_size, options.max_batch_tokens)
     examples = [sample.requests for sample in samples[:1]] if task.few_shot else []
-    return Ready(task, samples, group, digest([rows, examples]))
+    return Ready(task, samples, group, digest_all(chain(rows, examples)))
 
 
 def _classes(config: Any) -> list[str]:
@@ -196,7 +197,7 @@ def _fingerprint(
         for key, value in item.task.config().items():
             found[f"task {name}: {key}"] = value
         found[f"task {name}: data"] = item.data_digest
-        found[f"task {name}: batches"] = batches_digest(item.group)
+        found[f"task {name}: batches"] = item.group.digest()
     return {
         **found,
         **base_fingerprint(model, encoder),
@@ -218,12 +219,6 @@ def base_fingerprint(model: Model, encoder: TextEncoder) -> dict[str, Any]:
         "torch": torch.__version__,
         "transformers": transformers.__version__,
     }
-
-
-def batches_digest(group: Group) -> str:
-    """Names the tokens of all units and their batches."""
-    tokens = [digest([unit.ids.tolist(), [c.tolist() for c in unit.conts]]) for unit in group.units]
-    return digest([tokens, group.batches])
 
 
 # ---------------------------------------------------------------------------- batches
@@ -266,7 +261,7 @@ def execute(
     for index, batches in enumerate(left):
         known = set(range(len(groups[index].batches))) - set(batches)
         if process.is_main:
-            session.done[index] = sum(_weight(groups[index], batch) for batch in known)
+            session.done[index] = sum(map(groups[index].weight, known))
     part = session.folder.parts / f"{session.name}-{process.rank}.jsonl"
     writer = PartWriter(part, name)
     bars.watch(session.counts)
@@ -274,9 +269,8 @@ def execute(
         for index, group in enumerate(groups):
             for batch in left[index][process.rank :: process.world]:
                 session.check()
-                units = [group.units[unit] for unit in group.batches[batch]]
-                writer.append(index, batch, scorer.run(group, units))
-                session.done[index] += _weight(group, batch)
+                writer.append(index, batch, scorer.run(group, group.rows(batch)))
+                session.done[index] += group.weight(batch)
                 bars.refresh()
     finally:
         writer.close()
@@ -292,10 +286,6 @@ def execute(
         for rank in range(process.world):
             session.hear(f"merged-{rank}")
     return outputs
-
-
-def _weight(group: Group, batch: int) -> float:
-    return sum(group.units[unit].weight for unit in group.batches[batch])
 
 
 def _agree(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from penstock.evaluation._encode import TextEncoder
     from penstock.evaluation._model import Model
-    from penstock.evaluation._plan import Group, Unit
+    from penstock.evaluation._plan import Group
+    from penstock.evaluation._units import Unit
 
 Output = list[Any]
 """What JSON holds of one unit: `[[log-likelihood, greedy], ...]` of its continuations, its class

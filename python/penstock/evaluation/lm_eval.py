@@ -44,7 +44,6 @@ from penstock.evaluation._progress import Bars
 from penstock.evaluation._run import (
     THREADS,
     base_fingerprint,
-    batches_digest,
     execute,
     thread_count,
 )
@@ -238,7 +237,7 @@ class PenstockLM(HFLM):  # type: ignore[misc]
             "batch_size": self.batch_size,
             "max_length": self.max_length,
             "seed": self._seed,
-            "batches": [batches_digest(group) for group in groups],
+            "batches": [group.digest() for group in groups],
             "options": [{k: repr(v) for k, v in group.options.items()} for group in groups],
         }
         output = None
