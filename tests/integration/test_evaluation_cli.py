@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -82,6 +83,25 @@ def test_limit_and_examples(
     assert re.search(r" 4$", capsys.readouterr().out, re.M)
     assert run("-m", models.gpt2, "-t", task, "--few-shot", 1) == 1
     assert "few_shot_data" in capsys.readouterr().err
+
+
+def test_examples_that_are_not_there_are_said(
+    models: Models, task_data: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """GSM8K has five examples before each prompt, from the training set."""
+    from penstock.evaluation import builtin
+    from penstock.evaluation._builtin import note_of
+
+    beside = task_data["gsm8k"]
+    task = builtin("gsm8k", str(beside))
+    assert (task.few_shot, task.few_shot_data) == (5, str(beside.with_name("train.jsonl")))
+    assert note_of(task) is None
+    (tmp_path / "test.jsonl").write_bytes(beside.read_bytes())
+    alone = replace(builtin("gsm8k", str(tmp_path / "test.jsonl")), max_new_tokens=4)
+    evaluate(models.gpt2, tasks=alone, limit=2)
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    assert "gsm8k runs without examples, usually it has 5" in shown
 
 
 BAD: dict[str, tuple[list[str], str]] = {

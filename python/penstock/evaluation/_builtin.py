@@ -299,6 +299,17 @@ def _with_examples(task: Task) -> Task:
     return replace(task, few_shot_data=_GSM8K_TRAIN)
 
 
+def note_of(task: Task) -> str | None:
+    """What a reader of a built-in task's results should know, where it is not as usual."""
+    usual = TASKS.get(task.name)
+    if usual is None or not usual.few_shot or task.few_shot or task.few_shot_data is not None:
+        return None
+    return (
+        f"{task.name} runs without examples, usually it has {usual.few_shot} before each prompt: "
+        "they come from train.jsonl beside its data"
+    )
+
+
 def find_task(specification: str) -> Task:
     """The task that `NAME`, `NAME=DATA`, `FILE.toml` or `FILE.toml=DATA` stands for.
 

@@ -31,17 +31,7 @@ class Bars:
         self._next = 0.0
 
     def __enter__(self) -> Self:
-        """Shows the bars."""
-        if self._shown:
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return self
-            width = max(len(name) for name, _ in self._tasks)
-            self._bars = [
-                tqdm(total=total, desc=name.ljust(width), unit="sample", position=position)
-                for position, (name, total) in enumerate(self._tasks)
-            ]
+        """Nothing is shown before something is counted: a complete run has no bars."""
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -51,17 +41,48 @@ class Bars:
             bar.close()
 
     def watch(self, counts: Callable[[], list[float]]) -> None:
-        """Names the function that counts the samples done; what is done already is no speed."""
+        """Shows the bars over what that function counts; what is done already is no speed.
+
+        Args:
+            counts: Samples done, task by task.
+        """
+        if not self._shown:
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
         self._counts = counts
-        for bar, done in zip(self._bars, counts(), strict=False):
-            bar.initial = bar.n = min(round(done), bar.total)
-            bar.refresh()
+        width = max(len(name) for name, _ in self._tasks)
+        self._bars = [
+            tqdm(
+                total=total,
+                initial=min(round(done), total),
+                desc=name.ljust(width),
+                unit="sample",
+                position=position,
+            )
+            for position, ((name, total), done) in enumerate(
+                zip(self._tasks, counts(), strict=True)
+            )
+        ]
 
     def refresh(self, *, now: bool = False) -> None:
         """Shows what is done, at most every third of a second."""
         if not self._bars or self._counts is None:
             return
         if now or time.monotonic() >= self._next:
-            for bar, done in zip(self._bars, self._counts(), strict=False):
-                bar.update(min(round(done), bar.total) - bar.n)
+            self._show(self._counts())
             self._next = time.monotonic() + _EVERY
+
+    def complete(self) -> None:
+        """Shows that all is done; what other processes last told may be half a second old."""
+        self._counts = None
+        self._show([bar.total for bar in self._bars])
+
+    def _show(self, counts: Sequence[float]) -> None:
+        for bar, done in zip(self._bars, counts, strict=True):
+            more = min(round(done), bar.total) - bar.n
+            if not more and bar.n == bar.initial:
+                bar.unpause()  # the time before a task begins is not its own
+            bar.update(more)

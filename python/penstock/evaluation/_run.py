@@ -19,6 +19,7 @@ import transformers
 from penstock._native import __version__
 from penstock.errors import RunError, TaskError
 from penstock.evaluation import _kinds
+from penstock.evaluation._builtin import note_of
 from penstock.evaluation._data import rows_of
 from penstock.evaluation._draw import check_sampling
 from penstock.evaluation._encode import TextEncoder, load_tokenizer
@@ -108,6 +109,9 @@ def _run(
         prepare(task, encoder, config, head=head, max_length=max_length, options=options)
         for task in tasks
     ]
+    if session.process.is_main:
+        for note in filter(None, map(note_of, tasks)):
+            warn(note)
     with thread_count(session, options.threads, resume=options.resume) as threads:
         loaded = load_model(model, head, max_length, session.process.device, options.dtype)
         fingerprint = _fingerprint(ready, loaded, encoder, options)
@@ -279,6 +283,7 @@ def execute(
         return None
     for rank in range(process.world):
         session.hear(f"ran-{rank}", meanwhile=bars.refresh)
+    bars.complete()
     outputs = _merge(session, groups, name)
     if everywhere:
         # Nobody tidies up before all have read.
