@@ -66,12 +66,16 @@ test-python: develop upstream
 	wait $$counted; counted=$$?; cat $(VENV)/counted.log; \
 	test $$rest -eq 0 && test $$counted -eq 0
 
-# The source distribution of transformers, whose tests its wheels leave out. Without a network its suites are skipped.
-UPSTREAM := $(VENV)/upstream/transformers-5.23.0.tar.gz
+# The source distributions of transformers and tokenizers, whose tests their wheels leave out. Without a network their
+# suites are skipped.
+UPSTREAM := transformers-5.23.0 tokenizers-0.23.3
 upstream: $(VENV)/.stamp
-	test -f $(UPSTREAM) || $(VENV)/bin/python -m pip download --quiet --disable-pip-version-check --no-deps \
-		--no-build-isolation --no-binary transformers --dest $(dir $(UPSTREAM)) transformers==5.23.0 \
-		|| echo "transformers' own suites are skipped: no source distribution"
+	@for release in $(UPSTREAM); do \
+		test -f $(VENV)/upstream/$$release.tar.gz || $(VENV)/bin/python -m pip download --quiet \
+			--disable-pip-version-check --no-deps --no-build-isolation --no-binary $${release%-*} \
+			--dest $(VENV)/upstream $${release%-*}==$${release##*-} \
+			|| echo "the suite of $${release%-*} is skipped: no source distribution"; \
+	done
 
 fmt: $(VENV)/.stamp
 	cargo fmt --all

@@ -35,7 +35,7 @@ def train_bpe(counts: dict[str, int], options: Options) -> Learned:
     """Our trainer on words that are split already."""
     arguments = asdict(options)
     assert arguments.pop("marked") is None
-    learned = json.loads(BpeTrainer(**arguments).fields(counter_of(counts), lambda *_: None)[1])
+    learned = json.loads(BpeTrainer(**arguments).learn(counter_of(counts), lambda *_: None)[1])
     return learned["vocab"], learned["merges"]
 
 
@@ -64,8 +64,8 @@ Scores = list[list[Any]]
 
 def train_unigram(counts: dict[str, int], vocab_size: int) -> Scores:
     """Our trainer's pieces and scores."""
-    trainer = UnigramTrainer(vocab_size, special_tokens=["<unk>"], unk_token="<unk>")
-    learned = json.loads(trainer.fields(counter_of(counts), lambda *_: None)[1])
+    trainer = UnigramTrainer(vocab_size=vocab_size, special_tokens=["<unk>"], unk_token="<unk>")
+    learned = json.loads(trainer.learn(counter_of(counts), lambda *_: None)[1])
     assert learned["unk_id"] == 0
     scores: Scores = learned["vocab"]
     return scores

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from penstock import decoders as decoders
 from penstock import errors as errors
+from penstock import implementations as implementations
 from penstock import models as models
 from penstock import normalizers as normalizers
 from penstock import pre_tokenizers as pre_tokenizers
@@ -21,3 +22,9 @@ from penstock._training import train_bpe as train_bpe
 from penstock._training import train_unigram as train_unigram
 from penstock._training import train_wordlevel as train_wordlevel
 from penstock._training import train_wordpiece as train_wordpiece
+from penstock.implementations import BertWordPieceTokenizer as BertWordPieceTokenizer
+from penstock.implementations import ByteLevelBPETokenizer as ByteLevelBPETokenizer
+from penstock.implementations import CharBPETokenizer as CharBPETokenizer
+from penstock.implementations import SentencePieceBPETokenizer as SentencePieceBPETokenizer
+from penstock.implementations import SentencePieceUnigramTokenizer as SentencePieceUnigramTokenizer
+from penstock.models import Token as Token

@@ -13,22 +13,32 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from penstock import _native
+from penstock._repr import REPR, STR
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True)
 class Regex:
-    """A regular expression in Oniguruma's syntax, where a plain str would be taken literally."""
+    """A regular expression in Oniguruma's syntax, where a plain str would be taken literally.
+
+    Raises:
+        RegexError: The pattern does not compile.
+    """
 
     pattern: str
+
+    def __post_init__(self) -> None:
+        """Compiles the pattern, to fail early."""
+        config = {"type": "Replace", "pattern": {"Regex": self.pattern}, "content": ""}
+        _native.Component("normalizer", json.dumps(config))
 
 
 Pattern = str | Regex
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Component:
     """A component of a tokenizer, as data."""
 
@@ -47,9 +57,49 @@ class Component:
     def _native(self) -> _native.Component:
         return compiled(self.stage, json.dumps(self.to_json()))
 
+    def __repr__(self) -> str:
+        """A constructor call, in the reference's form."""
+        return REPR.value(self.to_json())
+
+    def __str__(self) -> str:
+        """The same, with long parts left out."""
+        return STR.value(self.to_json())
+
+    def __getstate__(self) -> bytes:
+        """The object of tokenizer.json, which is what the reference's pickles hold too."""
+        return json.dumps(self.to_json(), ensure_ascii=False, separators=(",", ":")).encode()
+
+    def __setstate__(self, state: bytes) -> None:
+        """Takes over what `__getstate__` gave."""
+        self.__dict__.update(READERS[self.stage](json.loads(state)).__dict__)
+
+    def __copy__(self) -> Any:
+        """The same object, which never changes."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """The same object, which never changes."""
+        return self
+
 
 Kind = TypeVar("Kind", bound=Component)
-Reader = "Callable[[Mapping[str, Any]], Component]"
+
+READERS: dict[str, Callable[[Mapping[str, Any]], Component]] = {}
+"""For each stage, the function that makes a description of the object of tokenizer.json."""
+
+
+def flattened(parts: Iterable[Kind], kind: type[Kind], field: str) -> tuple[Kind, ...]:
+    """The parts of a sequence; a sequence among them gives its own, as in the reference."""
+    flat: list[Kind] = []
+    for part in parts:
+        flat += getattr(part, field) if isinstance(part, kind) else (part,)
+    return tuple(flat)
+
+
+def one_of(name: str, value: str, values: tuple[str, ...]) -> None:
+    """Raises `ValueError` for a value that an option cannot have."""
+    if value not in values:
+        raise ValueError(f"{name} must be one of {', '.join(values)}, not {value!r}")
 
 
 @functools.lru_cache(maxsize=64)

@@ -58,6 +58,8 @@ class AddedToken:
     @property
     def content(self) -> str:
         """The token's text."""
+    @content.setter
+    def content(self, value: str) -> None: ...
     @property
     def single_word(self) -> bool:
         """True if it matches whole words only."""
@@ -73,6 +75,8 @@ class AddedToken:
     @property
     def special(self) -> bool:
         """True if decoding can leave it out."""
+    @special.setter
+    def special(self, value: bool) -> None: ...
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
@@ -238,6 +242,8 @@ class Tokenizer:
         self, inputs: Iterable[Any], is_pretokenized: bool = False, add_special_tokens: bool = True
     ) -> list[Encoding]:
         """Encodes texts and pairs."""
+    def tokenize(self, piece: str, /) -> list[tuple[int, str, tuple[int, int]]]:
+        """Runs the model alone: ids, texts and bytes of the piece."""
     def post_process(
         self, encoding: Encoding, pair: Encoding | None = None, add_special_tokens: bool = True
     ) -> Encoding:

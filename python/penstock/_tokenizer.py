@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from penstock import _native, decoders, models, normalizers, pre_tokenizers, processors
 from penstock._ragged import Ragged
+from penstock._repr import REPR, STR, Form
 from penstock.errors import LoadError, MissingDependencyError, MissingFileError
 
 if TYPE_CHECKING:
@@ -780,8 +781,19 @@ class Tokenizer:
         return self._native.description()
 
     def __repr__(self) -> str:
-        """Names the model and counts the tokens."""
-        return f"Tokenizer({self.get_vocab_size()} tokens)"
+        """The tokenizer.json as a constructor call, in the reference's form."""
+        return self._shown(REPR)
+
+    def __str__(self) -> str:
+        """The same, with long parts left out."""
+        return self._shown(STR)
+
+    def _shown(self, form: Form) -> str:
+        file = json.loads(self.to_str())
+        for key, name in (("truncation", "TruncationParams"), ("padding", "PaddingParams")):
+            if file[key] is not None:
+                file[key] = {"type": name, **file[key]}
+        return form.call("Tokenizer", file)
 
     def _add(self, tokens: Sequence[str | AddedToken], *, special: bool) -> int:
         with self._lock:

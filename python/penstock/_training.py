@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import sys
@@ -309,13 +310,77 @@ def byte_level_alphabet() -> list[str]:
 # --- trainers: the options, with the reference's names and defaults
 
 
-@dataclass(frozen=True)
-class BpeTrainer:
-    """The options of `train_bpe` that concern what is learned."""
+PROGRESS_FORMATS = {"indicatif": "Indicatif", "json": "JsonLines", "silent": "Silent"}
+"""Forms of progress, and their names in the reference's pickles."""
 
-    vocab_size: int = 30_000
+FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
+
+
+class Trainer:
+    """Base of all trainers: options, which may be changed until they are used."""
+
+    model: ClassVar[str]
+    vocab_size: int
+    show_progress: bool
+    special_tokens: Sequence[str | AddedToken]
+
+    def learn(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
+        """Learns; returns the options and the JSON of what the model is given."""
+        raise NotImplementedError
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Sets an option.
+
+        Raises:
+            AttributeError: There is no such option.
+            TypeError: A special token is no str and no AddedToken, or the alphabet is no strings.
+        """
+        if name not in self.__dataclass_fields__:  # type: ignore[attr-defined]
+            raise AttributeError(f"{type(self).__name__} has no option {name!r}")
+        if name == "special_tokens":
+            value = _special_tokens(value)
+        elif name == "initial_alphabet":
+            value = _characters(value)
+        elif name == "progress_format" and value not in PROGRESS_FORMATS:
+            raise TrainingError(f"{name} is none of {', '.join(PROGRESS_FORMATS)}: {value!r}", name)
+        object.__setattr__(self, name, value)
+
+    def options(self) -> dict[str, Any]:
+        """The options as the reference's pickles name them."""
+        options = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        options["special_tokens"] = [
+            {"content": token.content, **{flag: getattr(token, flag) for flag in FLAGS}}
+            for token in options["special_tokens"]
+        ]
+        if "progress_format" in options:
+            options["progress_format"] = PROGRESS_FORMATS[options["progress_format"]]
+        return {**options, "words": {}}
+
+    def __getstate__(self) -> bytes:
+        """The options as JSON."""
+        text = json.dumps({type(self).__name__: self.options()}, separators=(",", ":"))
+        return text.encode()
+
+    def __setstate__(self, state: bytes) -> None:
+        """Takes over what `__getstate__` gave."""
+        ((name, options),) = json.loads(state).items()
+        for option, value in _read_options(TRAINERS_BY_NAME[name], options).items():
+            setattr(self, option, value)
+
+
+@dataclass(kw_only=True)
+class BpeTrainer(Trainer):
+    """The options of `train_bpe` that concern what is learned.
+
+    `progress_format` is `indicatif` (a bar on a terminal), `json` (lines of JSON on stderr) or
+    `silent`.
+    """
+
+    model: ClassVar[str] = "BPE"
     min_frequency: int = 0
+    vocab_size: int = 30_000
     show_progress: bool = True
+    progress_format: str = "indicatif"
     special_tokens: Sequence[str | AddedToken] = ()
     limit_alphabet: int | None = None
     initial_alphabet: Iterable[str] = ()
@@ -323,10 +388,7 @@ class BpeTrainer:
     end_of_word_suffix: str | None = None
     max_token_length: int | None = None
 
-    model: ClassVar[str] = "BPE"
-
-    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
-        """Learns; returns the options and the JSON of what the model is given."""
+    def learn(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         options = {
             "continuing_subword_prefix": self.continuing_subword_prefix,
             "end_of_word_suffix": self.end_of_word_suffix,
@@ -334,12 +396,13 @@ class BpeTrainer:
         return options, _bpe_fields(self, self.max_token_length, counter, report)
 
 
-@dataclass(frozen=True)
-class WordPieceTrainer:
+@dataclass(kw_only=True)
+class WordPieceTrainer(Trainer):
     """The options of `train_wordpiece` that concern what is learned."""
 
-    vocab_size: int = 30_000
+    model: ClassVar[str] = "WordPiece"
     min_frequency: int = 0
+    vocab_size: int = 30_000
     show_progress: bool = True
     special_tokens: Sequence[str | AddedToken] = ()
     limit_alphabet: int | None = None
@@ -347,29 +410,28 @@ class WordPieceTrainer:
     continuing_subword_prefix: str | None = "##"
     end_of_word_suffix: str | None = None
 
-    model: ClassVar[str] = "WordPiece"
+    def options(self) -> dict[str, Any]:
+        """The options; the reference keeps them with the BPE trainer inside."""
+        return {"bpe_trainer": super().options()}
 
-    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
-        """Learns; returns the options and the JSON of what the model is given."""
+    def learn(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         learned = json.loads(_bpe_fields(self, None, counter, report))
         prefix = "##" if self.continuing_subword_prefix is None else self.continuing_subword_prefix
         vocab = json.dumps({"vocab": learned["vocab"]}, ensure_ascii=False)
         return {"continuing_subword_prefix": prefix}, vocab
 
 
-@dataclass(frozen=True)
-class WordLevelTrainer:
+@dataclass(kw_only=True)
+class WordLevelTrainer(Trainer):
     """The options of `train_wordlevel` that concern what is learned."""
 
-    vocab_size: int = 30_000
+    model: ClassVar[str] = "WordLevel"
     min_frequency: int = 0
+    vocab_size: int = 30_000
     show_progress: bool = True
     special_tokens: Sequence[str | AddedToken] = ()
 
-    model: ClassVar[str] = "WordLevel"
-
-    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
-        """Learns; returns the options and the JSON of what the model is given."""
+    def learn(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         learned = counter.train_wordlevel(
             vocab_size=_size("vocab_size", self.vocab_size),
             min_frequency=_size("min_frequency", self.min_frequency),
@@ -379,10 +441,11 @@ class WordLevelTrainer:
         return {}, learned
 
 
-@dataclass(frozen=True)
-class UnigramTrainer:
+@dataclass(kw_only=True)
+class UnigramTrainer(Trainer):
     """The options of `train_unigram` that concern what is learned."""
 
+    model: ClassVar[str] = "Unigram"
     vocab_size: int = 8000
     show_progress: bool = True
     special_tokens: Sequence[str | AddedToken] = ()
@@ -393,14 +456,11 @@ class UnigramTrainer:
     n_sub_iterations: int = 2
     seed_size: int = 1_000_000
 
-    model: ClassVar[str] = "Unigram"
-
-    def fields(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
-        """Learns; returns the options and the JSON of what the model is given."""
+    def learn(self, counter: WordCounter, report: Report) -> tuple[dict[str, Any], str]:
         learned = counter.train_unigram(
             vocab_size=_size("vocab_size", self.vocab_size),
             special_tokens=_contents(self.special_tokens),
-            initial_alphabet=_characters(self.initial_alphabet),
+            initial_alphabet=list(self.initial_alphabet),
             shrinking_factor=self.shrinking_factor,
             unk_token=_optional_text("unk_token", self.unk_token),
             max_piece_length=_size("max_piece_length", self.max_piece_length),
@@ -427,7 +487,7 @@ def _bpe_fields(
         min_frequency=_size("min_frequency", trainer.min_frequency),
         special_tokens=_contents(trainer.special_tokens),
         limit_alphabet=_optional_size("limit_alphabet", trainer.limit_alphabet),
-        initial_alphabet=_characters(trainer.initial_alphabet),
+        initial_alphabet=list(trainer.initial_alphabet),
         continuing_subword_prefix=_optional_text(
             "continuing_subword_prefix", trainer.continuing_subword_prefix
         ),
@@ -449,10 +509,28 @@ def _optional_size(name: str, value: int | None) -> int | None:
     return None if value is None else _size(name, value)
 
 
-def _contents(tokens: Sequence[str | AddedToken]) -> list[str]:
+def _special_tokens(tokens: Sequence[str | AddedToken]) -> list[Any]:
+    """Special tokens as such, whatever they were given as."""
     if isinstance(tokens, str):
         raise TypeError("special_tokens must be a list of str or AddedToken, not a single str")
-    return [_text("special_tokens", getattr(token, "content", token)) for token in tokens]
+    special: list[Any] = []
+    given: Any
+    for given in tokens:
+        content = _text("special_tokens", getattr(given, "content", given))
+        if isinstance(given, _native.AddedToken):
+            token = copy.copy(given)
+            token.special = True
+        elif isinstance(given, str):
+            token = _native.AddedToken(content, special=True)
+        else:
+            flags = {flag: getattr(given, flag) for flag in FLAGS}
+            token = _native.AddedToken(content, **{**flags, "special": True})
+        special.append(token)
+    return special
+
+
+def _contents(tokens: Sequence[str | AddedToken]) -> list[str]:
+    return [token.content for token in tokens if not isinstance(token, str)]
 
 
 def _text(name: str, value: Any) -> str:
@@ -474,6 +552,20 @@ TRAINERS: dict[str, Any] = {
     kind.model: kind for kind in (BpeTrainer, WordPieceTrainer, UnigramTrainer, WordLevelTrainer)
 }
 """The trainer of each kind of model."""
+
+TRAINERS_BY_NAME: dict[str, Any] = {kind.__name__: kind for kind in TRAINERS.values()}
+
+
+def _read_options(kind: Any, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a trainer from what pickles hold, ours or the reference's."""
+    options = options.get("bpe_trainer", options)
+    known = {field.name for field in fields(kind)}
+    options = {name: value for name, value in options.items() if name in known}
+    options["special_tokens"] = [_token(token) for token in options["special_tokens"]]
+    if "progress_format" in options:
+        stored = options["progress_format"]
+        options["progress_format"] = next(k for k, v in PROGRESS_FORMATS.items() if v == stored)
+    return options
 
 
 # --- one way for all of them
@@ -498,9 +590,10 @@ def train(
     """
     untrained = {**pipeline, "model": {"type": "BPE", "vocab": {}, "merges": []}}
     counter = _native.WordCounter(_native.Tokenizer.from_str(json.dumps(untrained)))
-    with _bar(trainer.show_progress) as report:
+    form = getattr(trainer, "progress_format", "indicatif") if trainer.show_progress else "silent"
+    with _bar(form) as report:
         count(counter, texts, files, report, length)
-        options, learned = trainer.fields(counter, report)
+        options, learned = trainer.learn(counter, report)
     model = {**pipeline["model"], **options}
     for key in ("vocab", "merges", "unk_id"):
         model.pop(key, None)
@@ -622,20 +715,14 @@ def _trainer(trainer: Any) -> Any:
         return trainer
     try:
         ((name, options),) = json.loads(trainer.__getstate__()).items()
-        # The reference keeps a WordPiece trainer's options with the BPE trainer inside.
-        options = options.get("bpe_trainer", options)
-        kind = {kind.__name__: kind for kind in TRAINERS.values()}[name]
+        kind = TRAINERS_BY_NAME[name]
+        return kind(**_read_options(kind, options))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise TypeError(f"not a trainer: {type(trainer).__name__}") from error
-    known = {field.name for field in fields(kind)}
-    options = {name: value for name, value in options.items() if name in known}
-    options["special_tokens"] = [_token(token) for token in options["special_tokens"]]
-    return kind(**options)
 
 
 def _token(token: Mapping[str, Any]) -> AddedToken:
-    flags = ("single_word", "lstrip", "rstrip", "normalized", "special")
-    return _native.AddedToken(token["content"], **{flag: token[flag] for flag in flags})
+    return _native.AddedToken(token["content"], **{flag: token[flag] for flag in FLAGS})
 
 
 def _pipeline(
@@ -668,10 +755,18 @@ def _component(stage: str, component: Any) -> Any:
         raise TypeError(f"{stage} is no component: {type(component).__name__}") from error
 
 
+def _json_line(stage: str, done: int, total: int | None) -> None:
+    line = {"stage": stage, "current": done, "total": total}
+    print(json.dumps(line, separators=(",", ":")), file=sys.stderr)
+
+
 @contextmanager
-def _bar(show_progress: bool) -> Iterator[Report]:
-    """Yields the function that shows progress; it shows none without a terminal or without tqdm."""
-    if not show_progress or sys.stderr is None or not sys.stderr.isatty():
+def _bar(form: str) -> Iterator[Report]:
+    """Yields the function that shows progress; a bar needs a terminal and tqdm."""
+    if form == "json":
+        yield _json_line
+        return
+    if form == "silent" or sys.stderr is None or not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return
     try:

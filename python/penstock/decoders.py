@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from penstock import _native
 from penstock._components import (
+    READERS,
     Component,
     Pattern,
+    one_of,
     parts_to_json,
     pattern_from_json,
     pattern_to_json,
@@ -56,7 +58,7 @@ class DecodeStream:
         return self.__copy__()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Decoder(Component):
     """Base of all decoders."""
 
@@ -67,7 +69,7 @@ class Decoder(Component):
         return self._native.decode(tokens)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequence(Decoder):
     """Several decoders, one after the other."""
 
@@ -89,7 +91,7 @@ class Sequence(Decoder):
         return self.decoders[index]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ByteLevel(Decoder):
     """Printable characters back to bytes. The fields are those of the object in the file."""
 
@@ -97,6 +99,17 @@ class ByteLevel(Decoder):
     add_prefix_space: bool = True
     trim_offsets: bool = True
     use_regex: bool = True
+
+    def __init__(
+        self,
+        add_prefix_space: bool = True,
+        trim_offsets: bool = True,
+        use_regex: bool = True,
+        **ignored: Any,  # noqa: ARG002
+    ) -> None:
+        object.__setattr__(self, "add_prefix_space", add_prefix_space)
+        object.__setattr__(self, "trim_offsets", trim_offsets)
+        object.__setattr__(self, "use_regex", use_regex)
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -106,7 +119,7 @@ class ByteLevel(Decoder):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WordPiece(Decoder):
     """A space before every token that does not continue a word.
 
@@ -123,7 +136,7 @@ class WordPiece(Decoder):
         return {"prefix": self.prefix, "cleanup": self.cleanup}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metaspace(Decoder):
     """A visible character back to spaces.
 
@@ -139,11 +152,12 @@ class Metaspace(Decoder):
     split: bool = True
 
     def __post_init__(self) -> None:
-        """Checks that the replacement is one character."""
+        """Checks that the replacement is one character, and the scheme."""
         if len(self.replacement) != 1:
             raise ValueError(
                 f"replacement: expected a string of length 1, not {self.replacement!r}"
             )
+        one_of("prepend_scheme", self.prepend_scheme, ("always", "never", "first"))
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -153,7 +167,7 @@ class Metaspace(Decoder):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BPEDecoder(Decoder):
     """The suffix that ends a word back to a space."""
 
@@ -164,7 +178,7 @@ class BPEDecoder(Decoder):
         return {"suffix": self.suffix}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CTC(Decoder):
     """The output of a speech model, one token a frame.
 
@@ -187,21 +201,21 @@ class CTC(Decoder):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Fuse(Decoder):
     """All tokens become one."""
 
     type_name: ClassVar[str] = "Fuse"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ByteFallback(Decoder):
     """Tokens like `<0x0A>` back to bytes."""
 
     type_name: ClassVar[str] = "ByteFallback"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Strip(Decoder):
     """Takes a character off both ends of every token.
 
@@ -216,11 +230,26 @@ class Strip(Decoder):
     left: int = 0
     right: int = 0
 
+    def __post_init__(self) -> None:
+        """Checks that the content is one character."""
+        if len(self.content) != 1:
+            raise ValueError(f"content: expected a string of length 1, not {self.content!r}")
+
+    @property
+    def start(self) -> int:
+        """The reference's name of `left` once the decoder is made."""
+        return self.left
+
+    @property
+    def stop(self) -> int:
+        """The reference's name of `right` once the decoder is made."""
+        return self.right
+
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"content": self.content, "start": self.left, "stop": self.right}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replace(Decoder):
     """Replaces a pattern in every token.
 
@@ -256,3 +285,6 @@ def from_json(value: Mapping[str, Any]) -> Decoder:
     if name == "Replace":
         return Replace(pattern_from_json(fields["pattern"]), fields["content"])
     raise ValueError(f"no decoder has the type {name!r}")
+
+
+READERS["decoder"] = from_json

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from penstock._components import (
+    READERS,
     Component,
     Pattern,
+    flattened,
     parts_to_json,
     pattern_from_json,
     pattern_to_json,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Normalizer(Component):
     """Base of all normalizers."""
 
@@ -35,7 +37,7 @@ class Normalizer(Component):
         return self._native.normalize(sequence)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequence(Normalizer):
     """Several normalizers, one after the other."""
 
@@ -43,7 +45,7 @@ class Sequence(Normalizer):
     normalizers: tuple[Normalizer, ...]
 
     def __init__(self, normalizers: Iterable[Normalizer]) -> None:
-        object.__setattr__(self, "normalizers", tuple(normalizers))
+        object.__setattr__(self, "normalizers", flattened(normalizers, Sequence, "normalizers"))
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"normalizers": parts_to_json(self.normalizers)}
@@ -57,7 +59,7 @@ class Sequence(Normalizer):
         return self.normalizers[index]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BertNormalizer(Normalizer):
     """What BERT does to a text.
 
@@ -83,63 +85,63 @@ class BertNormalizer(Normalizer):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NFC(Normalizer):
     """Canonical composition."""
 
     type_name: ClassVar[str] = "NFC"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NFD(Normalizer):
     """Canonical decomposition."""
 
     type_name: ClassVar[str] = "NFD"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NFKC(Normalizer):
     """Compatibility composition."""
 
     type_name: ClassVar[str] = "NFKC"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class NFKD(Normalizer):
     """Compatibility decomposition."""
 
     type_name: ClassVar[str] = "NFKD"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lowercase(Normalizer):
     """Lowercase, character by character."""
 
     type_name: ClassVar[str] = "Lowercase"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Nmt(Normalizer):
     """SentencePiece's cleaning for machine translation."""
 
     type_name: ClassVar[str] = "Nmt"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ByteLevel(Normalizer):
     """Bytes as printable characters."""
 
     type_name: ClassVar[str] = "ByteLevel"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StripAccents(Normalizer):
     """Drops combining marks."""
 
     type_name: ClassVar[str] = "StripAccents"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Strip(Normalizer):
     """Drops blanks at the ends.
 
@@ -156,7 +158,7 @@ class Strip(Normalizer):
         return {"strip_left": self.left, "strip_right": self.right}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prepend(Normalizer):
     """Puts a string before every text that is not empty."""
 
@@ -167,7 +169,7 @@ class Prepend(Normalizer):
         return {"prepend": self.prepend}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Replace(Normalizer):
     """Replaces a pattern.
 
@@ -184,7 +186,7 @@ class Replace(Normalizer):
         return {"pattern": pattern_to_json(self.pattern), "content": self.content}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Precompiled(Normalizer):
     """The charsmap of a SentencePiece model, as bytes."""
 
@@ -219,3 +221,20 @@ def from_json(value: Mapping[str, Any]) -> Normalizer:
     if name == "Precompiled":
         return Precompiled(base64.b64decode(fields["precompiled_charsmap"]))
     raise ValueError(f"no normalizer has the type {name!r}")
+
+
+READERS["normalizer"] = from_json
+
+NORMALIZERS: dict[str, type[Normalizer]] = {"nfc": NFC, "nfd": NFD, "nfkc": NFKC, "nfkd": NFKD}
+"""The Unicode normal forms by name."""
+
+
+def unicode_normalizer_from_str(normalizer: str) -> Normalizer:
+    """Returns the Unicode normal form of a name, such as `nfkc`.
+
+    Raises:
+        ValueError: There is no such form.
+    """
+    if normalizer not in NORMALIZERS:
+        raise ValueError(f"{normalizer!r} is none of {', '.join(NORMALIZERS)}")
+    return NORMALIZERS[normalizer]()

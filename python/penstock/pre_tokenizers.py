@@ -9,12 +9,15 @@ Example:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from penstock._components import (
+    READERS,
     Component,
     Pattern,
     camel,
+    flattened,
+    one_of,
     parts_to_json,
     pattern_from_json,
     pattern_to_json,
@@ -28,7 +31,7 @@ Behavior = Literal["removed", "isolated", "merged_with_previous", "merged_with_n
 PrependScheme = Literal["always", "never", "first"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PreTokenizer(Component):
     """Base of all pre-tokenizers."""
 
@@ -39,7 +42,7 @@ class PreTokenizer(Component):
         return self._native.pre_tokenize(sequence)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequence(PreTokenizer):
     """Several pre-tokenizers, each on the pieces of the one before."""
 
@@ -47,7 +50,8 @@ class Sequence(PreTokenizer):
     pretokenizers: tuple[PreTokenizer, ...]
 
     def __init__(self, pretokenizers: Iterable[PreTokenizer]) -> None:
-        object.__setattr__(self, "pretokenizers", tuple(pretokenizers))
+        parts = flattened(pretokenizers, Sequence, "pretokenizers")
+        object.__setattr__(self, "pretokenizers", parts)
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"pretokenizers": parts_to_json(self.pretokenizers)}
@@ -61,20 +65,32 @@ class Sequence(PreTokenizer):
         return self.pretokenizers[index]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ByteLevel(PreTokenizer):
     """Bytes as printable characters, split as GPT-2 does.
 
     Args:
         add_prefix_space: Put a space before a text that does not begin with one.
-        use_regex: Split by GPT-2's pattern.
         trim_offsets: Of no effect here; the object in the file has it.
+        use_regex: Split by GPT-2's pattern.
+        ignored: Other fields of the object in the file, such as its type.
     """
 
     type_name: ClassVar[str] = "ByteLevel"
     add_prefix_space: bool = True
-    use_regex: bool = True
     trim_offsets: bool = True
+    use_regex: bool = True
+
+    def __init__(
+        self,
+        add_prefix_space: bool = True,
+        trim_offsets: bool = True,
+        use_regex: bool = True,
+        **ignored: Any,  # noqa: ARG002
+    ) -> None:
+        object.__setattr__(self, "add_prefix_space", add_prefix_space)
+        object.__setattr__(self, "trim_offsets", trim_offsets)
+        object.__setattr__(self, "use_regex", use_regex)
 
     @staticmethod
     def alphabet() -> list[str]:
@@ -90,35 +106,35 @@ class ByteLevel(PreTokenizer):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Whitespace(PreTokenizer):
     r"""Splits by `\w+|[^\w\s]+`; blanks are dropped."""
 
     type_name: ClassVar[str] = "Whitespace"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WhitespaceSplit(PreTokenizer):
     """Splits at blanks, which are dropped."""
 
     type_name: ClassVar[str] = "WhitespaceSplit"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class BertPreTokenizer(PreTokenizer):
     """Splits at blanks, which are dropped, and at punctuation."""
 
     type_name: ClassVar[str] = "BertPreTokenizer"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class UnicodeScripts(PreTokenizer):
     """Splits where the script changes."""
 
     type_name: ClassVar[str] = "UnicodeScripts"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CharDelimiterSplit(PreTokenizer):
     """Splits at a character, which is dropped."""
 
@@ -134,7 +150,7 @@ class CharDelimiterSplit(PreTokenizer):
         return {"delimiter": self.delimiter}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Split(PreTokenizer):
     """Splits at a pattern.
 
@@ -149,6 +165,10 @@ class Split(PreTokenizer):
     behavior: Behavior
     invert: bool = False
 
+    def __post_init__(self) -> None:
+        """Checks the behavior."""
+        one_of("behavior", self.behavior, get_args(Behavior))
+
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
             "pattern": pattern_to_json(self.pattern),
@@ -157,18 +177,22 @@ class Split(PreTokenizer):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Punctuation(PreTokenizer):
     """Splits at punctuation."""
 
     type_name: ClassVar[str] = "Punctuation"
     behavior: Behavior = "isolated"
 
+    def __post_init__(self) -> None:
+        """Checks the behavior."""
+        one_of("behavior", self.behavior, get_args(Behavior))
+
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"behavior": camel(self.behavior)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Digits(PreTokenizer):
     """Splits numbers off, or each digit."""
 
@@ -179,7 +203,7 @@ class Digits(PreTokenizer):
         return {"individual_digits": self.individual_digits}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Metaspace(PreTokenizer):
     """Spaces as a visible character.
 
@@ -195,11 +219,12 @@ class Metaspace(PreTokenizer):
     split: bool = True
 
     def __post_init__(self) -> None:
-        """Checks that the replacement is one character."""
+        """Checks that the replacement is one character, and the scheme."""
         if len(self.replacement) != 1:
             raise ValueError(
                 f"replacement: expected a string of length 1, not {self.replacement!r}"
             )
+        one_of("prepend_scheme", self.prepend_scheme, get_args(PrependScheme))
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -209,7 +234,7 @@ class Metaspace(PreTokenizer):
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FixedLength(PreTokenizer):
     """Pieces of so many characters."""
 
@@ -250,3 +275,6 @@ def from_json(value: Mapping[str, Any]) -> PreTokenizer:
     if name == "Punctuation":
         return Punctuation(snake(fields["behavior"]))  # type: ignore[arg-type]
     raise ValueError(f"no pre-tokenizer has the type {name!r}")
+
+
+READERS["pre_tokenizer"] = from_json

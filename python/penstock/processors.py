@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock._components import Component, parts_to_json
+from penstock._components import READERS, Component, flattened, parts_to_json
 
 if TYPE_CHECKING:
     from penstock._native import Encoding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PostProcessor(Component):
     """Base of all post-processors."""
 
@@ -38,7 +38,7 @@ class PostProcessor(Component):
         return self._native.process(encoding, pair, add_special_tokens)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sequence(PostProcessor):
     """Several post-processors, one after the other."""
 
@@ -46,7 +46,7 @@ class Sequence(PostProcessor):
     processors: tuple[PostProcessor, ...]
 
     def __init__(self, processors: Iterable[PostProcessor]) -> None:
-        object.__setattr__(self, "processors", tuple(processors))
+        object.__setattr__(self, "processors", flattened(processors, Sequence, "processors"))
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"processors": parts_to_json(self.processors)}
@@ -60,7 +60,7 @@ class Sequence(PostProcessor):
         return self.processors[index]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ByteLevel(PostProcessor):
     """Takes the blanks that tokens begin and end with out of their offsets.
 
@@ -68,12 +68,26 @@ class ByteLevel(PostProcessor):
         add_prefix_space: The pre-tokenizer may have put a space before the text.
         trim_offsets: Do anything at all.
         use_regex: Of no effect here; the object in the file has it.
+        ignored: Other fields of the object in the file, such as its type.
+
+    None stands for the default, True.
     """
 
     type_name: ClassVar[str] = "ByteLevel"
     add_prefix_space: bool = True
     trim_offsets: bool = True
     use_regex: bool = True
+
+    def __init__(
+        self,
+        add_prefix_space: bool | None = None,
+        trim_offsets: bool | None = None,
+        use_regex: bool | None = None,
+        **ignored: Any,  # noqa: ARG002
+    ) -> None:
+        object.__setattr__(self, "add_prefix_space", add_prefix_space is not False)
+        object.__setattr__(self, "trim_offsets", trim_offsets is not False)
+        object.__setattr__(self, "use_regex", use_regex is not False)
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -83,30 +97,46 @@ class ByteLevel(PostProcessor):
         }
 
 
-@dataclass(frozen=True)
+def _token(name: str, value: Any) -> tuple[str, int]:
+    """A token and its id, as a tuple.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    match value:
+        case (str(token), int(number)) if not isinstance(number, bool):
+            return token, number
+    raise TypeError(f"{name} must be a token and its id, not {value!r}")
+
+
+@dataclass(frozen=True, repr=False)
 class BertProcessing(PostProcessor):
     """`[CLS] A [SEP]`, or `[CLS] A [SEP] B [SEP]`.
 
     Args:
         sep: The separator and its id.
-        cls: The token that opens the first text, and its id.
+        cls_token: The token that opens the first text, and its id.
     """
 
     type_name: ClassVar[str] = "BertProcessing"
     sep: tuple[str, int]
     cls: tuple[str, int]
 
+    def __init__(self, sep: tuple[str, int], cls_token: tuple[str, int]) -> None:
+        object.__setattr__(self, "sep", _token("sep", sep))
+        object.__setattr__(self, "cls", _token("cls_token", cls_token))
+
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"sep": list(self.sep), "cls": list(self.cls)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RobertaProcessing(PostProcessor):
     """`<s> A </s>`, or `<s> A </s> </s> B </s>`.
 
     Args:
         sep: The separator and its id.
-        cls: The token that opens the first text, and its id.
+        cls_token: The token that opens the first text, and its id.
         trim_offsets: Take blanks out of the offsets first.
         add_prefix_space: The pre-tokenizer may have put a space before the text.
     """
@@ -116,6 +146,18 @@ class RobertaProcessing(PostProcessor):
     cls: tuple[str, int]
     trim_offsets: bool = True
     add_prefix_space: bool = True
+
+    def __init__(
+        self,
+        sep: tuple[str, int],
+        cls_token: tuple[str, int],
+        trim_offsets: bool = True,
+        add_prefix_space: bool = True,
+    ) -> None:
+        object.__setattr__(self, "sep", _token("sep", sep))
+        object.__setattr__(self, "cls", _token("cls_token", cls_token))
+        object.__setattr__(self, "trim_offsets", trim_offsets)
+        object.__setattr__(self, "add_prefix_space", add_prefix_space)
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {
@@ -191,7 +233,7 @@ class SpecialToken:
         return {"id": self.id, "ids": list(self.ids), "tokens": list(self.tokens)}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TemplateProcessing(PostProcessor):
     """Special tokens by a template for a text and one for a pair.
 
@@ -212,17 +254,17 @@ class TemplateProcessing(PostProcessor):
 
     def __init__(
         self,
-        single: str | Iterable[str | Piece] = "$A:0",
-        pair: str | Iterable[str | Piece] = "$A:0 $B:1",
-        special_tokens: Iterable[Any] = (),
+        single: str | Iterable[str | Piece] | None = None,
+        pair: str | Iterable[str | Piece] | None = None,
+        special_tokens: Iterable[Any] | None = None,
     ) -> None:
         def pieces(template: str | Iterable[str | Piece]) -> tuple[Piece, ...]:
             parts = template.split(" ") if isinstance(template, str) else template
             return tuple(Piece.parse(part) if isinstance(part, str) else part for part in parts)
 
-        object.__setattr__(self, "single", pieces(single))
-        object.__setattr__(self, "pair", pieces(pair))
-        tokens = {token.id: token for token in map(SpecialToken.of, special_tokens)}
+        object.__setattr__(self, "single", pieces("$A:0" if single is None else single))
+        object.__setattr__(self, "pair", pieces("$A:0 $B:1" if pair is None else pair))
+        tokens = {token.id: token for token in map(SpecialToken.of, special_tokens or ())}
         object.__setattr__(
             self, "special_tokens", tuple(token for _, token in sorted(tokens.items()))
         )
@@ -267,6 +309,9 @@ def from_json(value: Mapping[str, Any]) -> PostProcessor:
     if name == "TemplateProcessing":
         return _template(fields)
     if name in ("BertProcessing", "RobertaProcessing"):
-        named = {**fields, "sep": tuple(fields["sep"]), "cls": tuple(fields["cls"])}
+        named = {"cls_token" if key == "cls" else key: field for key, field in fields.items()}
         return (BertProcessing if name == "BertProcessing" else RobertaProcessing)(**named)
     raise ValueError(f"no post-processor has the type {name!r}")
+
+
+READERS["post_processor"] = from_json

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
-from penstock._training import BpeTrainer, UnigramTrainer, WordLevelTrainer, WordPieceTrainer
+from penstock._training import (
+    BpeTrainer,
+    Trainer,
+    UnigramTrainer,
+    WordLevelTrainer,
+    WordPieceTrainer,
+)
 
-__all__ = ["BpeTrainer", "UnigramTrainer", "WordLevelTrainer", "WordPieceTrainer"]
+__all__ = ["BpeTrainer", "Trainer", "UnigramTrainer", "WordLevelTrainer", "WordPieceTrainer"]

@@ -216,7 +216,7 @@ def test_unigram_encodes_as_the_reference_would(pipeline: str) -> None:
     counter = penstock._native.WordCounter(ours._native)
     counter.count(LINES)
     trainer = _training.UnigramTrainer(unk_token="<unk>", **options)
-    fields = json.loads(trainer.fields(counter, lambda *_: None)[1])
+    fields = json.loads(trainer.learn(counter, lambda *_: None)[1])
     # Counted by a tokenizer that has the special tokens already; the text has none of them.
     assert [token for token, _ in fields["vocab"]] == [token for token, _ in learned]
     reference.model = models.Unigram([tuple(pair) for pair in fields["vocab"]], fields["unk_id"])

@@ -1,6 +1,7 @@
 //! `AddedToken`, with the names and defaults of the reference.
 
 use std::hash::{Hash, Hasher};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use penstock::added_vocabulary;
 use pyo3::exceptions::PyTypeError;
@@ -9,24 +10,58 @@ use pyo3::types::PyString;
 
 /// A token found in the text before the model runs.
 #[pyclass(frozen, eq, hash, module = "penstock")]
-#[derive(Clone)]
 pub struct AddedToken {
-    token: added_vocabulary::AddedToken,
-    /// `normalized` was left open, so that it follows from `special`, also if that is said later.
-    is_open: bool,
+    /// `content` and `special` may be set.
+    state: Mutex<State>,
+}
+
+#[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "the reference's flags")]
+struct State {
+    content: String,
+    single_word: bool,
+    lstrip: bool,
+    rstrip: bool,
+    /// Left open, it follows from `special`, also if that is said later.
+    normalized: Option<bool>,
+    special: bool,
+}
+
+impl State {
+    fn token(self) -> added_vocabulary::AddedToken {
+        added_vocabulary::AddedToken {
+            single_word: self.single_word,
+            lstrip: self.lstrip,
+            rstrip: self.rstrip,
+            normalized: self.normalized.unwrap_or(!self.special),
+            special: self.special,
+            content: self.content,
+        }
+    }
+}
+
+impl AddedToken {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn token(&self) -> added_vocabulary::AddedToken {
+        self.state().clone().token()
+    }
 }
 
 impl PartialEq for AddedToken {
     fn eq(&self, other: &Self) -> bool {
-        self.token == other.token
+        self.token() == other.token()
     }
 }
 
 impl Eq for AddedToken {}
 
+/// The content alone: what is equal has the same, and what is set later but the content does not change it.
 impl Hash for AddedToken {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.token.hash(state);
+        self.state().content.hash(state);
     }
 }
 
@@ -43,74 +78,84 @@ impl AddedToken {
         normalized: Option<bool>,
         special: bool,
     ) -> Self {
-        let is_open = normalized.is_none();
-        let normalized = normalized.unwrap_or(!special);
-        let token = added_vocabulary::AddedToken { content, single_word, lstrip, rstrip, normalized, special };
-        Self { token, is_open }
+        Self { state: Mutex::new(State { content, single_word, lstrip, rstrip, normalized, special }) }
     }
 
     #[getter]
-    fn content(&self) -> &str {
-        &self.token.content
+    fn content(&self) -> String {
+        self.state().content.clone()
+    }
+
+    #[setter]
+    fn set_content(&self, content: String) {
+        self.state().content = content;
     }
 
     #[getter]
     fn single_word(&self) -> bool {
-        self.token.single_word
+        self.state().single_word
     }
 
     #[getter]
     fn lstrip(&self) -> bool {
-        self.token.lstrip
+        self.state().lstrip
     }
 
     #[getter]
     fn rstrip(&self) -> bool {
-        self.token.rstrip
+        self.state().rstrip
     }
 
     #[getter]
     fn normalized(&self) -> bool {
-        self.token.normalized
+        self.token().normalized
     }
 
     #[getter]
     fn special(&self) -> bool {
-        self.token.special
+        self.state().special
     }
 
-    fn __str__(&self) -> &str {
-        &self.token.content
+    #[setter]
+    fn set_special(&self, special: bool) {
+        self.state().special = special;
+    }
+
+    fn __str__(&self) -> String {
+        self.content()
     }
 
     fn __repr__(&self) -> String {
         let title = |flag: bool| if flag { "True" } else { "False" };
+        let token = self.token();
         format!(
             "AddedToken({:?}, rstrip={}, lstrip={}, single_word={}, normalized={}, special={})",
-            self.token.content,
-            title(self.token.rstrip),
-            title(self.token.lstrip),
-            title(self.token.single_word),
-            title(self.token.normalized),
-            title(self.token.special)
+            token.content,
+            title(token.rstrip),
+            title(token.lstrip),
+            title(token.single_word),
+            title(token.normalized),
+            title(token.special)
         )
     }
 
     /// Arguments to build an equal token, by position and by name, for pickle.
-    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((&str,), Bound<'py, pyo3::types::PyDict>)> {
+    fn __getnewargs_ex__<'py>(&self, py: Python<'py>) -> PyResult<((String,), Bound<'py, pyo3::types::PyDict>)> {
+        let State { content, single_word, lstrip, rstrip, normalized, special } = self.state().clone();
         let options = pyo3::types::PyDict::new(py);
-        options.set_item("single_word", self.token.single_word)?;
-        options.set_item("lstrip", self.token.lstrip)?;
-        options.set_item("rstrip", self.token.rstrip)?;
-        options.set_item("normalized", (!self.is_open).then_some(self.token.normalized))?;
-        options.set_item("special", self.token.special)?;
-        Ok(((&self.token.content,), options))
+        options.set_item("single_word", single_word)?;
+        options.set_item("lstrip", lstrip)?;
+        options.set_item("rstrip", rstrip)?;
+        options.set_item("normalized", normalized)?;
+        options.set_item("special", special)?;
+        Ok(((content,), options))
     }
 }
 
 impl From<added_vocabulary::AddedToken> for AddedToken {
     fn from(token: added_vocabulary::AddedToken) -> Self {
-        Self { token, is_open: false }
+        let added_vocabulary::AddedToken { content, single_word, lstrip, rstrip, normalized, special } = token;
+        Self::new(content, single_word, lstrip, rstrip, Some(normalized), special)
     }
 }
 
@@ -121,16 +166,17 @@ impl From<added_vocabulary::AddedToken> for AddedToken {
 pub fn token_to_add(object: &Bound<'_, PyAny>, special: bool) -> PyResult<added_vocabulary::AddedToken> {
     if let Ok(content) = object.cast::<PyString>() {
         let content = content.to_str()?.to_owned();
-        return Ok(AddedToken::new(content, false, false, false, None, special).token);
+        return Ok(AddedToken::new(content, false, false, false, None, special).token());
     }
-    let mut token = match object.cast::<AddedToken>() {
-        Ok(token) => {
-            let AddedToken { token, is_open } = token.get().clone();
-            let normalized = if is_open { !(token.special || special) } else { token.normalized };
-            added_vocabulary::AddedToken { normalized, ..token }
+    if let Ok(token) = object.cast::<AddedToken>() {
+        let token = token.get();
+        if special {
+            // As in the reference, the object learns that it is special.
+            token.set_special(true);
         }
-        Err(_) => from_attributes(object).map_err(|_| PyTypeError::new_err("tokens must be str or AddedToken"))?,
-    };
+        return Ok(token.token());
+    }
+    let mut token = from_attributes(object).map_err(|_| PyTypeError::new_err("tokens must be str or AddedToken"))?;
     token.special |= special;
     Ok(token)
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use penstock::TokenId;
 use penstock::encoding::{self, NO_WORD};
 use penstock::tokenizer;
+use pyo3::exceptions::PyDeprecationWarning;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList};
 
@@ -130,6 +131,8 @@ impl Encoding {
     /// The reference's older name of `word_ids`.
     #[getter]
     fn words<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let message = c"Encoding.words is deprecated, please use Encoding.word_ids instead.";
+        PyErr::warn(py, &py.get_type::<PyDeprecationWarning>(), message, 1)?;
         self.word_list(py)
     }
 

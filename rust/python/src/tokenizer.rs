@@ -26,6 +26,9 @@ type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, 
 /// Bytes from which on one text is worth the threads.
 const LONG_TEXT: usize = 1 << 20;
 
+/// A token of a model: id, text, and bytes of the piece.
+type Token = (TokenId, String, (u32, u32));
+
 /// An immutable tokenizer, shared between threads without a lock.
 #[pyclass(frozen, module = "penstock._native")]
 pub struct Tokenizer(Arc<tokenizer::Tokenizer>);
@@ -123,6 +126,14 @@ impl Tokenizer {
             self.0.encode_batch(&inputs, &self.0.default_options(add_special_tokens), stop)
         })?;
         Ok(encodings.into_iter().map(|encoding| Encoding::new(encoding, Arc::clone(&self.0))).collect())
+    }
+
+    /// The model alone, on one piece of text.
+    #[pyo3(signature = (piece, /))]
+    fn tokenize(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<Vec<Token>> {
+        let piece = text(piece, None)?;
+        let tokens = detached(py, || self.0.model().tokenize(&piece))?;
+        Ok(tokens.into_iter().map(|(id, token, [start, end])| (id, token, (start, end))).collect())
     }
 
     #[pyo3(signature = (encoding, pair=None, add_special_tokens=true))]

@@ -7,7 +7,10 @@ mod wordlevel;
 mod wordpiece;
 pub mod words;
 
-use crate::{Result, TokenId, Vocab, encoding::Tokens};
+use crate::{
+    Result, TokenId, Vocab,
+    encoding::{SPANS, Tokens},
+};
 use bpe::BpeScratch;
 pub use bpe::{Bpe, BpeConfig, BpeOptions, Merge};
 pub use unigram::{Unigram, UnigramConfig, UnigramScratch};
@@ -83,6 +86,24 @@ impl Model {
     /// The token of an id.
     pub fn id_to_token(&self, id: TokenId) -> Option<&str> {
         self.vocab().token(id)
+    }
+
+    /// The tokens of one piece of text: ids, texts, and bytes of the piece as the reference counts them.
+    ///
+    /// # Errors
+    /// As [`Model::encode_piece`].
+    pub fn tokenize(&self, piece: &str) -> Result<Vec<(TokenId, String, [u32; 2])>> {
+        let mut tokens = Tokens::with_capacity::<SPANS>(piece.len());
+        self.encode_piece::<SPANS>(piece, 0, &mut ModelScratch::default(), &mut tokens)?;
+        let mut own = tokens.texts.iter().peekable();
+        let named = tokens.ids().iter().zip(&tokens.spans).enumerate().map(|(index, (&id, &span))| {
+            let text = match own.next_if(|(at, _)| *at as usize == index) {
+                Some((_, text)) => text,
+                None => self.id_to_token(id).unwrap_or_default(),
+            };
+            (id, text.to_owned(), span)
+        });
+        Ok(named.collect())
     }
 
     /// Encodes one piece of text, which is one word whatever comes of it.

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     Encoding, Error, PostProcessor, Result, TokenId,
     encoding::{Direction, IDS, Padding, SPANS, Tokens, Truncation, parts},
+    kernels::pages::advise_huge,
     post_processors::{Slot, blanks, plain_layout, trim_blanks},
     threads,
 };
@@ -230,9 +231,9 @@ impl Filling {
     }
 }
 
-/// Writes `value` before `at` and from `at + len` on, unless nobody wants the matrix.
+/// Writes `value` before `at` and from `at + len` on, unless nobody wants the matrix or it is zero, as all is from the start.
 fn fill_around<T: Element>(row: &mut [T], at: usize, len: usize, value: u32) {
-    if !row.is_empty() {
+    if !row.is_empty() && value != 0 {
         row[..at].fill(T::from_u32(value));
         row[at + len..].fill(T::from_u32(value));
     }
@@ -278,14 +279,17 @@ impl Tokenizer {
         }
         let width = width(&done, options.padding.as_ref())?;
         let rows = done.iter().map(Encoded::rows).sum();
-        let filled = |wanted: bool, columns: usize, value: T| vec![value; if wanted { rows * columns } else { 0 }];
-        let matrix = |wanted, columns| filled(wanted, columns, T::default());
+        // Zeros come untouched from the system, so what stays zero costs nothing, and each task touches its own rows.
+        let matrix = |wanted: bool, columns: usize| {
+            let mut values = vec![T::default(); if wanted { rows * columns } else { 0 }];
+            advise_huge(&mut values);
+            values
+        };
         let mut padded = Padded {
             rows,
             width,
             input_ids: matrix(true, width),
-            // Ones from the start: padding is the smaller part.
-            attention_mask: filled(fields.attention_mask, width, T::ONE),
+            attention_mask: matrix(fields.attention_mask, width),
             type_ids: matrix(fields.type_ids, width),
             special_tokens_mask: matrix(fields.special_tokens_mask, width),
             offsets: matrix(fields.offsets, 2 * width),
@@ -436,7 +440,9 @@ fn write_rows<T: Element>(encoded: &Encoded, plan: &Plan<'_>, filling: Filling, 
         fill_around(input_ids, at, row.len, filling.pad_id);
         fill_around(type_ids, at, row.len, filling.pad_type_id);
         fill_around(special_tokens_mask, at, row.len, 1);
-        fill_around(attention_mask, at, row.len, 0);
+        if !attention_mask.is_empty() {
+            attention_mask[at..at + row.len].fill(T::ONE);
+        }
         if let Some(sample) = samples.first_mut() {
             *sample = T::from_u32(row.sample as u32);
         }
@@ -507,7 +513,6 @@ fn write_encodings<T: Element>(encoded: &Encoded, filling: Filling, mut places: 
         fill_around(input_ids, at, len, filling.pad_id);
         fill_around(type_ids, at, len, filling.pad_type_id);
         fill_around(special_tokens_mask, at, len, 1);
-        fill_around(attention_mask, at, len, 0);
         let copy = |places: &mut [T], values: &mut dyn Iterator<Item = u32>| {
             for (place, value) in places.iter_mut().skip(at).zip(values) {
                 *place = T::from_u32(value);
