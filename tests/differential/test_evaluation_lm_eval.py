@@ -123,6 +123,102 @@ def test_with_and_without_a_first_token(models: Models, options: dict[str, Any])
     close(ours.loglikelihood(requests), theirs.loglikelihood(requests))
 
 
+# ---------------------------------------------------------------------------- lm-eval's own checks
+#
+# What its suite asks of a model class (`tests/models/test_huggingface.py`, `test_bos_handling.py`),
+# asked of ours; its tests themselves load their models from the network. Requests and their answers
+# are above.
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_tokens_to_and_from_text(models: Models, folder: str) -> None:
+    ours, theirs = pair(getattr(models, folder))
+    texts = ["the mill", "of the water-wheel, and so on", "Zürich"]
+    for text in texts:
+        assert ours.tok_encode(text) == theirs.tok_encode(text)
+        assert ours.tok_decode(ours.tok_encode(text)) == theirs.tok_decode(theirs.tok_encode(text))
+    for mine, their in zip(
+        ours.tok_batch_encode(texts), theirs.tok_batch_encode(texts), strict=True
+    ):
+        assert mine.tolist() == their.tolist()
+
+
+def test_generation_from_tokens(models: Models) -> None:
+    ours, theirs = pair(models.gpt2)
+    context, mask = ours.tok_batch_encode(["the mill turns"])
+    options = {"max_length": 12, "stop": ["\n\n"], "attention_mask": mask}
+    mine, their = (m._model_generate(context, **options).tolist() for m in (ours, theirs))
+    assert mine == their
+
+
+def test_names_and_lengths(models: Models) -> None:
+    ours, theirs = pair(models.llama)
+    for name in (
+        "eot_token_id",
+        "prefix_token_id",
+        "max_length",
+        "max_gen_toks",
+        "batch_size",
+        "tokenizer_name",
+    ):
+        assert getattr(ours, name) == getattr(theirs, name), name
+    assert (ours.rank, ours.world_size) == (0, 1)
+    messages = [{"role": "user", "content": "Does the mill turn?"}]
+    ours.tokenizer.chat_template = theirs.tokenizer.chat_template = (
+        "{{ bos_token }}{% for m in messages %}{{ m.role }}: {{ m.content }}{% endfor %}"
+    )
+    assert ours.apply_chat_template(messages) == theirs.apply_chat_template(messages)
+    assert ours.chat_template() == theirs.chat_template()
+
+
+@pytest.mark.parametrize("folder", ["gpt2", "llama"])
+@pytest.mark.parametrize("add", [None, True, False])
+def test_a_first_token_is_never_there_twice(models: Models, folder: str, add: bool | None) -> None:
+    from penstock.evaluation.lm_eval import PenstockLM
+
+    ours = PenstockLM(str(getattr(models, folder)), batch_size=4, add_bos_token=add)
+    stock = ours.tokenizer
+    first, bos = stock.bos_token, stock.bos_token_id
+    adds = {} if add is None else {"add_special_tokens": add}
+
+    def asked(context: str, continuation: str) -> tuple[list[int], list[int]]:
+        ((read, cont),) = ours._encoder.encode_pairs([(context, continuation)], joint=True)
+        return read.tolist(), cont.tolist()
+
+    def plain(text: str) -> list[int]:
+        ids: list[int] = stock.encode(text, add_special_tokens=False)
+        return ids
+
+    for text in ("the mill", f"{first}the mill"):
+        mine = ours._encoder.encode([text])[0].tolist()
+        begins = text.startswith(first)
+        assert mine == (plain(text) if begins else stock.encode(text, **adds))
+        assert mine[:2] != [bos, bos]
+    assert asked("", f"{first}the mill") == ([bos], plain(f"{first}the mill")[1:])
+    assert asked("", "the mill") == ([bos], plain("the mill"))
+    context, continuation = asked(f"{first}the mill:", " turns")
+    assert context == plain(f"{first}the mill:")
+    assert bos not in continuation
+
+
+def test_no_request_no_answer(models: Models) -> None:
+    ours, _ = pair(models.gpt2)
+    assert ours.loglikelihood([]) == []
+    assert ours.loglikelihood_rolling([]) == []
+    assert ours.generate_until([]) == []
+
+
+def test_answers_are_in_the_order_of_requests(models: Models) -> None:
+    ours, _ = pair(models.gpt2)
+    text = iter(sentences(40, 38, 2, 30))
+    requests = instances("loglikelihood", [(next(text), f" {next(text)}") for _ in range(9)])
+    whole = ours.loglikelihood(requests)
+    close(ours.loglikelihood(requests[::-1])[::-1], whole)
+
+
+# ---------------------------------------------------------------------------- what is ours alone
+
+
 def test_a_continuation_that_vanishes_is_named(models: Models) -> None:
     from penstock.errors import TaskError
 
