@@ -58,6 +58,7 @@ def run_ranks(
     end_all: bool = True,
     patch: str = "",
     lost_after: float = 120.0,
+    nodes: int = 1,
 ) -> Outcome:
     """Runs `evaluate(**arguments)` on `world` ranks.
 
@@ -69,12 +70,13 @@ def run_ranks(
         end_all: Whether the others are ended once one has died, as a launcher does.
         patch: Code that each rank runs first; `rank` is its number.
         lost_after: Seconds without a sign after which ranks give one up.
+        nodes: Machines that the ranks believe they are on, as many on each.
     """
     place.mkdir(parents=True, exist_ok=True)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-    job = pickle.dumps((arguments, kill, patch, lost_after))
+    job = pickle.dumps((arguments, kill, patch, lost_after, nodes))
     ranks = [
         CONTEXT.Process(target=_rank, args=(rank, world, port, job, str(place)))
         for rank in range(world)
@@ -109,11 +111,12 @@ def _wait(ranks: Sequence[Any], *, stop_at_first: bool) -> None:
 
 
 def _rank(rank: int, world: int, port: int, job: bytes, place: str) -> None:
+    arguments, kill, patch, lost_after, nodes = pickle.loads(job)
     environment = {
         "RANK": rank,
-        "LOCAL_RANK": rank,
+        "LOCAL_RANK": rank % (world // nodes),
         "WORLD_SIZE": world,
-        "LOCAL_WORLD_SIZE": world,
+        "LOCAL_WORLD_SIZE": world // nodes,
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": port,
         "OMP_NUM_THREADS": 1,
@@ -124,7 +127,7 @@ def _rank(rank: int, world: int, port: int, job: bytes, place: str) -> None:
     from penstock.evaluation import _session, evaluate
 
     torch.set_num_threads(1)
-    arguments, kill, patch, _session.LOST_AFTER = pickle.loads(job)
+    _session.LOST_AFTER = lost_after
     if kill is not None and kill.rank == rank:
         _arm(kill)
     exec(patch, {"rank": rank})

@@ -47,6 +47,8 @@ BATCH = 16
 NEW_TOKENS = 24
 ROWS = {"L4-d128-V8k": 160, "L4-d256-V50k": 48}
 """Rows of four choices each; the larger model takes five times as long for one."""
+TIMES = {"L4-d128-V8k": 4, "L4-d256-V50k": 2}
+"""How many times as many rows two processes share."""
 PROMPTS = {"L4-d128-V8k": 48, "L4-d256-V50k": 32}
 Row = dict[str, Any]
 
@@ -101,14 +103,25 @@ def make(folder: Path) -> None:
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def task(kind: str, folder: Path, name: str) -> Any:
+def more_rows(rows: list[Row], times: int) -> list[Row]:
+    """The rows, and others of the same words, so that batches are as wide."""
+    found = []
+    for number in range(times):
+        for row in rows:
+            words = row["q"].split()
+            if number:
+                random.Random(number).shuffle(words)
+            found.append({**row, "q": " ".join(words)})
+    return found
+
+
+def task(kind: str, folder: Path, name: str, times: int = 1) -> Any:
     from penstock.evaluation import Generation, MultipleChoice
 
     rows = [json.loads(line) for line in (folder / "rows.jsonl").open()]
     if kind == "loglikelihood":
-        return MultipleChoice(
-            name="t", data=rows[: ROWS[name]], prompt="{{q}}", choices="a", label="label"
-        )
+        data = more_rows(rows[: ROWS[name]], times)
+        return MultipleChoice(name="t", data=data, prompt="{{q}}", choices="a", label="label")
     return Generation(
         name="t",
         data=rows[: PROMPTS[name]],
@@ -301,14 +314,7 @@ def memory(folder: Path, name: str) -> list[Row]:
     peaks, bytes_ = [], []
     for times in (1, 8):
         data = folder / f"rows-{times}.jsonl"
-        with data.open("w") as file:
-            for number in range(times):
-                for row in rows:
-                    # Another text of the same words, so that batches are as wide.
-                    words = row["q"].split()
-                    random.Random(number).shuffle(words)
-                    line = {**row, "q": " ".join(words)}
-                    file.write(json.dumps(line) + "\n")
+        data.write_text("".join(json.dumps(row) + "\n" for row in more_rows(rows, times)))
         bytes_.append(data.stat().st_size)
         mine = MultipleChoice(name="t", data=str(data), prompt="{{q}}", choices="a", label="label")
         evaluate(folder / name, tasks=mine, batch_size=BATCH, progress=False)
@@ -368,7 +374,7 @@ def timed(session, groups, *rest, **options):
     return found
 _run.execute = timed
 model, folder, output = map(Path, sys.argv[1:4])
-mine = bench.task("loglikelihood", folder, model.name)
+mine = bench.task("loglikelihood", folder, model.name, bench.TIMES[model.name])
 evaluate(model, tasks=mine, output=output, batch_size=bench.BATCH, progress=False)
 """
 
@@ -596,7 +602,7 @@ def child(arguments: argparse.Namespace) -> None:
     elif what == "memory":
         rows = memory(folder, name)
     elif what == "processes":
-        rows = processes(folder, name, max(1, arguments.rounds // 2 + 1))
+        rows = processes(folder, name, max(1, arguments.rounds - 1))
     elif what == "start":
         rows = start_up(folder, name, max(1, arguments.rounds // 2 + 1))
     else:
@@ -608,7 +614,7 @@ def child(arguments: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("--out", type=Path)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--what", help=argparse.SUPPRESS)
     parser.add_argument("--model", help=argparse.SUPPRESS)
@@ -617,12 +623,12 @@ def main() -> None:
     if arguments.what:
         child(arguments)
         return
-    small, large = MODELS
+    small = next(iter(MODELS))
     plan = [
         *((what, name) for what in ("loglikelihood", "generation") for name in MODELS),
         ("start", small),
         ("memory", small),
-        ("processes", large),
+        *(("processes", name) for name in MODELS),
         *((who, small) for who in ("penstock", "lm-eval", "lm-eval, all tasks")),
     ]
     rows = []

@@ -92,6 +92,31 @@ def test_any_number_of_processes(
     check_same(tmp_path / "run", alone)
 
 
+def test_several_nodes(arguments: dict[str, Any], alone: Path, tmp_path: Path) -> None:
+    """Each with local ranks from 0; the folder is shared."""
+    arguments = {**arguments, "output": tmp_path / "run"}
+    outcome = run_ranks(4, arguments, tmp_path / "ranks", nodes=2)
+    assert outcome.codes == [0] * 4, outcome.errors
+    check_same(tmp_path / "run", alone)
+
+
+def test_a_folder_that_is_not_shared(arguments: dict[str, Any], tmp_path: Path) -> None:
+    patch = """
+from penstock.evaluation._session import Session
+if rank == 1:
+    meet = Session._meet
+    def elsewhere(self):
+        name, path = meet(self)
+        return name, path + "-on-another-machine"
+    Session._meet = elsewhere
+"""
+    arguments = {**arguments, "output": tmp_path / "run"}
+    outcome = run_ranks(2, arguments, tmp_path / "ranks", patch=patch, nodes=2, lost_after=2.0)
+    assert outcome.codes == [1, 1]
+    assert "is not shared: this process (rank 1) does not see it" in str(outcome.errors[1])
+    assert "rank 1 is gone" in str(outcome.errors[0])
+
+
 KILLS = [
     *(Kill(rank, "before") for rank in (0, 1, 2)),
     *(Kill(rank, "in", after) for rank in (0, 1, 2) for after in (0, 2)),

@@ -166,7 +166,7 @@ class Session:
             self.check(lost=True)
             meanwhile()
             time.sleep(pause)
-            pause = min(pause * 1.5, 0.2)
+            pause = min(pause * 1.5, 0.1)
         return found
 
     def check(self, *, lost: bool = False) -> None:
