@@ -45,11 +45,11 @@ MODELS = {"L4-d128-V8k": (128, 4, 8192), "L4-d256-V50k": (256, 4, 50257)}
 CONTEXT = 256
 BATCH = 16
 NEW_TOKENS = 24
-ROWS = {"L4-d128-V8k": 160, "L4-d256-V50k": 48}
-"""Rows of four choices each; the larger model takes five times as long for one."""
-TIMES = {"L4-d128-V8k": 4, "L4-d256-V50k": 2}
+ROWS = {"L4-d128-V8k": 160, "L4-d256-V50k": 24}
+"""Rows of four choices each; the larger model takes many times as long for one."""
+TIMES = {"L4-d128-V8k": 4, "L4-d256-V50k": 4}
 """How many times as many rows two processes share."""
-PROMPTS = {"L4-d128-V8k": 48, "L4-d256-V50k": 32}
+PROMPTS = {"L4-d128-V8k": 48, "L4-d256-V50k": 16}
 Row = dict[str, Any]
 
 
