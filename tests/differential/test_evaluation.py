@@ -67,9 +67,17 @@ def one_thread() -> Any:
 
 
 @pytest.fixture(scope="module")
-def data(task_data: dict[str, Path]) -> dict[str, Path]:
+def data(task_data: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = fixtures_root()
-    return task_data if root is None else fixture_data(root)
+    if root is None:
+        return task_data
+    found = fixture_data(root)
+    # The set has no training file: examples come from the end of its test file.
+    place = tmp_path_factory.mktemp("gsm8k")
+    lines = found["gsm8k"].read_text(encoding="utf-8").splitlines(keepends=True)
+    for name, part in (("test", lines[:200]), ("train", lines[200:400])):
+        (place / f"{name}.jsonl").write_text("".join(part), encoding="utf-8")
+    return {**found, "gsm8k": place / "test.jsonl"}
 
 
 def our_task(name: str, data: dict[str, Path], tmp_path: Path) -> Any:
@@ -216,6 +224,14 @@ def check_metrics(name: str, result: Any, theirs: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", YAML)
 def test_a_decoder(name: str, data: dict[str, Path], models: Models, tmp_path: Path) -> None:
     compare(name, models.gpt2, data, tmp_path, batch=5)
+
+
+def test_without_examples(data: dict[str, Path], models: Models, tmp_path: Path) -> None:
+    """GSM8K where no training file lies beside its data."""
+    (tmp_path / "test.jsonl").write_bytes(data["gsm8k"].read_bytes())
+    alone = {"gsm8k": tmp_path / "test.jsonl"}
+    assert our_task("gsm8k", alone, tmp_path).few_shot == 0
+    compare("gsm8k", models.gpt2, alone, tmp_path, batch=5)
 
 
 MORE = pytest.mark.parametrize(

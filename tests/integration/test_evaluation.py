@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -189,6 +190,37 @@ def test_scores_do_not_depend_on_where_weights_lie(models: Models, tmp_path: Pat
     assert len(found) == 1
 
 
+def test_only_what_is_needed_is_normalised(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Logits of the last positions only, and a bounded piece of them at a time."""
+    from penstock.evaluation import _score
+    from transformers import GPT2LMHeadModel
+
+    widths, sizes = [], []
+    forward, log_softmax = GPT2LMHeadModel.forward, torch.log_softmax
+
+    def watched(self: Any, *arguments: Any, **options: Any) -> Any:
+        output = forward(self, *arguments, **options)
+        widths.append((options["input_ids"].shape[1], output.logits.shape[1]))
+        return output
+
+    def bounded(logits: torch.Tensor, dim: int) -> torch.Tensor:
+        sizes.append(logits.numel() * 4)
+        return log_softmax(logits, dim=dim)
+
+    # transformers reads the signature of what it calls.
+    watched.__signature__ = inspect.signature(forward)  # type: ignore[attr-defined]
+    monkeypatch.setattr(GPT2LMHeadModel, "forward", watched)
+    monkeypatch.setattr(torch, "log_softmax", bounded)
+    monkeypatch.setattr(_score, "_CHUNK_BYTES", 1 << 13)
+    rows = [{"prompt": text, "choices": ["a mill", "b"]} for text in sentences(6, 5, 20, 30)]
+    task = MultipleChoice(name="mine", data=rows, label="0")
+    evaluate(models.gpt2, tasks=task, batch_size=4)
+    assert len(widths) == 3
+    assert all(kept <= 3 + 14 < read for read, kept in widths)
+    vocabulary = transformers.AutoConfig.from_pretrained(models.gpt2).vocab_size
+    assert max(sizes) <= max(1 << 13, 4 * vocabulary)
+
+
 # ---------------------------------------------------------------------------- where data comes from
 
 
@@ -316,6 +348,7 @@ def test_an_interrupted_run_goes_on(
         ({"seed": 5}, "seed was 0, is 5"),
         ({"threads": 2}, "threads was 1, is 2"),
         ({"model": "llama"}, "model class was GPT2LMHeadModel, is LlamaForCausalLM"),
+        ({"tokenizer": "§§"}, "tokenizer was"),
         ({"prompt": "{{prompt}}!"}, "task mine: prompt was {{prompt}}, is {{prompt}}!"),
         ({"rows": 5}, "task mine: data was"),
     ],
@@ -326,6 +359,10 @@ def test_another_run_does_not_mix_in(
     task = MultipleChoice(name="mine", data=choice_rows(4))
     evaluate(models.gpt2, tasks=task, output=tmp_path / "run", threads=1)
     model = getattr(models, change.pop("model", "gpt2"))
+    if "tokenizer" in change:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(models.gpt2)
+        tokenizer.add_tokens([change["tokenizer"]])
+        change = {"tokenizer": tokenizer}
     if "prompt" in change:
         task = dataclasses.replace(task, prompt=change.pop("prompt"))
     if "rows" in change:
@@ -445,6 +482,21 @@ def test_bad_input_is_said_before_the_model_runs(
     folder, task, message = BAD[name]
     with pytest.raises(TaskError, match=message):
         evaluate(getattr(models, folder), tasks=task)
+
+
+@pytest.mark.parametrize("kind", ["choice", "text", "answer"])
+def test_a_tokenizer_of_another_model(models: Models, kind: str) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(models.gpt2)
+    tokenizer.add_tokens(["mill"])
+    data = [{**ROWS[0], "prompt": "The", "text": "The"}, ROWS[1]]
+    tasks: dict[str, Task] = {
+        "choice": MultipleChoice(name="t", data=data),
+        "text": Perplexity(name="t", data=data),
+        "answer": Generation(name="t", data=data, target="x", max_new_tokens=2),
+    }
+    message = rf"t, row 1: .*token {len(tokenizer) - 1}, and the model.s vocabulary has"
+    with pytest.raises(TaskError, match=message):
+        evaluate(models.gpt2, tokenizer, tasks[kind])
 
 
 def test_numbers_that_are_none(models: Models, tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -71,3 +73,18 @@ def test_a_document_that_may_not_be_cut() -> None:
         plan_rolling(LETTERS, ["abcde"], origin(1), cut=False, **options)
     with pytest.raises(TaskError, match="row 1: the text has no tokens"):
         plan_rolling(LETTERS, ["abcd", ""], origin(2), **options)
+
+
+def test_a_plan_takes_little_more_than_its_tokens() -> None:
+    """A run keeps all requests of a task."""
+    pairs = [(f"a context of number {number}", " and an end") for number in range(5000)]
+    tokens = sum(len(context) + 2 * len(cont) for context, cont in pairs)
+    gc.collect()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    group = plan_pairs(LETTERS, pairs, origin(len(pairs)), max_length=99, joint=True)
+    kept = tracemalloc.get_traced_memory()[0] - before
+    tracemalloc.stop()
+    assert len(group.units) == len(pairs)
+    # Arrays that grow have room for an eighth more.
+    assert kept < (4 * tokens + 100 * len(pairs)) * 9 / 8

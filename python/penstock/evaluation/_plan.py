@@ -61,6 +61,18 @@ class Group:
         self.batches = cut_batches(self.units.widths(), batch_size, max_batch_tokens)
         return self
 
+    def check_vocabulary(self, size: int) -> None:
+        """Refuses tokens that a model does not have.
+
+        Raises:
+            TaskError: There is one; the tokenizer is another model's.
+        """
+        found = self.units.first_with(size)
+        if found is not None:
+            unit, token = found
+            message = f"the tokenizer gives token {token}, and the model's vocabulary has {size}"
+            raise TaskError(message, self.name, self.units[unit].sample)
+
     def rows(self, batch: int) -> list[Unit]:
         """The units of a batch."""
         return [self.units[unit] for unit in self.batches[batch]]

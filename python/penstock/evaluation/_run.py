@@ -155,6 +155,9 @@ def prepare(
     samples = samples_of(task, rows, _classes(config))
     _check_classes(task, samples, config, head)
     group = _kinds.plan(task, samples, encoder, max_length, joint=head == CAUSAL)
+    vocabulary = getattr(getattr(config, "text_config", None) or config, "vocab_size", None)
+    if vocabulary is not None:
+        group.check_vocabulary(int(vocabulary))
     group.cut(options.batch_size, options.max_batch_tokens)
     examples = [sample.requests for sample in samples[:1]] if task.few_shot else []
     return Ready(task, samples, group, digest_all(chain(rows, examples)))

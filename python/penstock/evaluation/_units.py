@@ -115,6 +115,16 @@ class Units(Sequence[Unit]):
             for length, first in zip(self._lengths, self._first, strict=True)
         ]
 
+    def first_with(self, least: int) -> tuple[int, int] | None:
+        """The first unit with a token id that is not below `least`, and the id."""
+        if not self._tokens or np.frombuffer(self._tokens, np.int32).max() < least:
+            return None
+        for index, unit in enumerate(self):
+            highest = max(int(ids.max()) for ids in (unit.ids, *unit.conts) if len(ids))
+            if highest >= least:
+                return index, highest
+        return None
+
     def _chain(self, cont: int) -> Iterator[int]:
         while cont >= 0:
             yield cont
