@@ -35,6 +35,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn round(self) -> Self;
     /// `self * 2^exponent` in two steps, as halves of the integer `exponent`; zero where `zero` is set.
     unsafe fn scale(self, exponent: Self, zero: u16) -> Self;
+    /// Zero where `mask` is not set.
+    unsafe fn keep(self, mask: u16) -> Self;
     /// Lanes with `self < other`.
     unsafe fn less(self, other: Self) -> u16;
     /// Lanes with `self >= other`.
@@ -126,9 +128,19 @@ pub fn exp_terms(isa: Isa, row: &[f32], temperature: f32, max: f32, lanes: SumLa
     dispatch!(isa, exp_terms_with(row, temperature, max, lanes, out))
 }
 
-/// Ids of the values that are at least `bound`, ascending; `maxima` are the row's own.
-pub fn positions_at_least(isa: Isa, row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
-    dispatch!(isa, positions_with(row, maxima, bound, out));
+/// Ids of the values that are at least `bound`, ascending; `maxima` are the row's own. Stops soon after `limit` ids.
+pub fn positions_at_least(isa: Isa, row: &[f32], maxima: &[f32], bound: f32, limit: usize, out: &mut Vec<u32>) {
+    dispatch!(isa, positions_with(row, maxima, bound, limit, out));
+}
+
+/// Ids of the terms that are at least `from` and below `to`, ascending, and the sum of the terms below `from`.
+pub fn zone(isa: Isa, terms: &[f32], from: f32, to: f32, out: &mut Vec<u32>) -> f64 {
+    dispatch!(isa, zone_with(terms, from, to, out))
+}
+
+/// Makes terms below `bound` zero, and sums the rest.
+pub fn cut_terms(isa: Isa, terms: &mut [f32], bound: f32, lanes: SumLanes) -> TermSum {
+    dispatch!(isa, cut_terms_with(terms, bound, lanes))
 }
 
 /// Copies `from`, with negative infinity where `keys` lies below `bound`, and divides by `temperature`.
@@ -278,12 +290,75 @@ unsafe fn term<L: Lanes, const DIVIDE: bool>(values: &[f32; 16], temperature: L,
     }
 }
 
-/// # Safety
-/// The instruction set of `L`.
-#[inline(always)]
-unsafe fn count<L: Lanes, const SIXTEEN: bool>(sum: L, term: L) -> L {
-    // SAFETY: the caller's duty.
-    unsafe { if SIXTEEN { sum.add(term) } else { sum.add(term).add(term.high()) } }
+/// Both sums of the terms of a row, chunk by chunk.
+struct Sums<L, const SIXTEEN: bool> {
+    torch: L,
+    wide: [f64; 8],
+}
+
+impl<L: Lanes, const SIXTEEN: bool> Sums<L, SIXTEEN> {
+    /// # Safety
+    /// The instruction set of `L`, here and below.
+    #[inline(always)]
+    unsafe fn new() -> Self {
+        // SAFETY: the caller's duty.
+        Self { torch: unsafe { L::splat(0.0) }, wide: [0.0; 8] }
+    }
+
+    /// # Safety
+    /// See `new`.
+    #[inline(always)]
+    unsafe fn count(&mut self, term: L) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            self.torch = self.torch.add(term);
+            if !SIXTEEN {
+                self.torch = self.torch.add(term.high());
+            }
+        }
+    }
+
+    /// # Safety
+    /// See `new`.
+    #[inline(always)]
+    unsafe fn add(&mut self, [a, b, c, d]: [L; 4]) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            self.count(a);
+            self.count(b);
+            self.count(c);
+            self.count(d);
+            a.add(b).add(c.add(d)).add_to(&mut self.wide);
+        }
+    }
+
+    /// Stores and counts what is left of a row; lanes beyond it are zero, which changes no sum.
+    ///
+    /// # Safety
+    /// See `new`.
+    #[inline(always)]
+    unsafe fn add_last(&mut self, term: L, to: &mut [f32]) {
+        // SAFETY: the caller's duty.
+        unsafe {
+            let mut all = [0.0; 16];
+            term.store(&mut all);
+            to.copy_from_slice(&all[..to.len()]);
+            self.count(term);
+            term.add_to(&mut self.wide);
+        }
+    }
+
+    /// # Safety
+    /// See `new`.
+    #[inline(always)]
+    unsafe fn finish(self, terms: &[f32]) -> TermSum {
+        let lanes = if SIXTEEN { SumLanes::Sixteen } else { SumLanes::Eight };
+        let mut sums = [0.0; 16];
+        // SAFETY: the caller's duty.
+        unsafe { self.torch.store(&mut sums) };
+        let torch = if terms.len() < lanes.count() { terms.iter().sum() } else { lanes.fold(&sums) };
+        TermSum { torch, wide: self.wide.iter().sum() }
+    }
 }
 
 /// # Safety
@@ -298,9 +373,7 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
     // SAFETY: the caller's duty.
     unsafe {
         let [temperature, max] = [L::splat(temperature), L::splat(max)];
-        let mut torch = L::splat(0.0);
-        let mut wide = [0.0; 8];
-
+        let mut sums = Sums::<L, SIXTEEN>::new();
         let (from, from_tail) = row.as_chunks::<CHUNK>();
         let (to, to_tail) = out.as_chunks_mut::<CHUNK>();
         for (from, to) in from.iter().zip(to) {
@@ -313,26 +386,13 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
             b.store(&mut to[1]);
             c.store(&mut to[2]);
             d.store(&mut to[3]);
-            torch = count::<L, SIXTEEN>(torch, a);
-            torch = count::<L, SIXTEEN>(torch, b);
-            torch = count::<L, SIXTEEN>(torch, c);
-            torch = count::<L, SIXTEEN>(torch, d);
-            a.add(b).add(c.add(d)).add_to(&mut wide);
+            sums.add([a, b, c, d]);
         }
         for (from, to) in from_tail.chunks(16).zip(to_tail.chunks_mut(16)) {
-            // Negative infinity adds zero, which changes no sum.
-            let values = term::<L, DIVIDE>(&padded(from, f32::NEG_INFINITY), temperature, max);
-            let mut all = [0.0; 16];
-            values.store(&mut all);
-            to.copy_from_slice(&all[..to.len()]);
-            torch = count::<L, SIXTEEN>(torch, values);
-            values.add_to(&mut wide);
+            // The term of negative infinity is zero.
+            sums.add_last(term::<L, DIVIDE>(&padded(from, f32::NEG_INFINITY), temperature, max), to);
         }
-        let lanes = if SIXTEEN { SumLanes::Sixteen } else { SumLanes::Eight };
-        let mut sums = [0.0; 16];
-        torch.store(&mut sums);
-        let torch = if row.len() < lanes.count() { out.iter().sum() } else { lanes.fold(&sums) };
-        TermSum { torch, wide: wide.iter().sum() }
+        sums.finish(out)
     }
 }
 
@@ -362,7 +422,13 @@ unsafe fn scan<L: Lanes>(row: &[f32], chunk: usize, bounds: L, out: &mut Vec<u32
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-pub(super) unsafe fn positions_with<L: Lanes>(row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
+pub(super) unsafe fn positions_with<L: Lanes>(
+    row: &[f32],
+    maxima: &[f32],
+    bound: f32,
+    limit: usize,
+    out: &mut Vec<u32>,
+) {
     // SAFETY: the caller's duty.
     unsafe {
         let bounds = L::splat(bound);
@@ -373,12 +439,95 @@ pub(super) unsafe fn positions_with<L: Lanes>(row: &[f32], maxima: &[f32], bound
                 scan::<L>(row, 16 * g + mask.trailing_zeros() as usize, bounds, out);
                 mask &= mask - 1;
             }
+            if out.len() > limit {
+                return;
+            }
         }
         for (i, &max) in tail.iter().enumerate() {
             if max >= bound {
                 scan::<L>(row, 16 * groups.len() + i, bounds, out);
             }
         }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn zone_with<L: Lanes>(terms: &[f32], from: f32, to: f32, out: &mut Vec<u32>) -> f64 {
+    // SAFETY: the caller's duty.
+    unsafe {
+        out.clear();
+        let [from, to] = [L::splat(from), L::splat(to)];
+        let mut below = [0.0; 8];
+        let (chunks, tail) = terms.as_chunks::<CHUNK>();
+        let mut id = 0;
+        for chunk in chunks {
+            let mut low = [L::splat(0.0); 4];
+            for (low, quarter) in low.iter_mut().zip(chunk.as_chunks::<16>().0) {
+                let term = L::load(quarter);
+                *low = term.keep(term.less(from));
+                push_ids(term.at_least(from) & term.less(to), id, out);
+                id += 16;
+            }
+            let [a, b, c, d] = low;
+            a.add(b).add(c.add(d)).add_to(&mut below);
+        }
+        for part in tail.chunks(16) {
+            // A padded lane counts as nothing below.
+            let term = L::load(&padded(part, 0.0));
+            term.keep(term.less(from)).add_to(&mut below);
+            push_ids(term.at_least(from) & term.less(to) & (u16::MAX >> (16 - part.len())), id, out);
+            id += 16;
+        }
+        below.iter().sum()
+    }
+}
+
+#[inline(always)]
+fn push_ids(mut mask: u16, first: u32, out: &mut Vec<u32>) {
+    while mask != 0 {
+        out.push(first + mask.trailing_zeros());
+        mask &= mask - 1;
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn cut_terms_with<L: Lanes>(terms: &mut [f32], bound: f32, lanes: SumLanes) -> TermSum {
+    // SAFETY: the caller's duty.
+    unsafe {
+        match lanes {
+            SumLanes::Sixteen => cut::<L, true>(terms, bound),
+            SumLanes::Eight => cut::<L, false>(terms, bound),
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn cut<L: Lanes, const SIXTEEN: bool>(terms: &mut [f32], bound: f32) -> TermSum {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let bound = L::splat(bound);
+        let mut sums = Sums::<L, SIXTEEN>::new();
+        let (chunks, tail) = terms.as_chunks_mut::<CHUNK>();
+        for chunk in chunks {
+            let mut kept = [L::splat(0.0); 4];
+            for (kept, quarter) in kept.iter_mut().zip(chunk.as_chunks_mut::<16>().0) {
+                let term = L::load(quarter);
+                *kept = term.keep(term.at_least(bound));
+                kept.store(quarter);
+            }
+            sums.add(kept);
+        }
+        for part in tail.chunks_mut(16) {
+            let term = L::load(&padded(part, 0.0));
+            sums.add_last(term.keep(term.at_least(bound)), part);
+        }
+        sums.finish(terms)
     }
 }
 
@@ -549,6 +698,10 @@ impl Lanes for Array {
             let value = self.0[i] * power(q >> 1) * power(q - (q >> 1));
             if zero >> i & 1 == 1 { 0.0 } else { value }
         }))
+    }
+    #[inline(always)]
+    unsafe fn keep(self, mask: u16) -> Self {
+        Self(std::array::from_fn(|i| if mask >> i & 1 == 1 { self.0[i] } else { 0.0 }))
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {

@@ -99,6 +99,11 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn keep(self, mask: u16) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_maskz_mov_ps(mask, self.0) })
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {
         // SAFETY: see the impl.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
@@ -221,9 +226,29 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn positions_with(row: &[f32], maxima: &[f32], bound: f32, out: &mut Vec<u32>) {
+            pub unsafe fn positions_with(
+                row: &[f32],
+                maxima: &[f32],
+                bound: f32,
+                limit: usize,
+                out: &mut Vec<u32>,
+            ) {
                 // SAFETY: the caller's duty.
-                unsafe { floats::positions_with::<Lanes>(row, maxima, bound, out) }
+                unsafe { floats::positions_with::<Lanes>(row, maxima, bound, limit, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn zone_with(terms: &[f32], from: f32, to: f32, out: &mut Vec<u32>) -> f64 {
+                // SAFETY: the caller's duty.
+                unsafe { floats::zone_with::<Lanes>(terms, from, to, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn cut_terms_with(terms: &mut [f32], bound: f32, lanes: SumLanes) -> TermSum {
+                // SAFETY: the caller's duty.
+                unsafe { floats::cut_terms_with::<Lanes>(terms, bound, lanes) }
             }
             /// # Safety
             /// The features must be there.

@@ -267,6 +267,10 @@ impl Sampler {
         let arithmetic = Arithmetic { isa: kernels::isa(), lanes: request.lanes, exact };
         let mut candidates = Candidates::new(logits, arithmetic, scratch);
         options.plan.filter(&mut candidates, &request.histories[row], edits)?;
+        if request.logprobs.is_some() {
+            // What is reported is read from the values.
+            candidates.finish_cut();
+        }
         let fault = |what| Error::Row { row, what };
         let (distribution, greedy) = if options.do_sample {
             (Some(Distribution::new(&mut candidates).map_err(fault)?), 0)

@@ -81,6 +81,8 @@ pub struct Candidates<'a> {
     pub(crate) open_ids: Vec<(u32, Place)>,
     /// Whether torch itself has to be asked for this row.
     pub(crate) uncertain: bool,
+    /// Tokens without a term are removed, although the row still has their values.
+    cut: bool,
 }
 
 impl<'a> Candidates<'a> {
@@ -97,6 +99,7 @@ impl<'a> Candidates<'a> {
             listed: false,
             open_ids: Vec::new(),
             uncertain: false,
+            cut: false,
         }
     }
 
@@ -122,6 +125,7 @@ impl<'a> Candidates<'a> {
 
     /// The first token with the largest value.
     pub fn argmax(&mut self) -> u32 {
+        self.finish_cut();
         let max = self.max();
         if let Some((ids, ys)) = self.list() {
             return ids[ys.iter().position(|&y| y >= max).unwrap_or_default()];
@@ -137,8 +141,8 @@ impl<'a> Candidates<'a> {
         (from + row[from..].iter().position(|&value| value >= top).unwrap_or_default()) as u32
     }
 
-    /// The row's values, before the temperature.
-    pub fn row(&self) -> &[f32] {
+    /// The row's values, before the temperature and before a cut by terms.
+    pub(crate) fn row(&self) -> &[f32] {
         if self.copied { &self.scratch.values } else { self.logits }
     }
 
@@ -163,6 +167,7 @@ impl<'a> Candidates<'a> {
     /// The row's values after the temperature, to change: what was kept so far, negative infinity elsewhere.
     pub fn edit(&mut self) -> &mut [f32] {
         self.spread();
+        self.finish_cut();
         // An open token cannot be followed through an edit.
         self.settle();
         if !self.copied {
@@ -189,6 +194,7 @@ impl<'a> Candidates<'a> {
             self.scratch.places.resize(places.len(), Place::Kept);
             self.retain(|i, _, _| places[i] != Place::OpenRemoved);
         } else {
+            self.finish_cut();
             let open = std::mem::take(&mut self.open_ids);
             if !self.copied {
                 self.scratch.values.clear();
@@ -209,6 +215,7 @@ impl<'a> Candidates<'a> {
         if self.listed {
             self.scratch.ys.iter_mut().for_each(|y| *y /= temperature);
         } else {
+            self.finish_cut();
             if is_not_one(self.temperature) {
                 self.edit();
             }
@@ -219,6 +226,12 @@ impl<'a> Candidates<'a> {
 
     /// Maxima of the row; none for a list.
     pub(crate) fn extent(&mut self) -> Extent {
+        self.finish_cut();
+        self.top()
+    }
+
+    /// The largest value of a row before the temperature; a cut has not taken it.
+    pub(crate) fn top(&mut self) -> Extent {
         if let Some(extent) = self.extent {
             return extent;
         }
@@ -237,7 +250,7 @@ impl<'a> Candidates<'a> {
         let max = if self.listed {
             self.scratch.ys.iter().copied().fold(f32::NEG_INFINITY, f32::max)
         } else {
-            let extent = self.extent();
+            let extent = self.top();
             if extent.nan {
                 return Err(RowFault::Nan);
             }
@@ -259,7 +272,7 @@ impl<'a> Candidates<'a> {
         if self.listed {
             self.scratch.ys.iter().copied().fold(f32::NEG_INFINITY, f32::max)
         } else {
-            self.extent().max / self.temperature
+            self.top().max / self.temperature
         }
     }
 
@@ -269,7 +282,7 @@ impl<'a> Candidates<'a> {
         if self.listed {
             let size = self.logits.len();
             let Scratch { ids, ys, list_terms, .. } = &mut *self.scratch;
-            softmax::exp_terms(ys, max, list_terms);
+            softmax::exp_terms(self.arithmetic, ys, max, list_terms);
             let terms = ids.iter().zip(&*list_terms).map(|(&id, &term)| (id as usize, term));
             let torch = softmax::torch_sum(terms, size, self.arithmetic.lanes);
             return TermSum { torch, wide: list_terms.iter().map(|&term| f64::from(term)).sum() };
@@ -288,17 +301,18 @@ impl<'a> Candidates<'a> {
 
     /// Makes the row a list of the tokens with a value (before the temperature) of at least `bound`; -inf is left out.
     pub(crate) fn gather(&mut self, bound: f32) {
-        self.find(bound);
+        self.find(bound, usize::MAX);
         self.list_found();
     }
 
-    /// Puts the ids with a value of at least `bound` where the list will be.
-    pub(crate) fn find(&mut self, bound: f32) {
+    /// Puts the ids with a value of at least `bound` where the list will be; false if there are more than `limit`.
+    pub(crate) fn find(&mut self, bound: f32, limit: usize) -> bool {
         self.extent();
         let Scratch { values, maxima, ids, .. } = &mut *self.scratch;
         let row = if self.copied { &**values } else { self.logits };
         ids.clear();
-        floats::positions_at_least(self.arithmetic.isa, row, maxima, bound.max(f32::MIN), ids);
+        floats::positions_at_least(self.arithmetic.isa, row, maxima, bound.max(f32::MIN), limit, ids);
+        ids.len() <= limit
     }
 
     /// Makes a list of the ids that stand where the list will be.
@@ -340,16 +354,33 @@ impl<'a> Candidates<'a> {
         places.truncate(kept);
     }
 
-    /// Replaces the row by `y` where the softmax term is at least `bound`, negative infinity elsewhere.
-    pub(crate) fn cut_row(&mut self, bound: f32) {
+    /// Removes tokens of a row whose term lies below `bound`, which is positive. The values follow when they are needed.
+    pub(crate) fn cut_terms(&mut self, bound: f32) {
+        debug_assert!(self.terms.is_some() && bound > 0.0, "terms say what is removed");
+        let Arithmetic { isa, lanes, .. } = self.arithmetic;
+        self.terms = Some(floats::cut_terms(isa, &mut self.scratch.terms, bound, lanes));
+        self.cut = true;
+    }
+
+    /// Whether the terms, not the values, say what is removed.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Gives a cut row its values: `y` where there is a term, negative infinity elsewhere. The terms stay those of the row.
+    pub(crate) fn finish_cut(&mut self) {
+        if !std::mem::take(&mut self.cut) {
+            return;
+        }
         let Scratch { values, terms, floats: buffer, .. } = &mut *self.scratch;
         let row = if self.copied { &**values } else { self.logits };
         buffer.resize(row.len(), 0.0);
-        floats::divide_above(self.arithmetic.isa, row, terms, bound, self.temperature, buffer);
+        let least = f32::from_bits(1);
+        floats::divide_above(self.arithmetic.isa, row, terms, least, self.temperature, buffer);
         std::mem::swap(values, buffer);
         self.copied = true;
         self.temperature = 1.0;
-        (self.extent, self.terms) = (None, None);
+        self.extent = None;
     }
 
     /// Whether some token's place is open.
@@ -357,18 +388,10 @@ impl<'a> Candidates<'a> {
         if self.listed { self.scratch.places.iter().any(|place| place.is_open()) } else { !self.open_ids.is_empty() }
     }
 
-    /// Negative infinity for some tokens of a row that was cut.
-    pub(crate) fn remove_from_row(&mut self, ids: impl Iterator<Item = u32>) {
-        debug_assert!(self.copied, "only a row that was cut");
-        for id in ids {
-            self.scratch.values[id as usize] = f32::NEG_INFINITY;
-        }
-        (self.extent, self.terms) = (None, None);
-    }
-
     /// Writes the scores of the row: the values of what was kept, negative infinity elsewhere.
     pub fn write_scores(&mut self, out: &mut [f32]) {
         self.settle();
+        self.finish_cut();
         if self.listed {
             out.fill(f32::NEG_INFINITY);
             for (&id, &y) in self.scratch.ids.iter().zip(&self.scratch.ys) {

@@ -2,7 +2,8 @@
 
 use super::super::candidates::{Candidates, LONGEST_LIST, Place};
 use super::kth_largest;
-use crate::kernels::floats::exp;
+use super::super::softmax;
+use crate::kernels::floats;
 
 /// Terms this near to the share, relatively, are compared as torch does, after normalising.
 const BAND: f32 = 1e-5;
@@ -24,12 +25,14 @@ pub fn apply(row: &mut Candidates<'_>, share: f32, min_keep: usize) {
         }
         return cut(row, max, share, sum, min_keep);
     }
+    if row.is_cut() {
+        return on_wide_row(row, share, open);
+    }
     // exp(y - max) >= share, in values; a little lower, so that nothing is lost to rounding.
     let top = row.extent().max;
     let bound = top + (share.ln() - 0.01) * row.temperature;
     let bound = bound - (bound.abs() + top.abs()) * 1e-6;
-    row.find(bound);
-    if row.scratch.ids.len() > LONGEST_LIST {
+    if !row.find(bound, LONGEST_LIST) {
         return on_wide_row(row, share, open);
     }
     let near = within_band(row, max, share);
@@ -50,38 +53,41 @@ fn on_wide_row(row: &mut Candidates<'_>, share: f32, open: bool) {
     while !stays(least) {
         least = least.next_up();
     }
+    if least <= 0.0 {
+        return;
+    }
     if open {
         // The sum is open, so the comparison is not sure within the band.
-        let band = share * (1.0 - BAND)..share * (1.0 + BAND);
-        row.uncertain |= row.scratch.terms.iter().any(|term| band.contains(term));
-        let terms = std::mem::take(&mut row.scratch.terms);
-        row.open_ids.retain(|&(id, _)| terms[id as usize] >= least);
-        row.scratch.terms = terms;
+        let (isa, scratch) = (row.arithmetic.isa, &mut *row.scratch);
+        floats::zone(isa, &scratch.terms, share * (1.0 - BAND), share * (1.0 + BAND), &mut scratch.ids);
+        row.uncertain |= !scratch.ids.is_empty();
+        row.open_ids.retain(|&(id, _)| scratch.terms[id as usize] >= least);
     }
-    row.cut_row(least);
+    row.cut_terms(least);
 }
 
 /// Whether one of the tokens that were found lies within the band.
-fn within_band(row: &Candidates<'_>, max: f32, share: f32) -> bool {
-    let temperature = row.temperature;
-    let near = |id: &u32| {
-        let term = exp(row.row()[*id as usize] / temperature - max);
-        (term - share).abs() <= share * BAND
-    };
-    row.scratch.ids.iter().any(near)
+fn within_band(row: &mut Candidates<'_>, max: f32, share: f32) -> bool {
+    let mut ys = std::mem::take(&mut row.scratch.floats);
+    ys.clear();
+    ys.extend(row.scratch.ids.iter().map(|&id| row.row()[id as usize] / row.temperature));
+    softmax::exp_terms(row.arithmetic, &ys, max, &mut row.scratch.list_terms);
+    row.scratch.floats = ys;
+    row.scratch.list_terms.iter().any(|term| (term - share).abs() <= share * BAND)
 }
 
 fn cut(row: &mut Candidates<'_>, max: f32, share: f32, sum: Option<f32>, min_keep: usize) {
     let factor = sum.map(|sum| 1.0 / sum);
-    let removed = |y: f32| {
-        let term = exp(y - max);
+    let removed = |term: f32| {
         match factor {
             Some(factor) => Some(term * factor < share * factor),
             None if (term - share).abs() <= share * BAND => None,
             None => Some(term < share),
         }
     };
+    let arithmetic = row.arithmetic;
     let scratch = &mut *row.scratch;
+    softmax::exp_terms(arithmetic, &scratch.ys, max, &mut scratch.list_terms);
     let forced = if min_keep > 1 && scratch.ys.len() >= min_keep {
         kth_largest(&scratch.ys, min_keep, &mut scratch.floats)
     } else {
@@ -91,9 +97,10 @@ fn cut(row: &mut Candidates<'_>, max: f32, share: f32, sum: Option<f32>, min_kee
     let keep: Vec<bool> = scratch
         .ys
         .iter()
-        .map(|&y| {
+        .zip(&scratch.list_terms)
+        .map(|(&y, &term)| {
             y >= forced
-                || removed(y).map_or_else(
+                || removed(term).map_or_else(
                     || {
                         unsure = true;
                         true
@@ -104,7 +111,7 @@ fn cut(row: &mut Candidates<'_>, max: f32, share: f32, sum: Option<f32>, min_kee
         .collect();
     row.uncertain |= unsure;
     // Of equal tokens at the last forced place torch keeps an arbitrary one.
-    if forced < f32::INFINITY && removed(forced) != Some(false) {
+    if forced < f32::INFINITY && removed(floats::exp(forced - max)) != Some(false) {
         let ties = row.scratch.ys.iter().filter(|&&y| y.to_bits() == forced.to_bits()).count();
         let above = row.scratch.ys.iter().filter(|&&y| y > forced).count();
         if above + ties > min_keep {

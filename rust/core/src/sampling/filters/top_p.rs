@@ -9,6 +9,7 @@ use super::super::{
     candidates::{Candidates, LONGEST_LIST, Place},
     softmax,
 };
+use crate::kernels::floats::{self, CHUNK};
 
 /// Error of the sums of four terms in the double sum, relative to the whole.
 const SUM_ERROR: f64 = 3e-7;
@@ -18,10 +19,16 @@ const DEPTH_GROWTH: f32 = 1.7;
 const LAST_DEPTH: f32 = 60.0;
 /// Rows that are sorted as a whole.
 const SORTED_ROW: usize = 512;
-/// Terms are sorted into bins by exponent and this many bits of the mantissa.
-const BIN_BITS: u32 = 7;
+/// Of a wide row, one chunk in this many says where to look for the border.
+const SAMPLED: usize = 16;
+/// Terms of the sample are sorted into bins by exponent and this many bits of the mantissa, down to 2^-32.
+const BIN_BITS: u32 = 5;
 const BIN_SHIFT: u32 = 23 - BIN_BITS;
-const BINS: usize = 128 << BIN_BITS;
+const BINS: usize = 32 << BIN_BITS;
+/// What the terms of a sample may be off by, in units of the root of their number.
+const SAMPLE_ERROR: f64 = 5.0;
+/// Bins of the terms between the sample's bounds.
+const ZONE_BINS: usize = 256;
 
 pub fn apply(row: &mut Candidates<'_>, p: f64, min_keep: usize) {
     if row.check().is_err() {
@@ -51,11 +58,12 @@ struct Border {
 fn on_list(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     sort(row);
     let max = row.max();
-    let (size, lanes) = (row.vocabulary(), row.arithmetic.lanes);
+    let (size, arithmetic) = (row.vocabulary(), row.arithmetic);
+    let lanes = arithmetic.lanes;
     let scratch = &mut *row.scratch;
     let count = scratch.order.len();
     let first = size - count;
-    softmax::exp_terms(&scratch.ys, max, &mut scratch.list_terms);
+    softmax::exp_terms(arithmetic, &scratch.ys, max, &mut scratch.list_terms);
     let sorted = scratch.order.iter().map(|&at| scratch.list_terms[at as usize]);
     let factor = 1.0 / softmax::torch_sum(sorted.clone().enumerate().map(|(i, term)| (first + i, term)), size, lanes);
     let mut cumulative = 0.0f64;
@@ -142,11 +150,13 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
 
     let mut depth = FIRST_DEPTH;
     while depth <= LAST_DEPTH {
-        row.find(max - depth * row.temperature);
-        let scratch = &*row.scratch;
-        if scratch.ids.len() > LONGEST_LIST {
-            return on_wide_row(row, target);
+        if !row.find(max - depth * row.temperature, LONGEST_LIST) {
+            if on_wide_row(row, target) {
+                return;
+            }
+            break;
         }
+        let scratch = &*row.scratch;
         let mass: f64 = scratch.ids.iter().map(|&id| f64::from(scratch.terms[id as usize])).sum();
         let tail = (sums.wide - mass).max(0.0);
         // Everything outside of the list goes for certain.
@@ -175,57 +185,114 @@ fn softmax_terms(row: &mut Candidates<'_>) {
     scratch.list_terms.extend(scratch.ids.iter().map(|&id| scratch.terms[id as usize]));
 }
 
-fn bin(term: f32) -> usize {
-    (term.to_bits() >> BIN_SHIFT) as usize
+/// The terms among which the border runs, and the sum of the smaller ones.
+#[derive(Clone, Copy, Debug)]
+struct Zone {
+    from: f32,
+    to: f32,
+    below: f64,
 }
 
-/// Thousands of tokens stay: bins by size of the term find the border, and only its bins are sorted.
-fn on_wide_row(row: &mut Candidates<'_>, target: Target) {
-    // Two tables in turn: neighbours often share a bin, and would wait for each other.
-    let (mut masses, mut others) = (vec![0.0f64; BINS], vec![0.0f64; BINS]);
-    let (pairs, last) = row.scratch.terms.as_chunks::<2>();
-    for &[a, b] in pairs {
-        masses[bin(a)] += f64::from(a);
-        others[bin(b)] += f64::from(b);
+impl Target {
+    /// The bins in which the border lies for certain: `(first, behind the last, sum below)`. `error` is what a sum of that
+    /// many terms may be off by, relatively.
+    fn bins(self, masses: &[f64], counts: &[u32], error: impl Fn(u32) -> f64) -> (usize, usize, f64) {
+        let (mut first, mut below) = (0, 0.0);
+        let (mut sum, mut count) = (0.0, 0);
+        for (i, (&mass, &more)) in masses.iter().zip(counts).enumerate() {
+            (sum, count) = (sum + mass, count + more);
+            if sum * (1.0 + error(count)) <= self.ours - self.slack {
+                (first, below) = (i + 1, sum);
+            }
+            if sum * (1.0 - error(count)) > self.ours + self.slack {
+                return (first, i + 1, below);
+            }
+        }
+        (first, masses.len(), below)
     }
-    for &term in last {
-        masses[bin(term)] += f64::from(term);
-    }
-    masses.iter_mut().zip(&others).for_each(|(mass, other)| *mass += other);
-    // Bins that go for certain, and the first bin that stays for certain.
-    let (mut first, mut below) = (0, 0.0);
-    while first < BINS && below + masses[first] <= target.ours - target.slack {
-        below += masses[first];
-        first += 1;
-    }
-    let (mut last, mut sum) = (first, below);
-    while last < BINS && sum <= target.ours + target.slack {
-        sum += masses[last];
-        last += 1;
-    }
-    let border_of = |index: usize| f32::from_bits((index as u32) << BIN_SHIFT);
-    let (from, to) = (border_of(first), border_of(last));
-    let zone: Vec<u32> =
-        (0u32..).zip(&row.scratch.terms).filter(|(_, term)| **term >= from && **term < to).map(|(id, _)| id).collect();
-    let terms: Vec<f32> = zone.iter().map(|&id| row.scratch.terms[id as usize]).collect();
-    row.cut_row(from);
 
-    // The border's tokens as a list of their own.
-    let mut order: Vec<u32> = (0..zone.len() as u32).collect();
-    let y = |at: u32| row.row()[zone[at as usize] as usize];
-    order.sort_unstable_by(|&a, &b| y(a).total_cmp(&y(b)).then_with(|| b.cmp(&a)));
-    let border = target.border(order.iter().map(|&at| terms[at as usize]), below);
+    /// Bounds of the border's term, from a part of the row; often right.
+    fn guess(self, terms: &[f32], wide: f64) -> (f32, f32) {
+        const LEAST: u32 = (127 - 32) << 23 >> BIN_SHIFT;
+        let (mut masses, mut counts) = ([0.0f64; BINS + 1], [0u32; BINS + 1]);
+        for term in terms.chunks(SAMPLED * CHUNK).flat_map(|part| &part[..part.len().min(CHUNK)]) {
+            let bin = ((term.to_bits() >> BIN_SHIFT).saturating_sub(LEAST) as usize).min(BINS);
+            masses[bin] += f64::from(*term);
+            counts[bin] += 1;
+        }
+        let scale = wide / masses.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        masses.iter_mut().for_each(|mass| *mass *= scale);
+        let (first, last, _) = self.bins(&masses, &counts, |count| SAMPLE_ERROR / f64::from(count.max(1)).sqrt());
+        let border_of = |bin: usize| f32::from_bits((LEAST + bin as u32) << BIN_SHIFT);
+        (if first == 0 { 0.0 } else { border_of(first) }, if last > BINS { f32::INFINITY } else { border_of(last) })
+    }
+
+    /// Narrows a zone down to the terms around the border; none if the border does not run through it.
+    fn narrow(self, Zone { from, to, below }: Zone, terms: &[f32], ids: &[u32]) -> Option<Zone> {
+        let width = (to.to_bits() - from.to_bits()).div_ceil(ZONE_BINS as u32).max(1);
+        let (mut masses, mut counts) = ([0.0f64; ZONE_BINS], [0u32; ZONE_BINS]);
+        for &id in ids {
+            let term = terms[id as usize];
+            let bin = ((term.to_bits() - from.to_bits()) / width) as usize;
+            masses[bin] += f64::from(term);
+            counts[bin] += 1;
+        }
+        let rest = Self { ours: self.ours - below, ..self };
+        let inside: f64 = masses.iter().sum();
+        if rest.ours < rest.slack || inside <= rest.ours + rest.slack && to < f32::INFINITY {
+            return None;
+        }
+        let (first, last, sum) = rest.bins(&masses, &counts, |_| 0.0);
+        let border_of = |bin: usize| f32::from_bits((from.to_bits() + bin as u32 * width).min(to.to_bits()));
+        Some(Zone { from: border_of(first), to: border_of(last), below: below + sum })
+    }
+}
+
+/// Thousands of tokens stay. A sample of the row tells where the border runs; one pass collects the tokens there and sums
+/// the smaller ones, and only the tokens next to the border are sorted. False if the border is not there.
+fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
+    let wide = row.terms().wide;
+    let (isa, temperature) = (row.arithmetic.isa, row.temperature);
+    let mut ids = std::mem::take(&mut row.scratch.ids);
+    let zone = {
+        let terms = &row.scratch.terms;
+        let mut within = |from: f32, to: f32| {
+            let below = floats::zone(isa, terms, from, to, &mut ids);
+            target.narrow(Zone { from, to, below }, terms, &ids)
+        };
+        let (from, to) = target.guess(terms, wide);
+        let zone = within(from, to).or_else(|| within(0.0, f32::INFINITY));
+        zone.filter(|zone| zone.from > 0.0)
+    };
+    let Some(Zone { from, to, below }) = zone else {
+        row.scratch.ids = ids;
+        return false;
+    };
+    // Value, term and id of the tokens next to the border, in torch's order; of equal ones the later come first.
+    let terms = &row.scratch.terms;
+    let values = row.row();
+    let mut order: Vec<(f32, f32, u32)> = ids
+        .iter()
+        .map(|&id| (values[id as usize] / temperature, terms[id as usize], id))
+        .filter(|(_, term, _)| *term >= from && *term < to)
+        .collect();
+    order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.2.cmp(&a.2)));
+    let y = |at: usize| order[at].0;
+    let border = target.border(order.iter().map(|token| token.1), below);
     let (mut low, mut high) = (border.surely, border.at_most);
     for edge in [border.surely, border.at_most] {
-        if edge > 0 && edge < order.len() && y(order[edge - 1]).to_bits() == y(order[edge]).to_bits() {
-            let value = y(order[edge]);
-            low = low.min((0..edge).rev().find(|&i| y(order[i]) < value).map_or(0, |i| i + 1));
-            high = high.max((edge..order.len()).find(|&i| y(order[i]) > value).unwrap_or(order.len()));
+        if edge > 0 && edge < order.len() && y(edge - 1).to_bits() == y(edge).to_bits() {
+            low = low.min((0..edge).rev().find(|&i| y(i) < y(edge)).map_or(0, |i| i + 1));
+            high = high.max((edge..order.len()).find(|&i| y(i) > y(edge)).unwrap_or(order.len()));
         }
     }
-    let mut open: Vec<(u32, Place)> =
-        (low..high).map(|i| (zone[order[i] as usize], Place::open(i >= border.ours))).collect();
+    let mut open: Vec<(u32, Place)> = (low..high).map(|i| (order[i].2, Place::open(i >= border.ours))).collect();
     open.sort_unstable_by_key(|&(id, _)| id);
-    row.remove_from_row(order[..low].iter().map(|&at| zone[at as usize]));
+    for &(_, _, id) in &order[..low] {
+        row.scratch.terms[id as usize] = 0.0;
+    }
+    row.scratch.ids = ids;
+    row.cut_terms(from);
     row.open_ids = open;
+    true
 }
