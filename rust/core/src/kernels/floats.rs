@@ -119,6 +119,32 @@ pub fn maxima(isa: Isa, row: &[f32], out: &mut Vec<f32>) -> Extent {
     dispatch!(isa, maxima_with(row, out))
 }
 
+/// The same while the row is copied.
+///
+/// # Panics
+/// If `to` is not as long as `row`.
+pub fn copy_maxima(isa: Isa, row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
+    assert_eq!(row.len(), to.len(), "a place for each value");
+    dispatch!(isa, copy_maxima_with(row, to, out))
+}
+
+/// The largest of a few values without NaN.
+pub fn largest_of(values: &[f32]) -> f32 {
+    let (groups, tail) = values.as_chunks::<16>();
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    for group in groups {
+        for (lane, &value) in lanes.iter_mut().zip(group) {
+            *lane = if value > *lane { value } else { *lane };
+        }
+    }
+    tail.iter().fold(largest(&lanes), |max, &value| if value > max { value } else { max })
+}
+
+/// The first of the largest values of a row that is not empty, and its extent; meaningless if there is a NaN.
+pub fn argmax(isa: Isa, row: &[f32]) -> (usize, Extent) {
+    dispatch!(isa, argmax_with(row))
+}
+
 /// `exp(x / temperature - max)` of every value, as torch's softmax computes it, and the sums.
 ///
 /// # Panics
@@ -192,6 +218,22 @@ fn padded(tail: &[f32], fill: f32) -> [f32; 16] {
 #[inline(always)]
 pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> Extent {
     // SAFETY of all blocks here: the caller's duty.
+    unsafe { scan_maxima::<L, false>(row, &mut [], out) }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn copy_maxima_with<L: Lanes>(row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
+    // SAFETY: the caller's duty.
+    unsafe { scan_maxima::<L, true>(row, to, out) }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn scan_maxima<L: Lanes, const COPY: bool>(row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
+    // SAFETY: the caller's duty.
     unsafe {
         out.clear();
         out.reserve(row.len().div_ceil(CHUNK));
@@ -199,10 +241,19 @@ pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> E
         let mut nan = 0;
         let mut lanes = [0.0; 16];
         let (chunks, tail) = row.as_chunks::<CHUNK>();
+        let (copies, copied_tail) = to.as_chunks_mut::<CHUNK>();
+        let mut copies = copies.iter_mut();
         for chunk in chunks {
             let (quarters, _) = chunk.as_chunks::<16>();
             let [a, b, c, d] =
                 [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
+            if COPY && let Some(copy) = copies.next() {
+                let (quarters, _) = copy.as_chunks_mut::<16>();
+                a.store(&mut quarters[0]);
+                b.store(&mut quarters[1]);
+                c.store(&mut quarters[2]);
+                d.store(&mut quarters[3]);
+            }
             nan |= a.unordered(b) | c.unordered(d);
             let top = a.max(b).max(c.max(d));
             all = all.max(top);
@@ -215,10 +266,54 @@ pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> E
                 nan |= u16::from(value.is_nan());
                 max = if value > max { value } else { max };
             }
+            if COPY {
+                copied_tail.copy_from_slice(tail);
+            }
             out.push(max);
         }
         all.store(&mut lanes);
         Extent { max: max.max(largest(&lanes)), nan: nan != 0 }
+    }
+}
+
+/// Values among which a new maximum is looked for at once.
+const BLOCK: usize = 256;
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn argmax_with<L: Lanes>(row: &[f32]) -> (usize, Extent) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let (mut max, mut from, mut nan) = (f32::NEG_INFINITY, 0, 0);
+        let mut best = L::splat(max);
+        let (blocks, tail) = row.as_chunks::<BLOCK>();
+        for (i, block) in blocks.iter().enumerate() {
+            let mut tops = [L::splat(f32::NEG_INFINITY); 4];
+            for quads in block.as_chunks::<CHUNK>().0 {
+                let (quarters, _) = quads.as_chunks::<16>();
+                let [a, b, c, d] =
+                    [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
+                nan |= a.unordered(b) | c.unordered(d);
+                tops = [tops[0].max(a), tops[1].max(b), tops[2].max(c), tops[3].max(d)];
+            }
+            let top = tops[0].max(tops[1]).max(tops[2].max(tops[3]));
+            // A later block has to be larger, so the first of equal values stays.
+            if best.less(top) != 0 {
+                let mut lanes = [0.0; 16];
+                top.store(&mut lanes);
+                (max, from) = (largest(&lanes), i * BLOCK);
+                best = L::splat(max);
+            }
+        }
+        for (i, &value) in tail.iter().enumerate() {
+            nan |= u16::from(value.is_nan());
+            if value > max {
+                (max, from) = (value, row.len() - tail.len() + i);
+            }
+        }
+        let at = row[from..].iter().position(|&value| value >= max).unwrap_or_default();
+        (from + at, Extent { max, nan: nan != 0 })
     }
 }
 

@@ -213,6 +213,20 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
+            pub unsafe fn copy_maxima_with(row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
+                // SAFETY: the caller's duty.
+                unsafe { floats::copy_maxima_with::<Lanes>(row, to, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn argmax_with(row: &[f32]) -> (usize, Extent) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::argmax_with::<Lanes>(row) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
             pub unsafe fn exp_terms_with(
                 row: &[f32],
                 temperature: f32,
@@ -226,13 +240,7 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn positions_with(
-                row: &[f32],
-                maxima: &[f32],
-                bound: f32,
-                limit: usize,
-                out: &mut Vec<u32>,
-            ) {
+            pub unsafe fn positions_with(row: &[f32], maxima: &[f32], bound: f32, limit: usize, out: &mut Vec<u32>) {
                 // SAFETY: the caller's duty.
                 unsafe { floats::positions_with::<Lanes>(row, maxima, bound, limit, out) }
             }

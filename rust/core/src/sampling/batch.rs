@@ -1,11 +1,15 @@
-//! Batches: rows are filtered over threads, then drawn one after the other, because torch's stream runs through them.
+//! Batches: rows are filtered over threads and drawn in their order, because torch's stream runs through them.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use super::{
     Candidates, Distribution, EditScratch, Error, History, Noise, Plan, Result, RowFault, Scratch,
     candidates::{Arithmetic, Place},
     rng::{row_seeds::RowStream, torch::TorchStream},
+    turns::Turns,
 };
 use crate::{
     kernels::{self, floats::SumLanes},
@@ -103,6 +107,12 @@ struct Buffers {
     source: Vec<f32>,
 }
 
+/// Values that one thread is done with before others have started.
+const SERIAL: usize = 1 << 15;
+
+/// A row that torch has to decide, and its stream where the row begins.
+type Undecided = Option<(usize, Option<TorchStream>)>;
+
 /// A filtered row, with its buffers.
 struct Filtered {
     buffers: Buffers,
@@ -113,6 +123,51 @@ struct Filtered {
     open: Vec<(u32, Place)>,
     copied: bool,
     temperature: f32,
+}
+
+impl Output {
+    fn append(&mut self, mut row: Self) {
+        self.tokens.append(&mut row.tokens);
+        self.logprobs.append(&mut row.logprobs);
+        self.top.tokens.append(&mut row.top.tokens);
+        self.top.logprobs.append(&mut row.top.logprobs);
+        self.uncertain.append(&mut row.uncertain);
+    }
+}
+
+/// Runs rows, in ascending order, on the next thread that is free, and joins what they give. The error is that of the first
+/// row that has one.
+fn over_threads(
+    workers: usize,
+    rows: usize,
+    run: impl Fn(usize) -> Result<Output> + Sync,
+    out: &mut Output,
+) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let work = |_: &usize| {
+        let mut done = Vec::new();
+        loop {
+            let row = next.fetch_add(1, Ordering::Relaxed);
+            if row >= rows {
+                return done;
+            }
+            let result = run(row);
+            let failed = result.is_err();
+            done.push((row, result));
+            if failed {
+                // Rows before this one are under way; those behind it do not matter.
+                next.store(rows, Ordering::Relaxed);
+                return done;
+            }
+        }
+    };
+    let workers: Vec<usize> = (0..workers).collect();
+    let mut done: Vec<_> = threads::map(&workers, work).into_iter().flatten().collect();
+    done.sort_unstable_by_key(|&(row, _)| row);
+    for (_, result) in done {
+        out.append(result?);
+    }
+    Ok(())
 }
 
 impl Sampler {
@@ -145,47 +200,72 @@ impl Sampler {
             return Err(Error::Length { what: "the list of seeds", found: seeds.len(), expected: rows });
         }
         let mut out = Output { tokens: Vec::with_capacity(rows), ..Output::default() };
-        let mut advanced = match random {
-            Random::Torch(stream) => Some((**stream).clone()),
-            Random::Rows(_) => None,
-        };
-        let wave = if rows > 1 { 2 * threads::count() } else { 1 };
-        let indices: Vec<usize> = (0..rows).collect();
-        for wave in indices.chunks(wave) {
-            let filtered = threads::map(wave, |&row| self.filter(row, request, false));
-            for (&row, filtered) in wave.iter().zip(filtered) {
-                let mut filtered = filtered?;
-                let (token, uncertain) = match (&mut advanced, &*random) {
-                    (Some(stream), _) => self.draw_torch(row, request, &mut filtered, stream)?,
-                    (None, Random::Rows(seeds)) => {
-                        let (seed, step) = seeds[row];
-                        (filtered.draw(Noise::Row(RowStream::new(seed, step))).token, None)
+        let workers = if rows * request.vocabulary < SERIAL { 1 } else { threads::count().min(rows) };
+        match random {
+            Random::Torch(stream) => {
+                let mut advanced = (**stream).clone();
+                if workers <= 1 {
+                    for row in 0..rows {
+                        let filtered = self.filter(row, request, false)?;
+                        out.append(self.finish(row, request, filtered, |row, filtered| {
+                            self.draw_torch(row, request, filtered, &mut advanced)
+                        })?);
                     }
-                    (None, Random::Torch(_)) => unreachable!("a stream was cloned"),
-                };
-                out.uncertain.extend(uncertain);
-                out.tokens.push(i64::from(token));
-                if let Some(count) = request.logprobs {
-                    filtered.report(row, request, token, count, &mut out);
+                } else {
+                    let turns = Turns::new(advanced);
+                    let run = |row| {
+                        // The next row may be drawn as soon as this one is; what is reported comes after that.
+                        let turn = turns.take(row);
+                        let filtered = self.filter(row, request, false)?;
+                        self.finish(row, request, filtered, |row, filtered| {
+                            turn.wait(|stream| self.draw_torch(row, request, filtered, stream))
+                        })
+                    };
+                    over_threads(workers, rows, run, &mut out)?;
+                    advanced = turns.into_inner();
                 }
-                self.keep(filtered.buffers);
+                **stream = advanced;
             }
-        }
-        if let (Random::Torch(stream), Some(advanced)) = (random, advanced) {
-            **stream = advanced;
+            Random::Rows(seeds) => {
+                let run = |row: usize| {
+                    let filtered = self.filter(row, request, false)?;
+                    self.finish(row, request, filtered, |row, filtered| {
+                        let (seed, step) = seeds[row];
+                        Ok((filtered.draw(Noise::Row(RowStream::new(seed, step))).token, None))
+                    })
+                };
+                over_threads(workers, rows, run, &mut out)?;
+            }
         }
         Ok(out)
     }
 
+    /// Draws from a filtered row, and reports what was drawn.
+    fn finish(
+        &self,
+        row: usize,
+        request: &Request<'_>,
+        mut filtered: Filtered,
+        draw: impl FnOnce(usize, &mut Filtered) -> Result<(u32, Undecided)>,
+    ) -> Result<Output> {
+        let (token, uncertain) = draw(row, &mut filtered)?;
+        let mut out = Output { tokens: vec![i64::from(token)], ..Output::default() };
+        out.uncertain.extend(uncertain);
+        if let Some(count) = request.logprobs {
+            filtered.report(row, request, token, count, &mut out);
+        }
+        self.keep(filtered.buffers);
+        Ok(out)
+    }
+
     /// Draws from torch's stream; where a bound on torch's rounding does not decide, the row is sorted as torch does.
-    #[expect(clippy::type_complexity, reason = "a token, and what torch needs if it has to decide")]
     fn draw_torch(
         &self,
         row: usize,
         request: &Request<'_>,
         filtered: &mut Filtered,
         stream: &mut TorchStream,
-    ) -> Result<(u32, Option<(usize, Option<TorchStream>)>)> {
+    ) -> Result<(u32, Undecided)> {
         let Some(distribution) = &filtered.distribution else { return Ok((filtered.greedy, None)) };
         if !distribution.may_be_uncertain() {
             return Ok((filtered.draw(Noise::Torch(stream)).token, None));
@@ -275,10 +355,9 @@ impl Sampler {
         let (distribution, greedy) = if options.do_sample {
             (Some(Distribution::new(&mut candidates).map_err(fault)?), 0)
         } else {
-            candidates.check().map_err(fault)?;
-            (None, candidates.argmax())
+            (None, candidates.greedy().map_err(fault)?)
         };
-        let max = candidates.max();
+        let max = if request.logprobs.is_some() { candidates.max() } else { 0.0 };
         let sum = match &distribution {
             Some(distribution) => distribution.sum,
             None if request.logprobs.is_some() && !request.raw_logprobs => candidates.terms().wide,

@@ -124,7 +124,19 @@ impl<'a> Candidates<'a> {
     }
 
     /// The first token with the largest value.
-    pub fn argmax(&mut self) -> u32 {
+    ///
+    /// # Errors
+    /// [`RowFault`] for a row without a distribution.
+    pub fn greedy(&mut self) -> Result<u32, RowFault> {
+        if !self.listed && !self.cut && self.extent.is_none() && !is_not_one(self.temperature) && self.vocabulary() > 0
+        {
+            let (at, extent) = floats::argmax(self.arithmetic.isa, self.row());
+            return fault_of(if extent.nan { f32::NAN } else { extent.max }).map(|()| at as u32);
+        }
+        self.check().map(|()| self.argmax())
+    }
+
+    fn argmax(&mut self) -> u32 {
         self.finish_cut();
         let max = self.max();
         if let Some((ids, ys)) = self.list() {
@@ -181,6 +193,25 @@ impl<'a> Candidates<'a> {
         }
         (self.extent, self.terms) = (None, None);
         &mut self.scratch.values
+    }
+
+    /// The row's values after the temperature, to change a few of them, with their maxima kept up to date.
+    pub fn patch(&mut self) -> Patch<'_> {
+        if self.listed || self.cut || self.has_open() || is_not_one(self.temperature) {
+            self.edit();
+        }
+        self.terms = None;
+        let isa = self.arithmetic.isa;
+        if !self.copied {
+            let Scratch { values, maxima, .. } = &mut *self.scratch;
+            values.resize(self.logits.len(), 0.0);
+            self.extent = Some(floats::copy_maxima(isa, self.logits, values, maxima));
+            self.copied = true;
+            return Patch { before: Some(self.logits), values, maxima, extent: &mut self.extent };
+        }
+        self.extent();
+        let Scratch { values, maxima, .. } = &mut *self.scratch;
+        Patch { before: None, values, maxima, extent: &mut self.extent }
     }
 
     /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
@@ -256,15 +287,7 @@ impl<'a> Candidates<'a> {
             }
             extent.max / self.temperature
         };
-        if max.is_nan() {
-            Err(RowFault::Nan)
-        } else if max == f32::INFINITY {
-            Err(RowFault::Infinite)
-        } else if max == f32::NEG_INFINITY {
-            Err(RowFault::AllMasked)
-        } else {
-            Ok(())
-        }
+        fault_of(max)
     }
 
     /// The largest value, after the temperature.
@@ -405,6 +428,95 @@ impl<'a> Candidates<'a> {
                 out.copy_from_slice(self.row());
             }
         }
+    }
+}
+
+/// Values of a row of which a few are changed, without another pass over the rest.
+#[derive(Debug)]
+pub struct Patch<'p> {
+    /// The logits, if nothing had changed them before.
+    before: Option<&'p [f32]>,
+    values: &'p mut [f32],
+    maxima: &'p mut [f32],
+    extent: &'p mut Option<Extent>,
+}
+
+impl<'p> Patch<'p> {
+    /// Size of the vocabulary.
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether there is no token.
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The values as they were before the first edit; none if this is a later one.
+    pub fn before(&self) -> Option<&'p [f32]> {
+        self.before
+    }
+
+    /// A value; none beyond the vocabulary.
+    pub fn get(&self, id: usize) -> Option<f32> {
+        self.values.get(id).copied()
+    }
+
+    /// Gives a value that came from the one before the edits; both are numbers, or neither.
+    ///
+    /// # Panics
+    /// If the id lies beyond the vocabulary.
+    #[inline]
+    pub fn replace(&mut self, id: usize, before: f32, value: f32) {
+        self.values[id] = value;
+        let max = self.maxima[id / CHUNK];
+        if before >= max || value > max {
+            self.find_max(id / CHUNK);
+        }
+    }
+
+    #[cold]
+    fn find_max(&mut self, chunk: usize) {
+        let from = chunk * CHUNK;
+        self.maxima[chunk] = floats::largest_of(&self.values[from..self.values.len().min(from + CHUNK)]);
+    }
+
+    /// Changes a value.
+    ///
+    /// # Panics
+    /// If the id lies beyond the vocabulary.
+    #[inline]
+    pub fn set(&mut self, id: usize, value: f32) {
+        let old = std::mem::replace(&mut self.values[id], value);
+        let max = &mut self.maxima[id / CHUNK];
+        if old.is_nan() || value.is_nan() {
+            *self.extent = None;
+        } else if value > *max {
+            *max = value;
+        } else if old >= *max && value < old {
+            self.find_max(id / CHUNK);
+        }
+    }
+}
+
+impl Drop for Patch<'_> {
+    fn drop(&mut self) {
+        if let Some(extent) = self.extent {
+            extent.max = floats::largest_of(self.maxima);
+        }
+    }
+}
+
+/// Why a row with this maximum has no distribution, if it has none.
+fn fault_of(max: f32) -> Result<(), RowFault> {
+    if max.is_nan() {
+        Err(RowFault::Nan)
+    } else if max == f32::INFINITY {
+        Err(RowFault::Infinite)
+    } else if max == f32::NEG_INFINITY {
+        Err(RowFault::AllMasked)
+    } else {
+        Ok(())
     }
 }
 

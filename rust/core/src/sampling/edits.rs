@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{Error, Result};
+use super::{
+    candidates::{Candidates, Patch},
+    error::{Error, Result},
+};
 
 /// What an edit knows of its row.
 #[derive(Clone, Copy, Debug, Default)]
@@ -121,62 +124,65 @@ impl Edit {
     ///
     /// # Errors
     /// [`Error::TokenId`] for an id that transformers would refuse too, [`Error::Length`] for a short mask.
-    pub fn apply(&self, values: &mut [f32], history: &History<'_>, scratch: &mut EditScratch) -> Result<()> {
+    pub fn apply(&self, row: &mut Candidates<'_>, history: &History<'_>, scratch: &mut EditScratch) -> Result<()> {
         if self.is_idle(history) {
             return Ok(());
         }
         match self {
-            Self::SequenceBias(biases) => return add_biases(biases, values, history.ids, scratch),
+            Self::SequenceBias(biases) => return add_biases(biases, &mut row.patch(), history.ids, scratch),
             Self::RepetitionPenalty(penalty) => {
-                let ids = &history.ids[history.padding..];
-                for &id in distinct(ids, values.len(), "the history's token", scratch, true)? {
-                    penalize(&mut values[id as usize], *penalty);
-                }
+                penalize_all(&mut row.patch(), &history.ids[history.padding..], *penalty, true, scratch)?;
             }
             Self::EncoderRepetitionPenalty(penalty) => {
-                for &id in distinct(history.encoder_ids, values.len(), "the encoder's token", scratch, false)? {
-                    penalize(&mut values[id as usize], *penalty);
-                }
+                penalize_all(&mut row.patch(), history.encoder_ids, *penalty, false, scratch)?;
             }
             Self::CountPenalty { frequency, presence } => {
-                count_penalty(values, &history.ids[history.prompt..], *frequency, *presence, scratch)?;
+                count_penalty(&mut row.patch(), &history.ids[history.prompt..], *frequency, *presence, scratch)?;
             }
-            Self::NoRepeatNgram(n) => ban_ngrams(values, history.ids, history.ids, *n)?,
+            Self::NoRepeatNgram(n) => ban_ngrams(&mut row.patch(), history.ids, history.ids, *n)?,
             Self::EncoderNoRepeatNgram(n) => {
                 if history.ids.len() + 1 >= *n {
-                    ban_ngrams(values, history.encoder_ids, history.ids, *n)?;
+                    ban_ngrams(&mut row.patch(), history.encoder_ids, history.ids, *n)?;
                 }
             }
             Self::MinLength { ids, .. } | Self::Suppress { ids, .. } => {
+                let mut values = row.patch();
                 for &id in ids {
-                    if let Some(value) = usize::try_from(id).ok().and_then(|id| values.get_mut(id)) {
-                        *value = f32::NEG_INFINITY;
+                    if let Some(id) = usize::try_from(id).ok().filter(|&id| id < values.len()) {
+                        values.set(id, f32::NEG_INFINITY);
                     }
                 }
             }
             Self::Forced { ids, .. } => {
+                let values = row.edit();
                 values.fill(f32::NEG_INFINITY);
                 for &id in ids {
-                    *at(values, id, "the forced token")? = 0.0;
+                    values[index_of(values.len(), id, "the forced token")?] = 0.0;
                 }
             }
-            Self::RemoveInvalid => values.iter_mut().for_each(|value| {
+            Self::RemoveInvalid => row.edit().iter_mut().for_each(|value| {
                 *value = if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
             }),
             Self::ExponentialDecay { start, factor, ids } => {
                 let grown = (factor.powf((history.ids.len() - start) as f64) - 1.0) as f32;
-                let before: Vec<f32> =
-                    ids.iter().map(|&id| at(values, id, "the end token").map(|x| *x)).collect::<Result<_>>()?;
-                for (&id, x) in ids.iter().zip(before) {
-                    *at(values, id, "the end token")? = x + if x.is_finite() { x.abs() * grown } else { 0.0 };
+                let mut values = row.patch();
+                let before: Vec<(usize, f32)> = ids
+                    .iter()
+                    .map(|&id| {
+                        index_of(values.len(), id, "the end token").map(|id| (id, values.get(id).unwrap_or(0.0)))
+                    })
+                    .collect::<Result<_>>()?;
+                for (id, x) in before {
+                    values.set(id, x + if x.is_finite() { x.abs() * grown } else { 0.0 });
                 }
             }
             Self::Allowed => {
-                let mask = mask_of(history.allowed, values.len(), "the allowed-token mask")?;
-                mask_out(values, mask, |value| *value = f32::NEG_INFINITY);
+                let mask = mask_of(history.allowed, row.vocabulary(), "the allowed-token mask")?;
+                mask_out(row.edit(), mask, |value| *value = f32::NEG_INFINITY);
             }
             Self::PrefixAllowed => {
-                let mask = mask_of(history.prefix_allowed, values.len(), "the prefix mask")?;
+                let mask = mask_of(history.prefix_allowed, row.vocabulary(), "the prefix mask")?;
+                let values = row.edit();
                 mask_out(values, mask, |value| *value += f32::NEG_INFINITY);
                 if values.iter().all(|&value| value == f32::NEG_INFINITY) {
                     values.fill(0.0);
@@ -188,16 +194,43 @@ impl Edit {
     }
 }
 
-fn penalize(value: &mut f32, penalty: f32) {
-    *value = if *value < 0.0 { *value * penalty } else { *value / penalty };
+fn penalize(value: f32, penalty: f32) -> f32 {
+    if value < 0.0 { value * penalty } else { value / penalty }
 }
 
-fn at<'v>(values: &'v mut [f32], id: i64, what: &'static str) -> Result<&'v mut f32> {
+/// Penalizes each distinct id once.
+fn penalize_all(
+    values: &mut Patch<'_>,
+    ids: &[i64],
+    penalty: f32,
+    beyond_is_fine: bool,
+    scratch: &mut EditScratch,
+) -> Result<()> {
+    let what = if beyond_is_fine { "the history's token" } else { "the encoder's token" };
     let vocabulary = values.len();
+    let Some(before) = values.before() else {
+        for &id in distinct(ids, vocabulary, what, scratch, beyond_is_fine)? {
+            let id = id as usize;
+            values.set(id, penalize(values.get(id).unwrap_or(0.0), penalty));
+        }
+        return Ok(());
+    };
+    // From the values before the edit, a second visit changes nothing.
+    for &id in ids {
+        match before.get(usize::try_from(id).unwrap_or(usize::MAX)) {
+            Some(&value) => values.replace(id as usize, value, penalize(value, penalty)),
+            None if beyond_is_fine && id >= 0 => {}
+            None => return Err(Error::TokenId { what, id, vocabulary }),
+        }
+    }
+    Ok(())
+}
+
+fn index_of(vocabulary: usize, id: i64, what: &'static str) -> Result<usize> {
     // Python's indices count from the end as well.
     let index = if id < 0 { id + vocabulary as i64 } else { id };
-    let value = usize::try_from(index).ok().and_then(|index| values.get_mut(index));
-    value.ok_or(Error::TokenId { what, id, vocabulary })
+    let index = usize::try_from(index).ok().filter(|&index| index < vocabulary);
+    index.ok_or(Error::TokenId { what, id, vocabulary })
 }
 
 /// The distinct ids of the vocabulary among `ids`, in the order in which they come.
@@ -235,7 +268,7 @@ fn distinct<'s>(
 }
 
 fn count_penalty(
-    values: &mut [f32],
+    values: &mut Patch<'_>,
     ids: &[i64],
     frequency: f32,
     presence: f32,
@@ -253,7 +286,7 @@ fn count_penalty(
         let Some(id) = usize::try_from(id).ok().filter(|&id| id < values.len()) else { continue };
         let count = std::mem::take(&mut scratch.counts[id]);
         if count > 0.0 && wrong.is_none() {
-            values[id] = values[id] - frequency * count - presence;
+            values.set(id, values.get(id).unwrap_or(0.0) - frequency * count - presence);
         }
     }
     match wrong {
@@ -263,7 +296,7 @@ fn count_penalty(
 }
 
 /// Bans the token behind each place in `from` where the last `n - 1` tokens of `ids` stand.
-fn ban_ngrams(values: &mut [f32], from: &[i64], ids: &[i64], n: usize) -> Result<()> {
+fn ban_ngrams(values: &mut Patch<'_>, from: &[i64], ids: &[i64], n: usize) -> Result<()> {
     let suffix = &ids[ids.len() + 1 - n..];
     let vocabulary = values.len();
     for window in from.windows(n) {
@@ -271,7 +304,7 @@ fn ban_ngrams(values: &mut [f32], from: &[i64], ids: &[i64], n: usize) -> Result
         if start == suffix {
             let id = last[0];
             match usize::try_from(id) {
-                Ok(index) if index < vocabulary => values[index] = f32::NEG_INFINITY,
+                Ok(index) if index < vocabulary => values.set(index, f32::NEG_INFINITY),
                 Ok(_) => {}
                 Err(_) => return Err(Error::TokenId { what: "the history's token", id, vocabulary }),
             }
@@ -281,7 +314,7 @@ fn ban_ngrams(values: &mut [f32], from: &[i64], ids: &[i64], n: usize) -> Result
 }
 
 /// Biases of one token are added up before they meet the value.
-fn add_biases(biases: &[Bias], values: &mut [f32], ids: &[i64], scratch: &mut EditScratch) -> Result<()> {
+fn add_biases(biases: &[Bias], values: &mut Patch<'_>, ids: &[i64], scratch: &mut EditScratch) -> Result<()> {
     let EditScratch { counts, touched, .. } = scratch;
     counts.resize(values.len().max(counts.len()), 0.0);
     touched.clear();
@@ -300,7 +333,8 @@ fn add_biases(biases: &[Bias], values: &mut [f32], ids: &[i64], scratch: &mut Ed
     for &id in &*touched {
         // Taken once; a second visit finds zero.
         let bias = std::mem::take(&mut counts[id as usize]);
-        values[id as usize] += bias;
+        let id = id as usize;
+        values.set(id, values.get(id).unwrap_or(0.0) + bias);
     }
     Ok(())
 }

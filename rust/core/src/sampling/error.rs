@@ -45,6 +45,9 @@ pub enum Error {
         /// The value.
         found: f64,
     },
+    /// A row that was not drawn, because one before it failed; calls return the error of that one.
+    #[error("a row before it failed")]
+    Skipped,
     /// Bytes that are no state of torch's CPU generator.
     #[error("not a state of torch's CPU generator: {0}")]
     State(&'static str),

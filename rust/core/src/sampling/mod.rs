@@ -17,9 +17,10 @@ pub mod error;
 pub mod filters;
 pub mod rng;
 pub mod softmax;
+mod turns;
 
 pub use batch::{Logits, Output, Random, Request, RowOptions, Sampler, ScoresOutput, TopLogprobs};
-pub use candidates::{Arithmetic, Candidates, Scratch};
+pub use candidates::{Arithmetic, Candidates, Patch, Scratch};
 pub use draw::{Distribution, Drawn, Noise, multinomial};
 pub use edits::{Bias, Edit, EditScratch, History, ordered_biases};
 pub use error::{Error, Result, RowFault};
@@ -50,7 +51,7 @@ impl Plan {
         for step in &self.steps {
             match step {
                 Step::Edit(edit) if edit.is_idle(history) => {}
-                Step::Edit(edit) => edit.apply(row.edit(), history, edits)?,
+                Step::Edit(edit) => edit.apply(row, history, edits)?,
                 Step::Filter(filter) => filter.apply(row),
             }
         }

@@ -1,8 +1,8 @@
 //! Min-p: remove tokens below a share of the largest probability.
 
 use super::super::candidates::{Candidates, LONGEST_LIST, Place};
-use super::kth_largest;
 use super::super::softmax;
+use super::kth_largest;
 use crate::kernels::floats;
 
 /// Terms this near to the share, relatively, are compared as torch does, after normalising.
@@ -78,12 +78,10 @@ fn within_band(row: &mut Candidates<'_>, max: f32, share: f32) -> bool {
 
 fn cut(row: &mut Candidates<'_>, max: f32, share: f32, sum: Option<f32>, min_keep: usize) {
     let factor = sum.map(|sum| 1.0 / sum);
-    let removed = |term: f32| {
-        match factor {
-            Some(factor) => Some(term * factor < share * factor),
-            None if (term - share).abs() <= share * BAND => None,
-            None => Some(term < share),
-        }
+    let removed = |term: f32| match factor {
+        Some(factor) => Some(term * factor < share * factor),
+        None if (term - share).abs() <= share * BAND => None,
+        None => Some(term < share),
     };
     let arithmetic = row.arithmetic;
     let scratch = &mut *row.scratch;
