@@ -119,6 +119,35 @@ def test_other_types(dtype: torch.dtype) -> None:
         assert torch.equal(Sampler(SamplingParams(**params))(rows).tokens, expected)
 
 
+@pytest.mark.parametrize("params", CONFIGURATIONS[:6], ids=str)
+def test_batches_over_threads(params: dict[str, Any]) -> None:
+    """Rows are filtered on several threads, and drawn in their order."""
+    generator = torch.Generator().manual_seed(SEED)
+    sampler, chain = Sampler(SamplingParams(**params)), processors(params)
+    for kind in ("peaked", "mid", "tied"):
+        rows = logits(kind, 24, 4001, generator)
+        torch.manual_seed(SEED)
+        expected = torch.multinomial(torch.softmax(chain(None, rows), -1), 1)[:, 0]
+        end = torch.get_rng_state()
+        torch.manual_seed(SEED)
+        assert torch.equal(sampler(rows).tokens, expected), kind
+        assert torch.equal(torch.get_rng_state(), end)
+
+
+def test_the_first_bad_row_of_a_batch_is_named() -> None:
+    """Whichever thread meets another one first; nothing is drawn."""
+    rows = logits("mid", 24, 4001, torch.Generator().manual_seed(SEED))
+    rows[5, 3] = rows[6, 1] = rows[23, 0] = float("nan")
+    before = torch.get_rng_state()
+    for options in ({}, {"do_sample": False}, {"top_p": 0.9}):
+        for _ in range(5):
+            with pytest.raises(LogitsError, match="row 5"):
+                Sampler(SamplingParams(**options))(rows)
+    with pytest.raises(LogitsError, match="row 5"):
+        Sampler(SamplingParams(), rng="row-seeds")(rows)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_a_given_generator_and_a_seed() -> None:
     rows = logits("mid", 5, 4000, torch.Generator().manual_seed(SEED))
     params = SamplingParams(top_k=40)

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 Rng = Literal["torch", "row-seeds"]
 _INT64_BITS = 64
+# Greedy rows need no seeds, but the list has to be there.
+_NO_SEEDS = [(0, 0)]
+_new_tuple = tuple.__new__
 
 
 class SampleOutput(NamedTuple):
@@ -94,6 +97,7 @@ class Sampler:
         )
         self._prefix = [item.prefix_allowed_tokens_fn for item in self.params]
         self._has_prefix = any(function is not None for function in self._prefix)
+        self._is_plain = rng == "torch" and not self._has_prefix and not self._counts_new
         self._state = None
         if rng == "torch" and seed is not None:
             self._state = _native.torch_state(seed % 2**_INT64_BITS)
@@ -106,7 +110,7 @@ class Sampler:
         self._plans = [(do_sample, steps)]
         self._native = _native.Sampler(self._plans)
         self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
-        self._prompt_lengths, self._has_prefix = (), False
+        self._prompt_lengths, self._has_prefix, self._is_plain = (), False, False
         return self
 
     def __call__(
@@ -154,13 +158,26 @@ class Sampler:
         """
         array, brain, tensor = _arrays.rows(logits)
         options: dict[str, Any] | None = None
-        if not (
+        if (
             input_ids is None
             and allowed_mask is None
             and logprobs is None
             and encoder_input_ids is None
-            and not self._has_prefix
+            and self._is_plain
         ):
+            if tensor and not return_scores:
+                # A step of a loop, with nothing between the arguments and the kernel.
+                self._steps += 1
+                if not self._draws:
+                    tokens = self._native.draw_rows(array, _NO_SEEDS * len(array), brain)[0]
+                elif generator is not None or self._state is None:
+                    tokens = _torch.draw(self._native, self._plans, array, brain, None, generator)[
+                        0
+                    ]
+                else:
+                    tokens = self._draw_torch(self._native, array, brain, None, None)[0]
+                return _new_tuple(SampleOutput, (_torch.from_numpy(tokens), None, None, None))
+        else:
             options = self._options(
                 array, input_ids, allowed_mask, encoder_input_ids, prompt_lengths, padding
             )

@@ -125,7 +125,7 @@ def draw(
     """Draws from a torch generator and leaves it where `torch.multinomial` would."""
     lanes = proof()
     if generator is None:
-        generator = module().default_generator
+        generator = sys.modules["torch"].default_generator
     if lanes is None:
         return _draw_by_torch(native, plans, array, brain, options, generator)
     if lanes != DEFAULT_LANES:

@@ -67,6 +67,7 @@ pub struct Arithmetic {
 
 /// One row.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each says where a part of the row stands")]
 pub struct Candidates<'a> {
     pub(crate) arithmetic: Arithmetic,
     logits: &'a [f32],

@@ -221,7 +221,9 @@ impl Target {
             counts[bin] += 1;
         }
         let scale = wide / masses.iter().sum::<f64>().max(f64::MIN_POSITIVE);
-        masses.iter_mut().for_each(|mass| *mass *= scale);
+        for mass in &mut masses {
+            *mass *= scale;
+        }
         let (first, last, _) = self.bins(&masses, &counts, |count| SAMPLE_ERROR / f64::from(count.max(1)).sqrt());
         let border_of = |bin: usize| f32::from_bits((LEAST + bin as u32) << BIN_SHIFT);
         (if first == 0 { 0.0 } else { border_of(first) }, if last > BINS { f32::INFINITY } else { border_of(last) })
