@@ -145,7 +145,7 @@ impl Unigram {
                 continue;
             }
             // Also what is unknown may be the text of a token, of one with a score that nothing can want.
-            if let Some(id) = self.vocab.id(text) {
+            if let Some(id) = self.token(text.as_bytes()) {
                 emit(id, start, end, false);
             } else if let Some(bytes) = &self.bytes
                 && text.bytes().all(|byte| bytes[usize::from(byte)].is_some())
@@ -156,6 +156,12 @@ impl Unigram {
             }
         }
         Ok(())
+    }
+
+    /// The token that is this text.
+    fn token(&self, text: &[u8]) -> Option<TokenId> {
+        let end = text.iter().try_fold(self.trie.root(), |node, &byte| self.trie.next(node, byte))?;
+        Some(end.value()).filter(|&token| token != NO_VALUE)
     }
 
     /// Finds the best way to every position.

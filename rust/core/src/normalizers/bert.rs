@@ -54,7 +54,7 @@ pub fn is_removed(c: char) -> bool {
 }
 
 /// What cleaning makes a space.
-fn is_blank(c: char) -> bool {
+pub(super) fn is_blank(c: char) -> bool {
     property(c) & WHITE_SPACE != 0
 }
 

@@ -10,6 +10,7 @@ pub mod bert;
 mod code_points;
 mod lowercase;
 mod nmt;
+mod one_char;
 mod precompiled;
 mod replace;
 mod strip;
@@ -25,6 +26,7 @@ use crate::alignment::{Alignment, Edit, Edited, prepend, spell};
 use crate::error::{Error, Result};
 use crate::ids::Span;
 pub use bert::Bert;
+pub(crate) use one_char::{OneChar, one_char};
 pub use precompiled::Precompiled;
 pub use replace::Replace;
 

@@ -11,6 +11,11 @@ pub(super) fn apply(state: &mut Normalized<'_>, track: bool) -> Result<()> {
     rewrite(state, track, STEP, |edit| map(edit, |c| if is_space(c) { ' ' } else { c }))
 }
 
+/// What becomes of a character.
+pub(super) fn of_char(c: char) -> Option<char> {
+    (!is_removed(c)).then_some(if is_space(c) { ' ' } else { c })
+}
+
 fn is_removed(c: char) -> bool {
     matches!(c as u32, 0x01..=0x08 | 0x0B | 0x0E..=0x1F | 0x7F | 0x8F | 0x9F)
 }

@@ -108,6 +108,14 @@ impl Precompiled {
         })
     }
 
+    /// Appends what replaces a grapheme of one character.
+    pub(super) fn of_char(&self, c: char, out: &mut String) {
+        match self.find(c.encode_utf8(&mut [0; 4]).as_bytes()) {
+            Some(new) => out.push_str(new),
+            None => out.push(c),
+        }
+    }
+
     /// Whether nothing comes out of what the text begins with. Such a beginning moves all offsets behind it.
     pub fn begins_with_nothing(&self, text: &str) -> bool {
         let mut first = None;
@@ -160,6 +168,15 @@ impl Precompiled {
         let plain = bytes.iter().take_while(|&&byte| self.keeps_ascii(byte)).count();
         if plain == bytes.len() { plain } else { plain.saturating_sub(1) }
     }
+}
+
+/// Whether a character joins any other before it to a grapheme; none for one that whatever follows joins.
+pub(super) fn joins(c: char) -> Option<bool> {
+    let is_one = |text: &str| text.graphemes(true).nth(1).is_none();
+    if c.is_ascii_graphic() {
+        return Some(false);
+    }
+    (!is_one(&format!("{c}a"))).then(|| is_one(&format!("a{c}")))
 }
 
 /// Length of a stretch after which a grapheme ends for sure: two characters follow that are ASCII, the second of which

@@ -129,8 +129,25 @@ fn quick_nfkc(c: char) -> IsNormalized {
     if decomposition(c, true).eq(decomposition(c, false)) { quick_nfc(c) } else { IsNormalized::No }
 }
 
+/// Whether a character stays as it is beside all others of which this is true, in NFC or NFKC.
+pub(super) fn is_stable(c: char, compatible: bool) -> bool {
+    let quick = if compatible { quick_nfkc(c) } else { quick_nfc(c) };
+    quick == IsNormalized::Yes && canonical_combining_class(c) == 0
+}
+
+/// NFC or NFKC of one character.
+pub(super) fn composed(c: char, compatible: bool, mut emit: impl FnMut(char)) {
+    let mut buffer = [0; 4];
+    let text: &str = c.encode_utf8(&mut buffer);
+    if compatible {
+        text.nfkc().for_each(|(c, _)| emit(c));
+    } else {
+        text.nfc().for_each(|(c, _)| emit(c));
+    }
+}
+
 /// The full decomposition of a character.
-fn decomposition(c: char, compatible: bool) -> impl Iterator<Item = char> {
+pub(super) fn decomposition(c: char, compatible: bool) -> impl Iterator<Item = char> + use<> {
     // U+FDFA, the longest, becomes 18 characters.
     let (mut characters, mut len) = (['\0'; 18], 0);
     let mut push = |d| {

@@ -30,14 +30,15 @@ impl CharIndex {
     /// Spans of bytes to spans of characters, in place.
     pub(super) fn convert(&self, spans: &mut [[u32; 2]]) {
         kernels::specialize(kernels::isa(), || {
-            // A span mostly begins where the one before ends, and that end has been looked up.
+            // A span mostly begins where the one before ends, or a blank behind it, and that end has been looked up.
             let (mut at, mut first) = (0, 0);
             for span in spans {
                 let [start, end] = *span;
-                if start != at || end == start || !self.starts(start) {
+                let gap = start.wrapping_sub(at);
+                if gap > 1 || end == start || !self.starts(start) {
                     *span = self.span(*span);
                 } else {
-                    *span = [first, self.starts_before(end)];
+                    *span = [first + (gap & u32::from(self.starts(at))), self.starts_before(end)];
                 }
                 (at, first) = (end, span[1]);
             }

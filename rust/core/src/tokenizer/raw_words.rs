@@ -8,10 +8,17 @@
 //! Normalization, splitting and the model are then paid once per distinct word. What makes a cut safe depends on the
 //! pipeline; [`RawWords::compile`] knows four cases and the reasons, and leaves every other pipeline to the general path.
 //!
-//! Spans are remembered as well, in a cache of their own: each id is followed by a code that says where in the part its
-//! token lies and whether it opens a word.
+//! Spans have a cache of their own. Of most parts they follow from the lengths of the tokens, and only the ids are
+//! remembered; of others each id with a code that says where in the part its token lies and whether it opens a word.
 
-use super::{Tokenizer, encode::Scratch, general::encode_with, plain_words::PlainWords};
+use std::ops::Range;
+
+use super::{
+    Tokenizer,
+    encode::Scratch,
+    general::encode_with,
+    plain_words::{PlainPieces, PlainWords},
+};
 use crate::{
     AddedVocabulary, Normalizer, PreTokenizer, Result, TokenId,
     added_vocabulary::Segment,
@@ -19,11 +26,11 @@ use crate::{
     kernels,
     models::{
         Bpe, Model, ModelScratch,
-        words::{CacheHandle, LONGEST_WORD, Words},
+        words::{CacheHandle, DESCRIBED, LONGEST_WORD, Spelling, Words},
     },
     pre_tokenizers::{
         CutScratch, Metaspace, PrependScheme, Steps,
-        scanners::cuts::{CLOSING_BYTES, Cut},
+        scanners::cuts::{CLOSING_BYTES, Cut, is_ideograph, is_kana_or_hangul},
     },
 };
 
@@ -44,14 +51,16 @@ pub(super) struct RawWords {
     plain: Option<PlainWords>,
     /// Whether it is known of first parts too.
     plain_first: bool,
-    /// The mark at the beginning of a plain part's piece stands for the space there, not for the word.
-    mark_is_space: bool,
+    /// How many bytes of its part a token covers, as a rule.
+    lengths: Vec<u16>,
+    /// A part's blanks are no part of its first token.
+    skips_blanks: bool,
     /// A text is one word, however many parts it has.
     one_word: bool,
     /// Ids of parts.
     ids: Words,
-    /// Ids and codes of parts.
-    described: Words,
+    /// Ids of parts whose spans follow from them; ids and codes of others.
+    spanned: Words,
     /// Steps up to the charsmap: if it makes nothing of what they leave of a text's beginning, all spans move.
     charsmap: Option<(Normalizer, crate::normalizers::Precompiled)>,
 }
@@ -73,11 +82,10 @@ struct Pipeline {
 #[derive(Default)]
 pub(super) struct RawScratch {
     ids: CacheHandle,
-    described: CacheHandle,
-    /// What the cache of spans gave.
-    codes: Tokens,
+    spanned: CacheHandle,
     /// A part under way through the pipeline.
     part: Tokens,
+    pieces: PlainPieces,
     key: Vec<u8>,
 }
 
@@ -87,10 +95,11 @@ const FIRST_PART: u8 = 0xFF;
 /// Codes: a token's start and end in its part, and flags.
 const END_SHIFT: u32 = 7;
 const POSITION: u32 = (1 << END_SHIFT) - 1;
-const OPENS_PART: u32 = 1 << 14;
-const OPENS_WORD: u32 = 1 << 15;
+const OPENS_WORD: u32 = 1 << 14;
 /// No token: the id is a number of words without tokens.
-const EMPTY_WORDS: u32 = 1 << 16;
+const EMPTY_WORDS: u32 = 1 << 15;
+/// The token goes by the text that it stands for.
+const OWN_TEXT: u32 = 1 << 16;
 /// No token: the part has tokens with a text of their own, which the cache does not hold.
 const PASSED_ON: u32 = 1 << 17;
 const _: () = assert!(LONGEST_WORD <= POSITION as usize);
@@ -111,6 +120,9 @@ impl RawWords {
         if let Model::Bpe(bpe) = model
             && (bpe.options().dropout.is_some_and(|chance| chance > 0.0) || bpe.options().spans_leave_piece())
         {
+            return Ok(None);
+        }
+        if model.vocab().id_bound() > DESCRIBED as usize {
             return Ok(None);
         }
         let plan = bert(&normalizers, &steps)
@@ -148,10 +160,11 @@ impl RawWords {
             first,
             plain,
             plain_first,
-            mark_is_space: cut != Cut::Blanks,
+            lengths: lengths(model, cut),
+            skips_blanks: matches!(cut, Cut::Blanks | Cut::Bert),
             one_word,
             ids: Words::new(CACHE_BYTES),
-            described: Words::new(CACHE_BYTES),
+            spanned: Words::new(CACHE_BYTES),
             charsmap,
         }))
     }
@@ -184,6 +197,22 @@ enum FirstPart {
     Whole { of_input_only: bool },
 }
 
+/// Bytes of a part that each token covers: a mark stands for a space, or for nothing where blanks are dropped; the prefix of
+/// tokens that go on stands for nothing.
+fn lengths(model: &Model, cut: Cut) -> Vec<u16> {
+    let vocab = model.vocab();
+    let prefix = if let Model::WordPiece(wordpiece) = model { wordpiece.prefix() } else { "" };
+    let of_mark = usize::from(cut != Cut::Blanks);
+    let len = |token: &str| {
+        let token = token.strip_prefix(prefix).unwrap_or(token);
+        token.len() - token.matches(MARK).count() * (MARK.len_utf8() - of_mark)
+    };
+    // A power of two, so that any id may be looked up without a branch.
+    (0..vocab.id_bound().next_power_of_two() as TokenId)
+        .map(|id| u16::try_from(vocab.token(id).map_or(0, len)).unwrap_or(u16::MAX))
+        .collect()
+}
+
 fn flatten<'n>(normalizer: Option<&'n Normalizer>, out: &mut Vec<&'n Normalizer>) {
     match normalizer {
         Some(Normalizer::Sequence(steps)) => steps.iter().for_each(|step| flatten(Some(step), out)),
@@ -206,7 +235,7 @@ fn bert<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Option<P
             part_normalizers: normalizers.to_vec(),
             part_steps: owned(steps),
             first: FirstPart::LikeOthers,
-            plain: Some(PlainWords::bert(normalizers[0])),
+            plain: Some(PlainWords::bert(normalizers)),
             plain_first: false,
             one_word: false,
         }),
@@ -346,7 +375,13 @@ fn merge_cut(bpe: &Bpe) -> Option<Cut> {
     if !all_known || seams.any(|left, right| left.is_ascii_alphanumeric() && closing(right)) {
         return Some(Cut::MarksLines);
     }
-    Some(Cut::MarksLinesPunctuation)
+    // Unknown characters that are fused would meet at these places.
+    let joins = |of: fn(char) -> bool| !seams.all_known() || seams.any(|left, right| of(left) || of(right));
+    let across = |left, right| is_ideograph(left) != is_ideograph(right);
+    if joins(is_kana_or_hangul) || seams.any(across) {
+        return Some(Cut::MarksLinesPunctuation);
+    }
+    Some(if joins(is_ideograph) { Cut::MarksScripts } else { Cut::MarksIdeographs })
 }
 
 impl Tokenizer {
@@ -361,27 +396,40 @@ impl Tokenizer {
         out: &mut Tokens,
     ) -> Result<()> {
         let base = segment.original.start + skipped as u32;
-        let Scratch { boundaries, cut, model: model_scratch, raw: buffers, prefixed: piece, .. } = scratch;
-        let mut run = Run { raw, model: &self.inner.model, cut, scratch: model_scratch, piece };
+        let Scratch { boundaries, cut, model: scratch, raw: buffers, .. } = scratch;
+        let RawScratch { ids, spanned, part, pieces, key } = buffers;
+        let mut run = Run { raw, model: &self.inner.model, cut, scratch, part, pieces };
+        let (first_span, first_word) = (out.spans.len(), out.next_word);
         let mut at = 0;
+        let mut parts = |text: &[u8], start, ends: &[u32], out: &mut Tokens| match LEVEL {
+            IDS => raw.ids.encode::<LEVEL>(text, start, ends, ids, out, &mut Ids(&mut run)),
+            _ => raw.spanned.encode::<LEVEL>(text, start, ends, spanned, out, &mut Spanned(&mut run)),
+        };
         let first = raw.first.as_ref().filter(|first| skipped == 0 && (!first.of_input_only || base == 0));
         if first.is_some() && !text.is_empty() {
             at = raw.cut.part_end(text, 0);
-            buffers.key.clear();
-            buffers.key.push(FIRST_PART);
-            buffers.key.extend_from_slice(&text.as_bytes()[..at]);
-            let key = std::mem::take(&mut buffers.key);
-            run.parts::<LEVEL>(&key, 0, &[key.len() as u32], base, buffers, out)?;
-            buffers.key = key;
+            key.clear();
+            key.push(FIRST_PART);
+            key.extend_from_slice(&text.as_bytes()[..at]);
+            parts(key, 0, &[key.len() as u32], out)?;
+            for span in out.spans.iter_mut().skip(first_span) {
+                *span = span.map(|at| at - 1);
+            }
         }
         let isa = kernels::isa();
         while at < text.len() {
             let start = at;
             at = raw.cut.harvest(isa, text, start, boundaries);
-            run.parts::<LEVEL>(text.as_bytes(), start, boundaries.ends(), base, buffers, out)?;
+            parts(text.as_bytes(), start, boundaries.ends(), out)?;
+        }
+        if LEVEL >= SPANS && base > 0 {
+            for span in &mut out.spans[first_span..] {
+                *span = span.map(|at| base + at);
+            }
         }
         if LEVEL >= WORDS && raw.one_word {
-            out.next_word += 1;
+            out.words[first_span..].fill(first_word);
+            out.next_word = first_word + 1;
         }
         Ok(())
     }
@@ -393,166 +441,166 @@ struct Run<'r> {
     model: &'r Model,
     cut: &'r mut CutScratch,
     scratch: &'r mut ModelScratch,
-    piece: &'r mut String,
+    /// The part under way.
+    part: &'r mut Tokens,
+    pieces: &'r mut PlainPieces,
+}
+
+/// Parts of which the ids are wanted.
+struct Ids<'r, 's>(&'r mut Run<'s>);
+
+impl Spelling for Ids<'_, '_> {
+    fn len(&self, _: TokenId) -> usize {
+        0
+    }
+
+    fn encode(&mut self, part: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
+        self.0.encode::<IDS>(part)?;
+        ids.extend_from_slice(self.0.part.ids());
+        Ok(())
+    }
+}
+
+/// Parts of which the spans are wanted too.
+struct Spanned<'r, 's>(&'r mut Run<'s>);
+
+impl Spelling for Spanned<'_, '_> {
+    const DESCRIBES: bool = true;
+
+    #[inline(always)]
+    fn start(&self, text: &[u8], from: u32) -> u32 {
+        self.0.raw.start(text, from as usize) as u32
+    }
+
+    #[inline(always)]
+    fn len(&self, id: TokenId) -> usize {
+        usize::from(self.0.raw.lengths[id as usize & (self.0.raw.lengths.len() - 1)])
+    }
+
+    fn encode(&mut self, part: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
+        let Run { raw, .. } = *self.0;
+        self.0.encode::<WORDS>(part)?;
+        let tokens = &*self.0.part;
+        if raw.spans_follow(part, tokens) {
+            ids.extend_from_slice(tokens.ids());
+        } else {
+            ids.push(DESCRIBED);
+            describe(&part[raw.before_part(part)..], tokens, ids);
+        }
+        Ok(())
+    }
+
+    fn describe<const LEVEL: u8>(
+        &mut self,
+        text: &[u8],
+        part: Range<u32>,
+        description: &[TokenId],
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let word = &text[part.start as usize..part.end as usize];
+        let at = part.start + self.0.raw.before_part(word) as u32;
+        let (pairs, _) = description.as_chunks::<2>();
+        if matches!(pairs, [] | [[_, PASSED_ON]]) {
+            return self.0.push_part::<LEVEL>(word, at, out);
+        }
+        let mut next_word = out.next_word;
+        for &[id, code] in pairs {
+            if code & EMPTY_WORDS != 0 {
+                next_word += id;
+                continue;
+            }
+            let (start, end) = (at + (code & POSITION), at + (code >> END_SHIFT & POSITION));
+            if code & OWN_TEXT != 0 {
+                let text =
+                    std::str::from_utf8(&text[start as usize..end as usize]).expect("tokens are whole characters");
+                out.texts.push((out.len() as u32, text.into()));
+            }
+            out.push(id);
+            out.push_span(start, end);
+            if LEVEL >= WORDS {
+                next_word += u32::from(code & OPENS_WORD != 0);
+                out.words.push(next_word.saturating_sub(1));
+            }
+        }
+        out.next_word = next_word;
+        Ok(())
+    }
+}
+
+impl RawWords {
+    /// Bytes of a key that are no text.
+    #[inline(always)]
+    fn before_part(&self, part: &[u8]) -> usize {
+        usize::from(self.first.is_some() && part.first() == Some(&FIRST_PART))
+    }
+
+    /// Where the first token of the part at `from` begins, as a rule: what is behind the part does not matter.
+    #[inline(always)]
+    fn start(&self, text: &[u8], from: usize) -> usize {
+        if !self.skips_blanks {
+            return from + self.before_part(&text[from..]);
+        }
+        // Whether there is one blank is hard to foresee; that there are more is rare.
+        let is_blank = |at: usize| text.get(at).is_some_and(|&byte| byte <= b' ');
+        let mut at = from + usize::from(is_blank(from));
+        while is_blank(at) {
+            at += 1;
+        }
+        at
+    }
+
+    /// Whether the tokens of a part are one word with the spans that the rules for plain parts give.
+    fn spans_follow(&self, part: &[u8], tokens: &Tokens) -> bool {
+        let before = self.before_part(part) as u32;
+        let mut at = self.start(part, 0) as u32 - before;
+        let end = part.len() as u32 - before;
+        if tokens.is_empty() || tokens.next_word != 1 || !tokens.texts.is_empty() {
+            return false;
+        }
+        let last = tokens.len() - 1;
+        tokens.ids().iter().zip(&tokens.spans).enumerate().all(|(i, (&id, span))| {
+            let start = at;
+            at = if i == last { end } else { at + u32::from(self.lengths[id as usize]) };
+            *span == [start, at]
+        })
+    }
 }
 
 impl Run<'_> {
-    #[inline(always)]
-    fn parts<const LEVEL: u8>(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        ends: &[u32],
-        base: u32,
-        buffers: &mut RawScratch,
-        out: &mut Tokens,
-    ) -> Result<()> {
-        let raw = self.raw;
-        if LEVEL < SPANS {
-            let RawScratch { ids: handle, part: buffer, .. } = buffers;
-            return raw.ids.encode::<IDS>(
-                text,
-                start,
-                ends,
-                handle,
-                out,
-                |_| 0,
-                |part, ids| {
-                    self.encode::<IDS>(part, buffer)?;
-                    ids.extend_from_slice(buffer.ids());
-                    Ok(())
-                },
-            );
-        }
-        // Parts too long for a code go past the cache.
-        let (mut from, mut done) = (start, 0);
-        while done < ends.len() {
-            let short = ends[done..].iter().scan(from, |at, &end| {
-                let len = end as usize - std::mem::replace(at, end as usize);
-                Some(len <= LONGEST_WORD)
-            });
-            let count = short.take_while(|&short| short).count();
-            if count > 0 {
-                let ends = &ends[done..done + count];
-                self.described_parts::<LEVEL>(text, from, ends, base, buffers, out)?;
-                (done, from) = (done + count, ends[count - 1] as usize);
-            } else {
-                let end = ends[done] as usize;
-                let at = if text[from] == FIRST_PART { base } else { base + from as u32 };
-                self.push_part::<LEVEL>(&text[from..end], at, &mut buffers.part, out)?;
-                (done, from) = (done + 1, end);
-            }
-        }
-        Ok(())
-    }
-
-    /// Encodes one part, whose text begins at byte `at` of the input, without the cache.
-    fn push_part<const LEVEL: u8>(&mut self, text: &[u8], at: u32, part: &mut Tokens, out: &mut Tokens) -> Result<()> {
-        self.encode::<WORDS>(text, part)?;
-        let one_word = self.raw.one_word;
+    /// Encodes one part, whose text begins at byte `at` of the text, without the cache.
+    fn push_part<const LEVEL: u8>(&mut self, part: &[u8], at: u32, out: &mut Tokens) -> Result<()> {
+        self.encode::<WORDS>(part)?;
+        let Tokens { texts, spans, words, next_word, .. } = &mut *self.part;
         let first = out.len() as u32;
-        out.texts.extend(part.texts.drain(..).map(|(index, text)| (first + index, text)));
-        for (i, &[start, end]) in part.spans.iter().enumerate() {
-            out.push(part.id(i));
-            out.push_span(at + start, at + end);
-            if LEVEL >= WORDS {
-                out.words.push(out.next_word + if one_word { 0 } else { part.words[i] });
-            }
+        out.texts.extend(texts.drain(..).map(|(index, text)| (first + index, text)));
+        out.spans.extend(spans.iter().map(|span| span.map(|offset| at + offset)));
+        if LEVEL >= WORDS {
+            out.words.extend(words.iter().map(|word| out.next_word + word));
         }
-        if !one_word {
-            out.next_word += part.next_word;
-        }
+        out.next_word += *next_word;
+        out.extend_from_slice(self.part.ids());
         Ok(())
     }
 
-    /// Parts with their spans, through the cache.
-    fn described_parts<const LEVEL: u8>(
-        &mut self,
-        text: &[u8],
-        start: usize,
-        ends: &[u32],
-        base: u32,
-        buffers: &mut RawScratch,
-        out: &mut Tokens,
-    ) -> Result<()> {
-        let raw = self.raw;
-        let RawScratch { described: handle, codes, part: buffer, .. } = buffers;
-        codes.set_len(0);
-        raw.described.encode::<IDS>(
-            text,
-            start,
-            ends,
-            handle,
-            codes,
-            |_| 0,
-            |part, codes| {
-                self.encode::<WORDS>(part, buffer)?;
-                describe(buffer, codes);
-                Ok(())
-            },
-        )?;
-        // The key of a first part has a byte before the text.
-        let is_first = text.first() == Some(&FIRST_PART);
-        let (mut from, mut to, mut at) = (start, start, base);
-        let mut ends = ends.iter();
-        let mut next_word = out.next_word;
-        let (pairs, _) = codes.ids().as_chunks::<2>();
-        out.reserve(pairs.len());
-        for &[id, code] in pairs {
-            if code & OPENS_PART != 0 {
-                (from, to) = (to, ends.next().map_or(to, |&end| end as usize));
-                at = if is_first { base } else { base + from as u32 };
-            }
-            if code & (EMPTY_WORDS | PASSED_ON) != 0 {
-                if code & EMPTY_WORDS != 0 {
-                    next_word += id;
-                } else {
-                    out.next_word = if raw.one_word { out.next_word } else { next_word };
-                    self.push_part::<LEVEL>(&text[from..to], at, buffer, out)?;
-                    next_word = out.next_word;
-                }
-                continue;
-            }
-            out.push(id);
-            out.push_span(at + (code & POSITION), at + (code >> END_SHIFT & POSITION));
-            if LEVEL >= WORDS {
-                next_word += u32::from(code & OPENS_WORD != 0);
-                out.words.push(if raw.one_word { out.next_word } else { next_word - 1 });
-            }
-        }
-        if LEVEL >= WORDS && !raw.one_word {
-            out.next_word = next_word;
-        }
-        Ok(())
-    }
-
-    /// Encodes one part by the pipeline, into a buffer that is emptied before.
+    /// Encodes one part by the pipeline.
     #[inline(never)]
-    fn encode<const LEVEL: u8>(&mut self, part: &[u8], out: &mut Tokens) -> Result<()> {
+    fn encode<const LEVEL: u8>(&mut self, part: &[u8]) -> Result<()> {
+        let Self { raw, model, cut, scratch, part: out, pieces } = self;
         out.clear();
-        let (pipeline, part) = match (part, &self.raw.first) {
-            ([FIRST_PART, part @ ..], Some(first)) => (&first.pipeline, part),
-            _ => (&self.raw.part, part),
+        let (pipeline, part, first) = match (part, &raw.first) {
+            ([FIRST_PART, part @ ..], Some(first)) => (&first.pipeline, part, true),
+            _ => (&raw.part, part, false),
         };
         let text = std::str::from_utf8(part).expect("parts are cut between characters");
-        if let Some(plain) = &self.raw.plain
-            && let first = !std::ptr::eq(pipeline, &raw const self.raw.part)
-            && (!first || self.raw.plain_first || self.raw.one_word && !text.starts_with([' ', MARK]))
-            && let Some(plain) = plain.write(text, first, self.piece)
-            && (LEVEL < SPANS || plain.one_to_one)
+        if let Some(plain) = &raw.plain
+            && (!first || raw.plain_first || !text.starts_with([' ', MARK]))
+            && plain.write(text, first, LEVEL >= SPANS, pieces)
         {
-            self.model.encode_piece::<LEVEL>(self.piece, 0, self.scratch, out)?;
-            // The mark stands for the space before the word, or for the word's first character.
-            let (mark, skipped) = (plain.mark as u32, plain.skipped as u32);
+            for (start, piece) in pieces.pieces() {
+                model.encode_piece::<LEVEL>(piece, start as u32, scratch, out)?;
+            }
             for span in &mut out.spans {
-                let [start, end] = *span;
-                let place = |at: u32| skipped + at.saturating_sub(mark);
-                *span = if mark == 0 || start >= mark {
-                    [place(start), place(end)]
-                } else {
-                    let at = if self.raw.mark_is_space && !first { skipped - 1 } else { skipped };
-                    [at, if end > mark { place(end) } else { at + 1 }]
-                };
+                *span = pieces.original(*span);
             }
             return Ok(());
         }
@@ -560,30 +608,34 @@ impl Run<'_> {
         let mut segments = Vec::with_capacity(1);
         AddedVocabulary::new().split(text, pipeline.normalizer.as_ref(), false, track, &mut segments)?;
         for segment in &segments {
-            encode_with::<LEVEL>(&pipeline.steps, self.model, segment, self.cut, self.scratch, out)?;
+            encode_with::<LEVEL>(&pipeline.steps, model, segment, cut, scratch, out)?;
         }
         Ok(())
     }
 }
 
 /// The ids and codes of an encoded part.
-fn describe(part: &Tokens, codes: &mut Vec<TokenId>) {
-    if !part.texts.is_empty() {
-        codes.extend([0, PASSED_ON | OPENS_PART]);
-        return;
-    }
-    let mut opens_part = OPENS_PART;
+fn describe(part: &[u8], tokens: &Tokens, codes: &mut Vec<TokenId>) {
+    let first = codes.len();
+    let mut texts = tokens.texts.iter().peekable();
     let mut word = 0;
-    let mut push = |id, code| codes.extend([id, code | std::mem::take(&mut opens_part)]);
-    for (i, &[start, end]) in part.spans.iter().enumerate() {
-        let opens_word = part.words[i] >= word;
-        if part.words[i] > word {
-            push(part.words[i] - word, EMPTY_WORDS);
+    for (i, &[start, end]) in tokens.spans.iter().enumerate() {
+        let mut flags = if tokens.words[i] >= word { OPENS_WORD } else { 0 };
+        if tokens.words[i] > word {
+            codes.extend([tokens.words[i] - word, EMPTY_WORDS]);
         }
-        word = part.words[i] + 1;
-        push(part.id(i), start | end << END_SHIFT | if opens_word { OPENS_WORD } else { 0 });
+        word = tokens.words[i] + 1;
+        if let Some((_, text)) = texts.next_if(|(index, _)| *index as usize == i) {
+            if part.get(start as usize..end as usize) != Some(text.as_bytes()) {
+                codes.truncate(first);
+                codes.extend([0, PASSED_ON]);
+                return;
+            }
+            flags |= OWN_TEXT;
+        }
+        codes.extend([tokens.id(i), start | end << END_SHIFT | flags]);
     }
-    if part.next_word > word || part.is_empty() {
-        push(part.next_word - word, EMPTY_WORDS);
+    if tokens.next_word > word || tokens.is_empty() {
+        codes.extend([tokens.next_word - word, EMPTY_WORDS]);
     }
 }

@@ -25,7 +25,7 @@ use pairs::PairTable;
 use token_bytes::TokenFilter;
 pub use token_bytes::{TokenBytes, append_token_bytes};
 
-use super::words::{CacheHandle, DEFAULT_CACHE_BYTES, Words};
+use super::words::{CacheHandle, DEFAULT_CACHE_BYTES, Spelling, Words};
 use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
 
 /// A merge of two neighbouring tokens into one. Its rank is its position in the list.
@@ -126,6 +126,11 @@ impl Seams<'_> {
         self.all_bytes || self.bpe.vocab.id(c.encode_utf8(&mut [0; 4])).is_some()
     }
 
+    /// Whether [`Self::is_known`] is true of every character.
+    pub fn all_known(&self) -> bool {
+        self.all_bytes
+    }
+
     /// Whether a character may vanish. The reference then counts the offsets of all that follow it wrong.
     pub fn drop_characters(&self) -> bool {
         !self.all_bytes && self.bpe.options.unk_token.is_none()
@@ -146,6 +151,21 @@ struct Symbols {
     byte_fallback: bool,
     prefix: String,
     suffix: String,
+}
+
+/// The words of byte-level models.
+struct Pieces<'b>(&'b Bpe);
+
+impl Spelling for Pieces<'_> {
+    #[inline(always)]
+    fn len(&self, id: TokenId) -> usize {
+        self.0.merger.bytes.len(id)
+    }
+
+    fn encode(&mut self, piece: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
+        self.0.merge_into(piece, ids);
+        Ok(())
+    }
 }
 
 impl Bpe {
@@ -377,12 +397,7 @@ impl Bpe {
             }
             return;
         }
-        let token_len = |id| self.merger.bytes.len(id);
-        let encode = |piece: &[u8], ids: &mut Vec<TokenId>| {
-            self.merge_into(piece, ids);
-            Ok(())
-        };
-        let known = self.words.encode::<LEVEL>(text, start, ends, handle, out, token_len, encode);
+        let known = self.words.encode::<LEVEL>(text, start, ends, handle, out, &mut Pieces(self));
         known.expect("merging does not fail");
     }
 

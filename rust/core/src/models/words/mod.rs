@@ -23,6 +23,7 @@ use crate::{
     Result, TokenId,
     encoding::Tokens,
     kernels::{self, Isa},
+    vocab::MAX_TOKEN_ID,
 };
 
 /// The longest words of the three tables. On English web text 99.9 % of words are short; Cyrillic, Greek and Indic words
@@ -34,6 +35,46 @@ pub const LONGEST_WORD: usize = 127;
 
 /// Words in a batch: their keys and places take 3 KB of the first-level cache, the lines asked for 8 KB.
 const BATCH: usize = 128;
+
+/// Stands before a description ([`Spelling::describe`]); no vocabulary that describes words has this id.
+pub const DESCRIBED: TokenId = MAX_TOKEN_ID;
+
+/// What the owner of [`Words`] knows about them.
+pub trait Spelling {
+    /// Whether there are words whose spans do not follow from their tokens. Of these a description is remembered,
+    /// [`DESCRIBED`] and what [`Self::describe`] makes tokens of.
+    const DESCRIBES: bool = false;
+
+    /// Where the first token of the word at byte `from` of `text` begins.
+    #[inline(always)]
+    fn start(&self, _text: &[u8], from: u32) -> u32 {
+        from
+    }
+
+    /// How many bytes of its word a token covers that is not the last; not asked without spans. Any id may be asked about.
+    fn len(&self, id: TokenId) -> usize;
+
+    /// Appends the ids of a word, or its description.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn encode(&mut self, word: &[u8], ids: &mut Vec<TokenId>) -> Result<()>;
+
+    /// Appends the tokens of a described word, with all that `LEVEL` collects. Words that are too long to be remembered
+    /// come without a description.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn describe<const LEVEL: u8>(
+        &mut self,
+        _text: &[u8],
+        _word: std::ops::Range<u32>,
+        _description: &[TokenId],
+        _out: &mut Tokens,
+    ) -> Result<()> {
+        Ok(())
+    }
+}
 
 /// Words and their ids. Shared by all threads, never larger than a bound, never wrong.
 pub struct Words {
@@ -52,12 +93,10 @@ impl Words {
 
     /// Appends the ids of the words of `text` that lie between `start` and the last of `ends`, one behind the other.
     ///
-    /// `LEVEL` is what [`Tokens`] collects: ids, spans, words. `encode` appends the ids of a word that is not known, and
-    /// `token_len` says how many bytes of its word a token covers; it is not asked without spans.
+    /// `LEVEL` is what [`Tokens`] collects: ids, spans, words. `spelling` is asked for words that are not known.
     ///
     /// # Errors
-    /// What `encode` returns.
-    #[expect(clippy::too_many_arguments, reason = "a stretch of text, where the result goes, and the model")]
+    /// Those of `spelling`.
     #[inline(always)]
     pub fn encode<const LEVEL: u8>(
         &self,
@@ -66,8 +105,7 @@ impl Words {
         ends: &[u32],
         handle: &mut CacheHandle,
         out: &mut Tokens,
-        token_len: impl Fn(TokenId) -> usize,
-        mut encode: impl FnMut(&[u8], &mut Vec<TokenId>) -> Result<()>,
+        spelling: &mut impl Spelling,
     ) -> Result<()> {
         let CacheHandle { held, batch, fresh } = handle;
         let tables = self.cache.tables(self.serial, held);
@@ -75,8 +113,8 @@ impl Words {
             let mut from = start;
             for ends in ends.chunks(BATCH) {
                 batch.find(text, from, ends, tables);
-                let mut rare = Rare { text, tables, fresh, encode: &mut encode };
-                batch.emit::<LEVEL>(from as u32, ends, &mut rare, out, &token_len)?;
+                let mut rare = Rare { text, tables, fresh, spelling: &mut *spelling };
+                batch.emit::<LEVEL, _>(from as u32, ends, &mut rare, out)?;
                 from = ends[ends.len() - 1] as usize;
             }
             Ok(())
@@ -92,12 +130,13 @@ struct Batch {
     homes: [u32; BATCH],
     /// Words that are not short.
     list: [u8; BATCH],
-    spans: [[u32; 2]; BATCH * INLINE],
+    /// Tokens of each word.
+    counts: [u32; BATCH],
 }
 
 impl Default for Batch {
     fn default() -> Self {
-        Self { keys: [[0; 2]; BATCH], homes: [0; BATCH], list: [0; BATCH], spans: [[0; 2]; BATCH * INLINE] }
+        Self { keys: [[0; 2]; BATCH], homes: [0; BATCH], list: [0; BATCH], counts: [0; BATCH] }
     }
 }
 
@@ -130,20 +169,19 @@ impl Batch {
     }
 
     #[inline(always)]
-    fn emit<const LEVEL: u8>(
+    fn emit<const LEVEL: u8, S: Spelling>(
         &mut self,
         start: u32,
         ends: &[u32],
-        rare: &mut Rare<'_, impl FnMut(&[u8], &mut Vec<TokenId>) -> Result<()>>,
+        rare: &mut Rare<'_, S>,
         out: &mut Tokens,
-        token_len: &impl Fn(TokenId) -> usize,
     ) -> Result<()> {
         out.reserve(ends.len() * INLINE);
-        let Self { keys, homes, spans, .. } = self;
+        let Self { keys, homes, counts, .. } = self;
         // The number of tokens stays in a register: read back from memory it would bind each word to the one before.
         let mut count = out.len();
-        // Spans are gathered in cache, since to append one by one would ask for room each time.
-        let mut gathered = 0;
+        // The first word without spans.
+        let mut pending = Pending { word: 0, from: start, token: count };
         let mut from = start;
         for (i, (&end, (key, &home))) in ends.iter().zip(keys.iter().zip(homes.iter())).enumerate() {
             let len = (end - from) as usize;
@@ -154,36 +192,26 @@ impl Batch {
             } else {
                 None
             };
-            if let Some((lanes, ids)) = known {
+            if let Some((lanes, ids)) = known
+                && !(LEVEL > 0 && S::DESCRIBES && lanes[0] == DESCRIBED)
+            {
                 // Four lanes whatever the number, so that there is no branch on it.
                 out.store_lanes(count, lanes);
                 count += ids;
                 if LEVEL > 0 {
-                    if ids == 1 {
-                        spans[gathered] = [from, end];
-                    } else {
-                        set_spans(&mut spans[gathered..], from, &lanes[..ids], token_len);
-                    }
-                    gathered += ids;
-                }
-                if LEVEL > 1 {
-                    out.push_word(ids);
+                    counts[i & (BATCH - 1)] = ids as u32;
                 }
             } else {
                 out.set_len(count);
-                rare.word(from, end, out)?;
-                if LEVEL > 0 {
-                    out.spans.extend_from_slice(&spans[..gathered]);
-                    gathered = 0;
-                    let mut at = from;
-                    for i in count..out.len() {
-                        let next = at + token_len(out.id(i)) as u32;
-                        out.push_span(at, next);
-                        at = next;
-                    }
-                }
-                if LEVEL > 1 {
-                    out.push_word(out.len() - count);
+                if rare.word::<LEVEL>(from, end, out)? {
+                    rare.fresh.clear();
+                    rare.fresh.extend_from_slice(out.from(count));
+                    out.set_len(count);
+                    pending.spell::<LEVEL>(&ends[..i], counts, rare, out);
+                    rare.spelling.describe::<LEVEL>(rare.text, from..end, rare.fresh.get(1..).unwrap_or(&[]), out)?;
+                    pending = Pending { word: i + 1, from: end, token: out.len() };
+                } else if LEVEL > 0 {
+                    counts[i & (BATCH - 1)] = (out.len() - count) as u32;
                 }
                 out.reserve((ends.len() - i) * INLINE);
                 count = out.len();
@@ -191,50 +219,110 @@ impl Batch {
             from = end;
         }
         out.set_len(count);
-        out.spans.extend_from_slice(&spans[..gathered]);
+        pending.spell::<LEVEL>(ends, counts, rare, out);
         Ok(())
     }
 }
 
-/// Sets the spans of tokens that lie one behind the other.
-#[inline(always)]
-fn set_spans(spans: &mut [[u32; 2]], from: u32, ids: &[TokenId], token_len: &impl Fn(TokenId) -> usize) {
+/// Words of a batch that have their ids and wait for their spans: from this word, byte and token on.
+struct Pending {
+    word: usize,
+    from: u32,
+    token: usize,
+}
+
+impl Pending {
+    /// Appends the spans of the words up to the last of `ends`: in a loop of its own, since the one that finds the ids
+    /// waits for memory and does not gain by more to do.
+    fn spell<const LEVEL: u8>(
+        self,
+        ends: &[u32],
+        counts: &[u32; BATCH],
+        rare: &Rare<'_, impl Spelling>,
+        out: &mut Tokens,
+    ) {
+        if LEVEL == 0 {
+            return;
+        }
+        let counts = &counts[self.word..ends.len()];
+        let ends = &ends[self.word..];
+        out.spans.resize(out.len(), [0; 2]);
+        let (ids, spans) = out.ids_and_spans(self.token);
+        let (mut from, mut token) = (self.from, 0);
+        for (&end, &count) in ends.iter().zip(counts) {
+            let count = count as usize;
+            let at = rare.spelling.start(rare.text, from);
+            if let 1 | 2 = count {
+                // Both spans in any case: which of the two numbers it is would be hard to foresee.
+                let split = at + rare.spelling.len(ids[token]) as u32;
+                let split = if count == 1 { end } else { split };
+                spans[token] = [at, split];
+                if let Some(next) = spans.get_mut(token + 1) {
+                    *next = [split, end];
+                }
+            } else {
+                set_spans(&mut spans[token..token + count], at, end, &ids[token..token + count], rare.spelling);
+            }
+            token += count;
+            from = end;
+        }
+        if LEVEL > 1 {
+            for &count in counts {
+                out.push_word(count as usize);
+            }
+        }
+    }
+}
+
+/// Sets the spans of tokens that lie one behind the other, the last of which ends with the word.
+#[cold]
+fn set_spans(spans: &mut [[u32; 2]], from: u32, to: u32, ids: &[TokenId], spelling: &impl Spelling) {
     let mut from = from;
     for (span, &id) in spans.iter_mut().zip(ids) {
-        let end = from + token_len(id) as u32;
+        let end = from + spelling.len(id) as u32;
         *span = [from, end];
         from = end;
+    }
+    if let Some(last) = spans.last_mut() {
+        last[1] = to;
     }
 }
 
 /// What is done for a word that is not at home.
-struct Rare<'r, E> {
+struct Rare<'r, S> {
     text: &'r [u8],
     tables: &'r Tables,
-    /// Ids of a new word.
+    /// Ids of a new word, or its description.
     fresh: &'r mut Vec<TokenId>,
-    encode: &'r mut E,
+    spelling: &'r mut S,
 }
 
-impl<E: FnMut(&[u8], &mut Vec<TokenId>) -> Result<()>> Rare<'_, E> {
-    /// Appends the ids of a word that is displaced, long, or new, or has many tokens.
+impl<S: Spelling> Rare<'_, S> {
+    /// Appends the ids of a word that is displaced, long, or new, or has many tokens; or, and then it is true, its
+    /// description.
     #[cold]
     #[inline(never)]
-    fn word(&mut self, from: u32, end: u32, out: &mut Tokens) -> Result<()> {
+    fn word<const LEVEL: u8>(&mut self, from: u32, end: u32, out: &mut Tokens) -> Result<bool> {
         let tables = self.tables;
         let word = &self.text[from as usize..end as usize];
+        let before = out.len();
+        self.fresh.clear();
         if word.len() <= SHORT_WORD {
             let key = short_key(self.text, from as usize, word.len());
-            self.cached(word, &tables.short, &key, hash_short(&key), out)
+            self.cached(word, &tables.short, &key, hash_short(&key), out)?;
         } else if word.len() <= MEDIUM_WORD {
             let key = long_key(word);
-            self.cached(word, &tables.medium, &key, hash_medium(&key), out)
+            self.cached(word, &tables.medium, &key, hash_medium(&key), out)?;
         } else if word.len() <= LONGEST_WORD {
             let key = long_key(word);
-            self.cached(word, &tables.long, &key, hash_long(&key), out)
+            self.cached(word, &tables.long, &key, hash_long(&key), out)?;
+        } else if LEVEL > 0 && S::DESCRIBES {
+            return Ok(true);
         } else {
-            self.encode(word, out)
+            self.spelling.encode(word, self.fresh)?;
+            out.extend_from_slice(self.fresh);
         }
+        Ok(LEVEL > 0 && S::DESCRIBES && out.len() > before && out.id(before) == DESCRIBED)
     }
 
     fn cached<const K: usize>(
@@ -250,15 +338,9 @@ impl<E: FnMut(&[u8], &mut Vec<TokenId>) -> Result<()>> Rare<'_, E> {
             self.tables.extend(value, out);
             return Ok(());
         }
-        self.encode(word, out)?;
-        self.tables.insert(table, key, home, self.fresh);
-        Ok(())
-    }
-
-    fn encode(&mut self, word: &[u8], out: &mut Tokens) -> Result<()> {
-        self.fresh.clear();
-        (self.encode)(word, self.fresh)?;
+        self.spelling.encode(word, self.fresh)?;
         out.extend_from_slice(self.fresh);
+        self.tables.insert(table, key, home, self.fresh);
         Ok(())
     }
 }

@@ -18,8 +18,22 @@ pub enum Cut {
     MarksLines,
     /// As [`Cut::MarksLines`], and between an ASCII letter or digit and one of `.,;:!?)]"`.
     MarksLinesPunctuation,
-    /// As [`Cut::Blanks`], and before and behind ASCII punctuation and CJK ideographs, but for blanks in front of them.
+    /// As [`Cut::MarksLinesPunctuation`], around every character of [`is_kana_or_hangul`], and between ideographs and others.
+    MarksScripts,
+    /// As [`Cut::MarksScripts`], and around every ideograph.
+    MarksIdeographs,
+    /// As [`Cut::Blanks`], and before and behind punctuation and CJK ideographs, but for blanks in front of them.
     Bert,
+}
+
+/// Japanese and Korean letters, and East Asian punctuation.
+pub fn is_kana_or_hangul(c: char) -> bool {
+    matches!(c, '\u{3000}'..='\u{30FF}' | '\u{AC00}'..='\u{D7A3}' | '\u{FF00}'..='\u{FFEF}')
+}
+
+/// The ideographs of the block that nearly all text is written with.
+pub fn is_ideograph(c: char) -> bool {
+    matches!(c, '\u{4E00}'..='\u{9FFF}')
 }
 
 const BLANK: u8 = 1;
@@ -56,18 +70,56 @@ const ASCII: [u8; 128] = {
 /// The bytes between which and an ASCII letter or digit [`Cut::MarksLinesPunctuation`] cuts.
 pub const CLOSING_BYTES: &[u8] = b".,;:!?)]\"";
 
+/// Of ASCII characters for [`Cut::MarksScripts`] and [`Cut::MarksIdeographs`].
+const MARKS_ASCII: [u8; 128] = {
+    let mut table = ASCII;
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] &= SPACE | NEWLINE | ALPHANUMERIC | CLOSING;
+        byte += 1;
+    }
+    table
+};
+
+#[inline(always)]
 fn class_of(code_point: u32) -> u8 {
     match code_point {
-        0x2581 => MARK,
         // The ideographs that `BertNormalizer` puts spaces around.
-        0x4E00..=0x9FFF
-        | 0x3400..=0x4DBF
+        0x4E00..=0x9FFF => SINGLE,
+        0xA000..=0xF8FF => 0,
+        _ => rare_class_of(code_point),
+    }
+}
+
+fn rare_class_of(code_point: u32) -> u8 {
+    match code_point {
+        0x2581 => MARK,
+        // Of punctuation the commonest, all that normalizers leave alone.
+        0x3400..=0x4DBF
         | 0x2_0000..=0x2_A6DF
         | 0x2_A700..=0x2_B73F
         | 0x2_B740..=0x2_B81F
         | 0x2_B920..=0x2_CEAF
         | 0xF900..=0xFAFF
-        | 0x2_F800..=0x2_FA1F => SINGLE,
+        | 0x2_F800..=0x2_FA1F
+        | 0xA1
+        | 0xAB
+        | 0xB7
+        | 0xBB
+        | 0xBF
+        | 0x2010..=0x2027
+        | 0x2030..=0x2043
+        | 0x2045..=0x2051
+        | 0x3001..=0x3003
+        | 0x3008..=0x3011
+        | 0x3014..=0x301F
+        | 0xFF01..=0xFF03
+        | 0xFF05..=0xFF0A
+        | 0xFF0C..=0xFF0F
+        | 0xFF1A..=0xFF1B
+        | 0xFF1F..=0xFF20
+        | 0xFF3B..=0xFF3D
+        | 0xFF5F..=0xFF65 => SINGLE,
         0x0600..=0x0605
         | 0x06DD
         | 0x070F
@@ -88,19 +140,34 @@ fn class_of(code_point: u32) -> u8 {
     }
 }
 
+/// Kana and Hangul, in the place of a flag that these rules do not ask for.
+const SYLLABLE: u8 = PREPEND;
+
+#[inline(always)]
+fn script_of(code_point: u32) -> u8 {
+    match char::from_u32(code_point) {
+        Some('\u{2581}') => MARK,
+        Some(c) if is_ideograph(c) => SINGLE,
+        Some(c) if is_kana_or_hangul(c) => SYLLABLE,
+        _ => 0,
+    }
+}
+
 /// What a set of places asks of neighbours: a cut before a character that has `run`, behind one that has neither `run` nor
-/// `never`; around one that has `alone`, but not between a `run` and it; between `left` and `right`.
+/// `never`; around one that has `alone`, but not between a `run` and it; between `left` and `right`; between one that has
+/// `group` and one that has not.
 struct Rule {
     run: u8,
     never: u8,
     alone: u8,
     left: u8,
     right: u8,
+    group: u8,
 }
 
 impl Rule {
     const fn runs(run: u8) -> Self {
-        Self { run, never: PREPEND, alone: 0, left: 0, right: 0 }
+        Self { run, never: PREPEND, alone: 0, left: 0, right: 0, group: 0 }
     }
 
     /// Cuts before the character with class `now`, after one with class `before`.
@@ -110,6 +177,7 @@ impl Rule {
             || now & self.alone != 0 && before & self.run == 0
             || before & self.alone != 0
             || before & self.left != 0 && now & self.right != 0
+            || (before ^ now) & self.group != 0 && before & self.run == 0
     }
 
     #[inline(always)]
@@ -123,13 +191,17 @@ impl Rule {
         if self.left != 0 {
             starts |= (block.has(self.left) << 1) & block.has(self.right);
         }
+        if self.group != 0 {
+            let group = block.has(self.group);
+            starts |= (group ^ group << 1) & !(run << 1);
+        }
         // A cut depends on nothing behind it.
         Starts { bits: starts & block.valid(), settled: block.is_last() }
     }
 
-    fn piece_end(&self, text: &str, start: usize) -> usize {
+    fn piece_end<G: Grammar>(&self, text: &str, start: usize) -> usize {
         let mut classes = text[start..].char_indices().map(|(at, c)| {
-            let class = if c.is_ascii() { ASCII[c as usize] } else { class_of(u32::from(c)) };
+            let class = if c.is_ascii() { G::ASCII[c as usize] } else { G::class_of(u32::from(c)) };
             (start + at, class)
         });
         let mut before = classes.next().map_or(0, |(_, class)| class);
@@ -144,9 +216,13 @@ impl Rule {
 }
 
 const MARKS: u8 = SPACE | MARK;
+const PUNCTUATION: Rule = Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: CLOSING, group: 0 };
 
 macro_rules! grammar {
     ($name:ident, $rule:expr) => {
+        grammar!($name, $rule, ASCII, class_of);
+    };
+    ($name:ident, $rule:expr, $ascii:ident, $class_of:ident) => {
         struct $name;
 
         impl $name {
@@ -154,17 +230,17 @@ macro_rules! grammar {
         }
 
         impl Grammar for $name {
-            const ASCII: &'static [u8; 128] = &ASCII;
+            const ASCII: &'static [u8; 128] = &$ascii;
             #[inline(always)]
             fn class_of(code_point: u32) -> u8 {
-                class_of(code_point)
+                $class_of(code_point)
             }
             #[inline(always)]
             fn starts<B: Block>(block: &B) -> Starts {
                 Self::RULE.starts(block)
             }
             fn piece_end(text: &str, start: usize) -> usize {
-                Self::RULE.piece_end(text, start)
+                Self::RULE.piece_end::<Self>(text, start)
             }
         }
     };
@@ -174,7 +250,9 @@ grammar!(Blanks, Rule::runs(BLANK));
 grammar!(Spaces, Rule::runs(SPACE));
 grammar!(Marks, Rule { never: 0, ..Rule::runs(MARKS) });
 grammar!(MarksLines, Rule { never: 0, alone: NEWLINE, ..Rule::runs(MARKS) });
-grammar!(MarksLinesPunctuation, Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: CLOSING });
+grammar!(MarksLinesPunctuation, PUNCTUATION);
+grammar!(MarksScripts, Rule { alone: NEWLINE | SYLLABLE, group: SINGLE, ..PUNCTUATION }, MARKS_ASCII, script_of);
+grammar!(MarksIdeographs, Rule { alone: NEWLINE | SYLLABLE | SINGLE, ..PUNCTUATION }, MARKS_ASCII, script_of);
 grammar!(Bert, Rule { never: 0, alone: SINGLE, ..Rule::runs(BLANK) });
 
 impl Cut {
@@ -186,6 +264,8 @@ impl Cut {
             Self::Marks => kernels::scan::<Marks>(isa, text, from, out),
             Self::MarksLines => kernels::scan::<MarksLines>(isa, text, from, out),
             Self::MarksLinesPunctuation => kernels::scan::<MarksLinesPunctuation>(isa, text, from, out),
+            Self::MarksScripts => kernels::scan::<MarksScripts>(isa, text, from, out),
+            Self::MarksIdeographs => kernels::scan::<MarksIdeographs>(isa, text, from, out),
             Self::Bert => kernels::scan::<Bert>(isa, text, from, out),
         }
     }
@@ -193,14 +273,15 @@ impl Cut {
     /// End of the part that starts at byte `start`.
     pub fn part_end(self, text: &str, start: usize) -> usize {
         match self {
-            Self::Blanks => Blanks::RULE,
-            Self::Spaces => Spaces::RULE,
-            Self::Marks => Marks::RULE,
-            Self::MarksLines => MarksLines::RULE,
-            Self::MarksLinesPunctuation => MarksLinesPunctuation::RULE,
-            Self::Bert => Bert::RULE,
+            Self::Blanks => Blanks::piece_end(text, start),
+            Self::Spaces => Spaces::piece_end(text, start),
+            Self::Marks => Marks::piece_end(text, start),
+            Self::MarksLines => MarksLines::piece_end(text, start),
+            Self::MarksLinesPunctuation => MarksLinesPunctuation::piece_end(text, start),
+            Self::MarksScripts => MarksScripts::piece_end(text, start),
+            Self::MarksIdeographs => MarksIdeographs::piece_end(text, start),
+            Self::Bert => Bert::piece_end(text, start),
         }
-        .piece_end(text, start)
     }
 }
 
@@ -209,17 +290,39 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::unicode::{PUNCTUATION, property};
+
+    #[test]
+    fn what_stands_alone_is_punctuation_or_set_apart() {
+        for c in '\u{80}'..=char::MAX {
+            let single = class_of(u32::from(c)) & SINGLE != 0;
+            let apart = crate::normalizers::bert::is_chinese(c);
+            assert_eq!(single, apart || single && property(c) & PUNCTUATION != 0, "{c:?}");
+            let mut parts = 0;
+            unicode_normalization_alignments::char::decompose_canonical(c, |_| parts += 1);
+            assert!(!single || parts == 1, "{c:?}");
+        }
+    }
 
     proptest! {
         #[test]
         fn every_instruction_set_finds_the_same_parts(
             words in prop::collection::vec(
-                prop_oneof!["[ \n\t\r]{1,3}", "[a-z]{1,9}", "[.,!#)]{1,3}", "[中文é▁\u{600}\u{301}]{1,4}", ".{0,3}", "[a-z]{60,70}"],
+                prop_oneof!["[ \n\t\r]{1,3}", "[a-z]{1,9}", "[.,!#)]{1,3}", "[中文é▁\u{600}\u{301}]{1,4}", "[中文あ한、“]{1,4}", ".{0,3}", "[a-z]{60,70}"],
                 0..60,
             ),
         ) {
             let text = words.concat();
-            for cut in [Cut::Blanks, Cut::Spaces, Cut::Marks, Cut::MarksLines, Cut::MarksLinesPunctuation, Cut::Bert] {
+            for cut in [
+                Cut::Blanks,
+                Cut::Spaces,
+                Cut::Marks,
+                Cut::MarksLines,
+                Cut::MarksLinesPunctuation,
+                Cut::MarksScripts,
+                Cut::MarksIdeographs,
+                Cut::Bert,
+            ] {
                 let mut expected = Vec::new();
                 let mut at = 0;
                 while at < text.len() {

@@ -1,0 +1,131 @@
+//! What normalizers make of single characters, where that does not depend on what stands beside them.
+
+use unicode_normalization_alignments::char::{canonical_combining_class, is_combining_mark};
+
+use super::{Normalizer, bert, nmt, precompiled::joins, unicode};
+use crate::unicode::{NONSPACING, lowercase, property};
+
+/// What becomes of a character.
+pub(crate) struct OneChar {
+    /// Nothing, the character itself, or others.
+    pub(crate) text: String,
+    /// The answer holds behind a character that is [`wide`](Self::wide) only.
+    pub(crate) after_wide: bool,
+    /// Where graphemes are looked up, there are characters of three bytes or more.
+    pub(crate) wide: bool,
+}
+
+/// What the steps make of `c` among characters that all have an answer; none where neighbours decide.
+///
+/// 1. Decompositions that begin with a starter stay in canonical order side by side. Compositions are taken only where the
+///    quick check says yes to every character of the result: such characters are normal in any order.
+/// 2. A charsmap looks up whole graphemes of fewer than six bytes, and longer ones character by character: also those that
+///    begin with two characters of three bytes. What joins any character has to stand behind such a one; what joins its own
+///    kind only (the parts of Hangul syllables, the letters of flags) does.
+pub(crate) fn one_char(steps: &[Normalizer], c: char) -> Option<OneChar> {
+    let (mut after_wide, mut wide) = (false, true);
+    let mut text = c.to_string();
+    let mut next = String::new();
+    for step in steps {
+        if let Normalizer::Precompiled(charsmap) = step {
+            let mut before = None;
+            for d in text.chars() {
+                let len = d.len_utf8();
+                if joins(d)? {
+                    if len < WIDE || before.is_some_and(|before| before < WIDE) {
+                        return None;
+                    }
+                    after_wide |= before.is_none();
+                }
+                wide &= len >= WIDE;
+                before = Some(len);
+                charsmap.of_char(d, &mut next);
+            }
+            wide &= before.is_some();
+        } else {
+            text.chars().try_for_each(|d| step.of_char(d, &mut next))?;
+        }
+        text.clear();
+        std::mem::swap(&mut text, &mut next);
+    }
+    Some(OneChar { text, after_wide, wide })
+}
+
+/// Bytes of a character that is wide.
+const WIDE: usize = 3;
+
+impl Normalizer {
+    /// Appends what becomes of a character; none where neighbours decide.
+    fn of_char(&self, c: char, out: &mut String) -> Option<()> {
+        let in_order = |c| canonical_combining_class(c) == 0;
+        match self {
+            Self::Sequence(steps) => {
+                let one = one_char(steps, c).filter(|one| !one.after_wide)?;
+                out.push_str(&one.text);
+            }
+            Self::Bert(bert) => return of_bert(*bert, c, out),
+            Self::Nmt => out.extend(nmt::of_char(c)),
+            Self::Nfc | Self::Nfkc => {
+                let compatible = matches!(self, Self::Nfkc);
+                let first = out.len();
+                unicode::composed(c, compatible, |d| out.push(d));
+                if !out[first..].chars().all(|d| unicode::is_stable(d, compatible)) {
+                    return None;
+                }
+            }
+            Self::Nfd | Self::Nfkd => {
+                let first = out.len();
+                out.extend(unicode::decomposition(c, matches!(self, Self::Nfkd)));
+                out[first..].chars().next().filter(|&d| in_order(d))?;
+            }
+            Self::Lowercase => {
+                let (first, second) = lowercase(c);
+                out.push(first);
+                out.extend(second);
+            }
+            Self::StripAccents => out.extend(Some(c).filter(|&c| !is_combining_mark(c))),
+            Self::Strip { .. } if !c.is_whitespace() => out.push(c),
+            Self::Replace(replace) => match (replace.as_literal(), replace.as_regex()) {
+                (Some(literal), _) if !literal.contains(c) => out.push(c),
+                (_, Some(" {2,}")) if c != ' ' => out.push(c),
+                _ => return None,
+            },
+            Self::Strip { .. } | Self::Precompiled(_) | Self::ByteLevel | Self::Prepend(_) => return None,
+        }
+        Some(())
+    }
+}
+
+fn of_bert(bert: bert::Bert, c: char, out: &mut String) -> Option<()> {
+    let c = match c {
+        _ if bert.clean_text && bert::is_removed(c) => return Some(()),
+        _ if bert.clean_text && bert::is_blank(c) => ' ',
+        _ => c,
+    };
+    let apart = bert.handle_chinese_chars && bert::is_chinese(c);
+    let mut push = |c| {
+        let (first, second) = if bert.lowercase { lowercase(c) } else { (c, None) };
+        out.push(first);
+        out.extend(second);
+    };
+    if apart {
+        push(' ');
+    }
+    if bert.strips_accents() {
+        for d in unicode::decomposition(c, false) {
+            if property(d) & NONSPACING == 0 {
+                // A mark that stays might change places with another.
+                if canonical_combining_class(d) != 0 {
+                    return None;
+                }
+                push(d);
+            }
+        }
+    } else {
+        push(c);
+    }
+    if apart {
+        push(' ');
+    }
+    Some(())
+}
