@@ -412,7 +412,7 @@ def write(path: Path | None, results: list[Row]) -> None:
 
 def command_line() -> str:
     """The command without the folders of this machine."""
-    words = ["python", "benches/python/bench_encode.py"]
+    words = ["python", f"benches/python/{Path(sys.argv[0]).name}"]
     for word in sys.argv[1:]:
         name, equals, value = word.partition("=")
         if equals and os.sep in value:

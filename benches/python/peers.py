@@ -253,6 +253,57 @@ class Tokie(Peer):
         return str(self.tokenizer.decode(ids))
 
 
+class FlashTokenizer(Peer):
+    """WordPiece from a `vocab.txt`. It always adds the two special tokens, which are cut off again,
+    untimed, and truncates to the length it was made with."""
+
+    module, package = "flash_tokenizer", "flash_tokenizer"
+
+    def load(self, source: Source) -> None:
+        from flash_tokenizer import BertTokenizerFlash
+
+        vocab = source.json.parent / "vocab.txt"
+        if not vocab.exists():
+            raise UnableError("needs a vocab.txt")
+        self.tokenizer = BertTokenizerFlash(
+            str(vocab), do_lower_case="uncased" in source.name, model_max_length=1 << 20
+        ).tokenizer
+
+    def one(self, text: str) -> Any:
+        return self.tokenizer.encode(text, "longest", 1 << 20)
+
+    def ids_of_one(self, result: Any) -> Ids:
+        return result[1:-1]
+
+
+class SentencePiece(Peer):
+    """The library that the models were trained with. Its ids differ where transformers adds a
+    normalizer of its own."""
+
+    module = package = "sentencepiece"
+
+    def load(self, source: Source) -> None:
+        import sentencepiece
+
+        files = sorted(
+            path
+            for name in ("spiece.model", "tokenizer.model")
+            if (path := source.json.parent / name).exists()
+        )
+        if not files:
+            raise UnableError("needs a SentencePiece model")
+        self.tokenizer = sentencepiece.SentencePieceProcessor(model_file=str(files[0]))
+
+    def one(self, text: str) -> Any:
+        return self.tokenizer.encode(text)
+
+    def batch(self, texts: Sequence[str]) -> Any:
+        return self.tokenizer.encode(list(texts), num_threads=1)
+
+    def decode(self, ids: Ids) -> str:
+        return str(self.tokenizer.decode(ids))
+
+
 class Quicktok(Peer):
     """Bundled encodings only. Install `quicktok-v1`: the package `quicktok` is another project with
     this module name."""
@@ -325,6 +376,8 @@ PEERS: dict[str, type[Peer]] = {
     "gigatoken": Gigatoken,
     "fastokens": Fastokens,
     "tokie": Tokie,
+    "flash-tokenizer": FlashTokenizer,
+    "sentencepiece": SentencePiece,
     "quicktok": Quicktok,
     "tiktoken": Tiktoken,
 }

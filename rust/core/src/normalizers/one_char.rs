@@ -129,3 +129,56 @@ fn of_bert(bert: bert::Bert, c: char, out: &mut String) -> Option<()> {
     }
     Some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::borrow::Cow;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn steps() -> impl Strategy<Value = Vec<Normalizer>> {
+        let bert = |flags: u8| {
+            let strip_accents = [None, Some(true), Some(false)][usize::from(flags >> 3) % 3];
+            let [clean_text, handle_chinese_chars, lowercase] = [1, 2, 4].map(|flag| flags & flag != 0);
+            Normalizer::Bert(bert::Bert { clean_text, handle_chinese_chars, strip_accents, lowercase })
+        };
+        let one = prop_oneof![
+            any::<u8>().prop_map(bert),
+            Just(Normalizer::Nmt),
+            Just(Normalizer::Nfc),
+            Just(Normalizer::Nfd),
+            Just(Normalizer::Nfkc),
+            Just(Normalizer::Nfkd),
+            Just(Normalizer::Lowercase),
+            Just(Normalizer::StripAccents),
+            Just(Normalizer::Strip { strip_left: true, strip_right: true }),
+        ];
+        prop::collection::vec(one, 1..4)
+    }
+
+    proptest! {
+        #[test]
+        fn answers_hold_side_by_side(
+            steps in steps(),
+            text in "[a-zÀ-ʯ\u{300}-\u{345}\u{5B0}-\u{5EA}\u{620}-\u{652}\u{915}-\u{94D}\u{1100}-\u{11FF}\u{1E00}-\u{1FFF}\u{3040}-\u{309F}\u{4E00}-\u{4E20}\u{AC00}-\u{AC80}\u{F900}-\u{F910}\u{FF00}-\u{FFEF} ]{0,12}|\\PC{0,12}",
+        ) {
+            let answers: Vec<_> = text.chars().map(|c| one_char(&steps, c)).collect();
+            if answers.iter().all(|answer| answer.as_ref().is_some_and(|answer| !answer.after_wide)) {
+                let side_by_side: String = answers.iter().flatten().map(|answer| answer.text.as_str()).collect();
+                let whole = Normalizer::Sequence(steps).normalize(&text).expect("these do not fail").into_owned();
+                prop_assert_eq!(side_by_side, whole);
+            } else {
+                // Not to throw half of the texts away.
+                for (c, answer) in text.chars().zip(answers) {
+                    if let Some(OneChar { text, after_wide: false, .. }) = answer {
+                        let alone = c.to_string();
+                        let whole = Normalizer::Sequence(steps.clone()).normalize(&alone).map(Cow::into_owned);
+                        prop_assert_eq!(Ok(text), whole.map_err(|error| error.to_string()));
+                    }
+                }
+            }
+        }
+    }
+}
