@@ -181,7 +181,7 @@ def padded(source: Source, fixtures: Path, base: Row) -> None:
 
 
 def hostile(source: Source, work: Path, base: Row) -> None:
-    """Hostile texts of two lengths; a linear encoder takes four times as long for the longer one."""
+    """Hostile texts of two lengths; the longer one takes a linear encoder four times as long."""
     peer = PEERS["penstock"](source, 1)
     small = list(hostile_texts(100_000).values())
     ids = verdict(work, source.name, small, [peer.ids_of_one(peer.one(text)) for text in small])
@@ -273,8 +273,8 @@ def table(results: list[Row]) -> str:
         if worst:
             slow = min(worst, key=lambda row: row["mb_s_4"])
             lines.append(
-                f"\n{tokenizer}: slowest hostile text {slow['case'][8:]}, {slow['mb_s']} MB/s at 1 MB,"
-                f" {slow['mb_s_4']} at 4 MB, ids {slow['ids']}"
+                f"\n{tokenizer}: slowest hostile text {slow['case'][8:]}, {slow['mb_s']} MB/s"
+                f" at 1 MB, {slow['mb_s_4']} at 4 MB, ids {slow['ids']}"
             )
     return "\n".join(lines)
 
