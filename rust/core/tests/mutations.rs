@@ -173,6 +173,14 @@ fn broken_rank_files() {
 }
 
 #[test]
+fn broken_sentencepiece_models() {
+    for (path, file) in files("model") {
+        assert!(penstock::formats::sentencepiece::parse(&file).is_ok(), "{}", path.display());
+    }
+    run("model", targets::sentencepiece_model);
+}
+
+#[test]
 fn any_text() {
     let tokenizers: Vec<Tokenizer> =
         files("json").iter().map(|(_, file)| Tokenizer::from_bytes(file).expect("a valid file")).collect();

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -143,12 +144,48 @@ FILES: dict[str, Json] = {
 }  # fmt: skip
 
 
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED, BYTE = 1, 2, 3, 4, 6
+
+
+def field(number: int, value: int | float | bytes) -> bytes:
+    """A field of a protobuf message."""
+    if isinstance(value, bytes):
+        return varint(number << 3 | 2) + varint(len(value)) + value
+    if isinstance(value, float):
+        return varint(number << 3 | 5) + struct.pack("<f", value)
+    return varint(number << 3) + varint(value)
+
+
+def varint(value: int) -> bytes:
+    """An integer, seven bits a byte."""
+    more = [value >> shift & 0x7F | 0x80 for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes([*more[:-1], more[-1] & 0x7F])
+
+
+def sentencepiece_model(model_type: int, charsmap: bytes, *trainer: bytes) -> bytes:
+    """The `.model` file of SentencePiece."""
+    pieces = [("<unk>", UNKNOWN), ("<s>", CONTROL), ("</s>", CONTROL), ("日", USER_DEFINED)]
+    pieces += [(piece, NORMAL) for piece in ("▁", "a", "b", "c", "é", "ab", "▁a", "▁ab", "bc", "abc")]
+    pieces += [(f"<0x{byte:02X}>", BYTE) for byte in (0x0A, 0x61, 0xC3, 0xA9)]
+    messages = [
+        field(1, field(1, piece.encode()) + field(2, -1.5 - i / 7) + field(3, kind))
+        for i, (piece, kind) in enumerate(pieces)
+    ]
+    messages.append(field(2, b"".join([field(3, model_type), *trainer])))
+    messages.append(field(3, field(1, b"rule") + field(2, charsmap)))
+    return b"".join(messages)
+
+
 def main() -> None:
     """Writes every file."""
     for name, value in FILES.items():
         text = json.dumps(value, ensure_ascii=False, indent=1)
         (HERE / f"{name}.json").write_text(text + "\n", encoding="utf-8")
-    (HERE / "charsmap.bin").write_bytes(base64.b64decode(charsmap()))
+    compiled = base64.b64decode(charsmap())
+    (HERE / "charsmap.bin").write_bytes(compiled)
+    bytes_too = [field(35, 1), field(40, 0), field(45, b"<unk>")]
+    (HERE / "unigram.model").write_bytes(sentencepiece_model(1, compiled, *bytes_too))
+    (HERE / "bpe.model").write_bytes(sentencepiece_model(2, b""))
     ranks = "".join(
         f"{base64.b64encode(token).decode()} {rank}\n"
         for rank, token in enumerate([*(bytes([i]) for i in range(256)), b"ab", b"abc", b" a"])

@@ -4,7 +4,10 @@
 //! them what a coverage-guided fuzzer comes up with.
 
 use penstock::{
-    Encoding, Input, Normalizer, Tokenizer, formats::tiktoken, normalizers::Precompiled, tokenizer::EncodeOptions,
+    Encoding, Input, Normalizer, Tokenizer,
+    formats::{sentencepiece, tiktoken},
+    normalizers::Precompiled,
+    tokenizer::EncodeOptions,
 };
 
 /// A tokenizer.json. One that loads encodes and decodes, and what it is written as loads, too.
@@ -44,6 +47,17 @@ pub fn rank_file(data: &[u8]) {
     let Ok(parts) = tiktoken::parse(data, r"\p{L}+|\s+|[^\p{L}\s]+", &[("<s>".to_owned(), 300)]) else { return };
     if let Ok(tokenizer) = Tokenizer::new(parts) {
         run(&tokenizer, "abc ab <s>\u{e9}", true);
+    }
+}
+
+/// The `.model` file of `SentencePiece`. One that loads is written and read again, too.
+pub fn sentencepiece_model(data: &[u8]) {
+    let Ok(parts) = sentencepiece::parse(data) else { return };
+    let Ok(tokenizer) = Tokenizer::new(parts) else { return };
+    run(&tokenizer, "a ab\u{2581}abc <s>\u{e9} \u{65e5} \u{ff21}\u{301}", true);
+    run(&tokenizer, &String::from_utf8_lossy(&data[..data.len().min(600)]), true);
+    if let Ok(json) = tokenizer.to_json(false) {
+        assert!(Tokenizer::from_bytes(json.as_bytes()).is_ok(), "what was written does not load:\n{json}");
     }
 }
 
