@@ -16,7 +16,7 @@ import tokenizers
 from tests import corpora, ledger
 from tests.compare import BATCH, assert_same_bulk, shrink
 from tests.conftest import RANDOM_STRINGS, SEED
-from tests.families import CL100K, O200K, R50K, Json, byte_level, sequence, split
+from tests.families import CL100K, DATA, O200K, R50K, Json, byte_level, sequence, split
 from tests.random_text import random_strings
 from tests.reference.bpe import byte_alphabet
 
@@ -148,6 +148,32 @@ def test_against_the_tokenizer_json_form(ranks: Ranks) -> None:
     )
     texts = [without_specials(text) for text in random_strings(SEED + 7, 10_000, [])]
     assert_same_bulk(ranks.ours, reference, texts, add_special_tokens=False)
+
+
+def check_conversion(path: Path, pattern: str, count: int) -> None:
+    """The tokenizer that transformers makes of a rank file: the same when written, and in use."""
+    convert = pytest.importorskip("transformers.convert_slow_tokenizer")
+    specials = ["<|endoftext|>", "<|x|>"]
+    reference = convert.TikTokenConverter(
+        str(path), pattern=pattern, extra_special_tokens=specials
+    ).converted()
+    first = max(read_ranks(path).values()) + 1
+    ours = penstock.Tokenizer.from_tiktoken(
+        path,
+        pattern=pattern,
+        special_tokens={token: first + i for i, token in enumerate(specials)},
+    )
+    assert ours.to_str() == reference.to_str()
+    texts = [*random_strings(SEED + 9, count, specials), "", "<|x|> a<|endoftext|>"]
+    assert_same_bulk(ours, reference, texts, decode=True)
+
+
+def test_a_small_file_as_transformers_converts_it() -> None:
+    check_conversion(DATA / "mutations" / "ranks.tiktoken", CL100K, 2000)
+
+
+def test_as_transformers_converts_it(rank_file: Path) -> None:
+    check_conversion(rank_file, PATTERNS[rank_file.stem], 5000)
 
 
 def to_json(ranks: dict[bytes, int], pattern: str) -> Json:
