@@ -91,9 +91,22 @@ READERS: dict[str, Callable[[Mapping[str, Any]], Component]] = {}
 def flattened(parts: Iterable[Kind], kind: type[Kind], field: str) -> tuple[Kind, ...]:
     """The parts of a sequence; a sequence among them gives its own, as in the reference."""
     flat: list[Kind] = []
-    for part in parts:
+    for part in of_stage(kind.stage, parts):
         flat += getattr(part, field) if isinstance(part, kind) else (part,)
     return tuple(flat)
+
+
+def of_stage(stage: str, parts: Iterable[Kind]) -> tuple[Kind, ...]:
+    """The parts as a tuple.
+
+    Raises:
+        TypeError: One of them is no component of the stage.
+    """
+    found = tuple(parts)
+    for part in found:
+        if not isinstance(part, Component) or part.stage != stage:
+            raise TypeError(f"{stage} must be one of penstock's, not {type(part).__name__}")
+    return found
 
 
 def one_of(name: str, value: str, values: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from penstock import _native, decoders, models, normalizers, pre_tokenizers, processors
+from penstock._components import of_stage
 from penstock._ragged import Ragged
 from penstock._repr import REPR, STR, Form
 from penstock.errors import LoadError, MissingDependencyError, MissingFileError
@@ -26,6 +27,19 @@ if TYPE_CHECKING:
     from penstock.normalizers import Normalizer
     from penstock.pre_tokenizers import PreTokenizer
     from penstock.processors import PostProcessor
+
+
+def _described(stage: str, part: Component | None) -> dict[str, Any] | None:
+    """The object of tokenizer.json for a part, if there is one.
+
+    Raises:
+        TypeError: It is no component of the stage.
+    """
+    if part is None and stage != "model":
+        return None
+    parts: tuple[Any, ...] = of_stage(stage, (part,))
+    value: dict[str, Any] = parts[0].to_json()
+    return value
 
 
 class Tokenizer:
@@ -81,7 +95,7 @@ class Tokenizer:
             "truncation": None,
             "padding": None,
             "added_tokens": [],
-            **{stage: part and part.to_json() for stage, part in parts.items()},
+            **{stage: _described(stage, part) for stage, part in parts.items()},
         }
         self._native = _native.Tokenizer.from_own_str(json.dumps(file))
 
@@ -252,7 +266,7 @@ class Tokenizer:
 
     @model.setter
     def model(self, value: Model) -> None:
-        text = json.dumps(value.to_json())
+        text = json.dumps(_described("model", value))
         with self._lock:
             self._native = self._native.with_model(text)
 
@@ -261,7 +275,7 @@ class Tokenizer:
         return None if found is None else json.loads(found)
 
     def _replace(self, stage: str, value: Component | None) -> None:
-        text = None if value is None else json.dumps(value.to_json())
+        text = None if value is None else json.dumps(_described(stage, value))
         with self._lock:
             self._native = self._native.with_component(stage, text)
 

@@ -17,6 +17,7 @@ from penstock._components import (
     READERS,
     Component,
     Pattern,
+    of_stage,
     one_of,
     parts_to_json,
     pattern_from_json,
@@ -77,7 +78,7 @@ class Sequence(Decoder):
     decoders: tuple[Decoder, ...]
 
     def __init__(self, decoders: Iterable[Decoder]) -> None:
-        object.__setattr__(self, "decoders", tuple(decoders))
+        object.__setattr__(self, "decoders", of_stage("decoder", decoders))
 
     def fields(self) -> dict[str, Any]:  # noqa: D102
         return {"decoders": parts_to_json(self.decoders)}

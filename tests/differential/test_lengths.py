@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
+import re
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,7 +19,7 @@ from hypothesis import strategies as st
 
 from tests import strategies
 from tests.compare import assert_same_fields, assert_same_maps, outcome
-from tests.conftest import SEED, Pair, SmallJson
+from tests.conftest import REQUIRE_PARITY, SEED, Pair, SmallJson
 from tests.families import FAMILIES, Json, template
 from tests.random_text import random_strings
 
@@ -448,3 +450,56 @@ def test_real_tokenizers(real: Pair) -> None:
     finally:
         real.reference.no_truncation()
         real.reference.no_padding()
+
+
+LONG_CASES = 60 if REQUIRE_PARITY else 15
+
+
+@pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
+def test_long_texts_cut_short(small: Pair, strategy: str) -> None:
+    """Of a long text only the beginning is encoded, which must not show anywhere."""
+    rng = random.Random(f"{SEED} {small.name} {strategy}")
+    odd = random_strings(SEED + 11, 200, small.specials)
+
+    def long_text() -> str:
+        parts = []
+        for _ in range(rng.choice([0, 3, 200, 900])):
+            word = "".join(rng.choices("etaoinshrdlu", k=rng.randrange(1, 12)))
+            parts.append(rng.choice([word, word, word, word, f"{word},", rng.choice(odd)]))
+        return rng.choice([" ", " ", "  ", "\n"]).join(parts)
+
+    cut = 0
+    for _ in range(LONG_CASES):
+        firsts = [long_text() for _ in range(3)]
+        seconds = [long_text() for _ in range(3)] if rng.random() < 0.6 else None
+        max_length = rng.choice([0, 1, 2, 5, 6, 17, 40, 41, 300])
+        ours, reference = penstock.Tokenizer(small.ours._native), small.reference
+        reference.no_padding()
+        reference.enable_truncation(max_length, strategy=strategy)
+        inputs = firsts if seconds is None else list(zip(firsts, seconds, strict=True))
+        want = outcome(lambda inputs=inputs: reference.encode_batch(inputs))
+        options = {"max_length": max_length, "truncation": strategy, "offsets": True}
+        found = outcome(lambda a=firsts, b=seconds: ours.encode_padded(a, b, **options))
+        if want == "raises":
+            assert found == want
+            continue
+        assert found != "raises"
+        for row, encoding in enumerate(want):
+            count = len(encoding)
+            assert found["attention_mask"][row].sum() == count
+            assert found["input_ids"][row, :count].tolist() == encoding.ids
+            assert found["token_type_ids"][row, :count].tolist() == encoding.type_ids
+            offsets = [list(span) for span in encoding.offsets]
+            assert found["offset_mapping"][row, :count].tolist() == offsets
+            cut += bool(encoding.overflowing)
+    assert cut or strategy == "only_second"
+
+
+def test_the_error_names_the_whole_length(gpt2: Pair) -> None:
+    text = "river " * 5000
+    with pytest.raises(penstock.errors.TruncationError) as caught:
+        gpt2.ours.encode_padded(["a"], [text], max_length=4, truncation="only_first")
+    ours = penstock.Tokenizer(gpt2.ours._native)
+    ours.enable_truncation(4, strategy="only_first")
+    with pytest.raises(penstock.errors.TruncationError, match=re.escape(str(caught.value))):
+        ours.encode("a", text)

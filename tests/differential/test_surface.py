@@ -95,6 +95,9 @@ BAD = [
     *("processors.BertProcessing('a', 'b')", "processors.RobertaProcessing(('a', 1))"),
     *("normalizers.unicode_normalizer_from_str('x')", "Tokenizer.from_str('x')", "AddedToken(5)"),
     *("trainers.BpeTrainer(special_tokens=[1])", "trainers.BpeTrainer(special_tokens='ab')"),
+    *("Tokenizer(5)", "Tokenizer(normalizers.NFC())", "normalizers.Sequence([5])"),
+    *("pre_tokenizers.Sequence([normalizers.NFC()])", "decoders.Sequence(['x'])"),
+    *("processors.Sequence([None])", "normalizers.Sequence(normalizers.NFC())"),
     *("models.WordLevel.from_file('/no/such')", "models.WordLevel().save('/no/such/folder')"),
 ]
 
@@ -382,3 +385,16 @@ def test_unigram_bundle() -> None:
         ["a river runs"] * 3, vocab_size=30, special_tokens=["<unk>"], unk_token="<unk>"
     )
     assert trained.decode(trained.encode("a river").ids) == "a river"
+
+
+def test_parts_of_another_stage(tokenizer: penstock.Tokenizer) -> None:
+    before = tokenizer.to_str()
+    for stage in ("model", "normalizer", "pre_tokenizer", "post_processor", "decoder"):
+        for wrong in (5, "NFC", penstock.Regex("x"), tokenizers.normalizers.NFC()):
+            with pytest.raises(TypeError, match=f"{stage} must be"):
+                setattr(tokenizer, stage, wrong)
+    with pytest.raises(TypeError, match="model must be"):
+        tokenizer.model = None  # type: ignore[assignment]
+    with pytest.raises(TypeError, match="decoder must be"):
+        penstock.Tokenizer(penstock.models.BPE(), decoder=penstock.normalizers.NFC())  # type: ignore[arg-type]
+    assert tokenizer.to_str() == before

@@ -112,6 +112,16 @@ impl Truncation {
         }
     }
 
+    /// Whether [`Truncation::lengths`] would be the same if what is longer than `max_length` were longer still.
+    ///
+    /// Not so if that is an error, which names the lengths, nor if two such texts share an odd length, the longer one getting
+    /// the token more.
+    pub fn is_settled(&self, first: usize, pair: Option<usize>) -> bool {
+        let both = first > self.max_length && pair.is_some_and(|second| second > self.max_length);
+        let is_halved = both && self.strategy == TruncationStrategy::LongestFirst;
+        self.lengths(first, pair).is_ok() && !(is_halved && self.max_length % 2 == 1)
+    }
+
     /// Cuts a text or a pair.
     ///
     /// # Errors
@@ -223,6 +233,38 @@ mod tests {
             assert_eq!(parts(len, max_length, stride, direction).unwrap(), expected, "{len} {max_length} {stride}");
         }
         assert!(matches!(parts(5, 2, 2, Right), Err(Error::TruncationStride { stride: 2, max_length: 2 })));
+    }
+
+    #[test]
+    fn settled_lengths_stay() {
+        use TruncationStrategy::{LongestFirst, OnlyFirst, OnlySecond};
+        let (mut settled, mut unsettled) = (0, 0);
+        for (strategy, max_length) in
+            [LongestFirst, OnlyFirst, OnlySecond].into_iter().flat_map(|s| (0..8).map(move |m| (s, m)))
+        {
+            let truncation = Truncation { max_length, strategy, ..Truncation::default() };
+            let longer = |len: usize| if len > max_length { len..len + 9 } else { len..len + 1 };
+            for (first, second) in (0..20).flat_map(|first| (0..21).map(move |second| (first, second))) {
+                let pair = (second < 20).then_some(second);
+                if !truncation.is_settled(first, pair) {
+                    unsettled += 1;
+                    continue;
+                }
+                settled += 1;
+                let expected = truncation.lengths(first, pair).unwrap();
+                for first in longer(first) {
+                    for second in longer(pair.unwrap_or(0)) {
+                        let found = truncation.lengths(first, pair.map(|_| second)).unwrap();
+                        assert_eq!(
+                            (found.0.min(max_length), found.1.min(max_length)),
+                            (expected.0.min(max_length), expected.1.min(max_length)),
+                            "{strategy:?} {max_length} {first} {second}"
+                        );
+                    }
+                }
+            }
+        }
+        assert!(settled > 5000 && unsettled > 1000, "{settled} {unsettled}");
     }
 
     #[test]

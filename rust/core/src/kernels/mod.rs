@@ -5,6 +5,7 @@
 //! the oracle in the tests.
 #![allow(unsafe_code)]
 
+mod blank;
 pub mod floats;
 #[cfg(target_arch = "x86_64")]
 mod floats_x86_64;
@@ -17,6 +18,7 @@ mod x86_64;
 
 use std::sync::OnceLock;
 
+pub use blank::{Blank, Fill};
 pub use generic::{Block, Boundaries, Grammar, Starts};
 pub use queue::{MinQueue, QueueTask, with_queue};
 

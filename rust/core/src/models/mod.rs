@@ -78,6 +78,17 @@ impl Model {
         }
     }
 
+    /// Whether every text has an encoding, and always the same one.
+    pub fn encodes_anything(&self) -> bool {
+        let has = |token: &str| self.vocab().id(token).is_some();
+        match self {
+            Self::Bpe(bpe) => !bpe.drops_merges() && bpe.options().unk_token.as_deref().is_none_or(has),
+            Self::WordPiece(wordpiece) => has(wordpiece.unk_token()),
+            Self::Unigram(unigram) => unigram.unk_id().is_some(),
+            Self::WordLevel(wordlevel) => has(wordlevel.unk_token()),
+        }
+    }
+
     /// The id of a token.
     pub fn token_to_id(&self, token: &str) -> Option<TokenId> {
         self.vocab().id(token)

@@ -370,7 +370,7 @@ pub(super) fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u3
 }
 
 /// The first position from `from` on where every scanner ends a piece: before a space between two ASCII letters.
-fn safe_cut(text: &[u8], from: usize) -> usize {
+pub(super) fn safe_cut(text: &[u8], from: usize) -> usize {
     let is_cut = |at: &usize| {
         text[*at] == b' ' && text[at - 1].is_ascii_alphabetic() && text.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
     };

@@ -1,6 +1,7 @@
 //! The pipeline of a tokenizer.json, put together and run.
 
 mod batch;
+mod beginning;
 mod bytes;
 mod chars;
 mod components;

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Encoding, Error, PostProcessor, Result, TokenId,
     encoding::{Direction, IDS, Padding, SPANS, Tokens, Truncation, parts},
-    kernels::pages::advise_huge,
+    kernels::{Blank, Fill},
     post_processors::{Slot, blanks, plain_layout, trim_blanks},
     threads,
 };
@@ -81,6 +81,10 @@ pub struct Padded<T> {
     /// The input of each row; filled if overflow was asked for.
     pub samples: Vec<T>,
 }
+
+/// Room for tokens is made for texts of so many bytes a token, fewer than most have; where they have less, it grows. All of it
+/// at once (a token a byte) cost a tenth of the time of encoding known words.
+const BYTES_PER_TOKEN: usize = 3;
 
 /// A text or pair.
 type Pair<'t> = (Input<'t>, Option<Input<'t>>);
@@ -174,6 +178,30 @@ impl Plan<'_> {
         Ok([first, second])
     }
 
+    /// How many tokens of each text are needed to know what is kept: where only beginnings are, no more than fit, and whether
+    /// there are more.
+    fn enough(&self, is_pair: bool) -> usize {
+        match &self.truncations[usize::from(is_pair)] {
+            Some(truncation) if self.keeps_first => truncation.max_length,
+            _ => usize::MAX,
+        }
+    }
+
+    /// Whether texts that begin with so many tokens are cut to the same lengths whatever follows.
+    fn is_settled(&self, first: usize, second: Option<usize>) -> bool {
+        let truncation = self.truncations[usize::from(second.is_some())].as_ref();
+        truncation.is_none_or(|truncation| truncation.is_settled(first, second))
+    }
+
+    /// Whether all type ids are zero, of pairs too if there are any.
+    fn types_are_zero(&self, has_pairs: bool) -> bool {
+        let is_zero = |slot: &Slot| match slot {
+            Slot::Special { type_id, .. } => *type_id == 0,
+            Slot::Text { type_id, overflow_type_id, .. } => *type_id == 0 && *overflow_type_id == 0,
+        };
+        self.layouts[0].iter().all(is_zero) && (!has_pairs || self.layouts[1].iter().all(is_zero))
+    }
+
     /// Whether one text stands in the output twice, so that a row may hold two parts of it.
     fn repeats(&self) -> bool {
         let twice = |slots: &Vec<Slot>, text: usize| {
@@ -183,32 +211,84 @@ impl Plan<'_> {
     }
 }
 
-/// The places of a task's rows in the matrices.
-struct Places<'p, T> {
-    input_ids: &'p mut [T],
-    attention_mask: &'p mut [T],
-    type_ids: &'p mut [T],
-    special_tokens_mask: &'p mut [T],
-    offsets: &'p mut [T],
-    samples: &'p mut [T],
+/// The matrices before they are written. Those that were not asked for have no values.
+struct Blanks<T> {
+    input_ids: Blank<T>,
+    attention_mask: Blank<T>,
+    type_ids: Blank<T>,
+    special_tokens_mask: Blank<T>,
+    offsets: Blank<[T; 2]>,
+    samples: Blank<T>,
 }
 
-impl<'p, T> Places<'p, T> {
+impl<T: Element> Blanks<T> {
+    fn new(rows: usize, width: usize, fields: Fields, with_type_ids: bool) -> Self {
+        let cells = |wanted: bool| if wanted { rows * width } else { 0 };
+        Self {
+            input_ids: Blank::new(cells(true)),
+            attention_mask: Blank::new(cells(fields.attention_mask)),
+            type_ids: Blank::new(cells(with_type_ids)),
+            special_tokens_mask: Blank::new(cells(fields.special_tokens_mask)),
+            offsets: Blank::new(cells(fields.offsets)),
+            samples: Blank::new(if fields.overflowing { rows } else { 0 }),
+        }
+    }
+
+    fn places(&mut self) -> Places<'_, T> {
+        Places {
+            input_ids: self.input_ids.part(),
+            attention_mask: self.attention_mask.part(),
+            type_ids: self.type_ids.part(),
+            special_tokens_mask: self.special_tokens_mask.part(),
+            offsets: self.offsets.part(),
+            samples: self.samples.part(),
+        }
+    }
+
+    fn finish(self, rows: usize, width: usize) -> Padded<T> {
+        Padded {
+            rows,
+            width,
+            input_ids: self.input_ids.finish(),
+            attention_mask: self.attention_mask.finish(),
+            type_ids: self.type_ids.finish(),
+            special_tokens_mask: self.special_tokens_mask.finish(),
+            offsets: self.offsets.finish().into_flattened(),
+            samples: self.samples.finish(),
+        }
+    }
+}
+
+/// The places of a task's rows in the matrices.
+struct Places<'p, T> {
+    input_ids: Fill<'p, T>,
+    attention_mask: Fill<'p, T>,
+    type_ids: Fill<'p, T>,
+    special_tokens_mask: Fill<'p, T>,
+    offsets: Fill<'p, [T; 2]>,
+    samples: Fill<'p, T>,
+}
+
+impl<'p, T: Element> Places<'p, T> {
     /// Cuts the places of the first rows off.
     fn take(&mut self, rows: usize, width: usize) -> Places<'p, T> {
-        #[expect(clippy::mut_mut, reason = "the slice itself is cut")]
-        fn cut<'p, T>(from: &mut &'p mut [T], len: usize) -> &'p mut [T] {
-            let len = len.min(from.len());
-            from.split_off_mut(..len).unwrap_or_default()
-        }
         Places {
-            input_ids: cut(&mut self.input_ids, rows * width),
-            attention_mask: cut(&mut self.attention_mask, rows * width),
-            type_ids: cut(&mut self.type_ids, rows * width),
-            special_tokens_mask: cut(&mut self.special_tokens_mask, rows * width),
-            offsets: cut(&mut self.offsets, rows * width * 2),
-            samples: cut(&mut self.samples, rows),
+            input_ids: self.input_ids.take(rows * width),
+            attention_mask: self.attention_mask.take(rows * width),
+            type_ids: self.type_ids.take(rows * width),
+            special_tokens_mask: self.special_tokens_mask.take(rows * width),
+            offsets: self.offsets.take(rows * width),
+            samples: self.samples.take(rows),
         }
+    }
+
+    /// Padding, `count` cells of it.
+    fn pad(&mut self, filling: Filling, count: usize) {
+        self.input_ids.repeat(T::from_u32(filling.pad_id), count);
+        self.attention_mask.repeat(T::default(), count);
+        self.type_ids.repeat(T::from_u32(filling.pad_type_id), count);
+        self.special_tokens_mask.repeat(T::ONE, count);
+        self.offsets.repeat([T::default(); 2], count);
     }
 }
 
@@ -228,14 +308,6 @@ impl Filling {
             Direction::Right => 0,
             Direction::Left => self.width - len,
         }
-    }
-}
-
-/// Writes `value` before `at` and from `at + len` on, unless nobody wants the matrix or it is zero, as all is from the start.
-fn fill_around<T: Element>(row: &mut [T], at: usize, len: usize, value: u32) {
-    if !row.is_empty() && value != 0 {
-        row[..at].fill(T::from_u32(value));
-        row[at + len..].fill(T::from_u32(value));
     }
 }
 
@@ -279,22 +351,6 @@ impl Tokenizer {
         }
         let width = width(&done, options.padding.as_ref())?;
         let rows = done.iter().map(Encoded::rows).sum();
-        // Zeros come untouched from the system, so what stays zero costs nothing, and each task touches its own rows.
-        let matrix = |wanted: bool, columns: usize| {
-            let mut values = vec![T::default(); if wanted { rows * columns } else { 0 }];
-            advise_huge(&mut values);
-            values
-        };
-        let mut padded = Padded {
-            rows,
-            width,
-            input_ids: matrix(true, width),
-            attention_mask: matrix(fields.attention_mask, width),
-            type_ids: matrix(fields.type_ids, width),
-            special_tokens_mask: matrix(fields.special_tokens_mask, width),
-            offsets: matrix(fields.offsets, 2 * width),
-            samples: matrix(fields.overflowing, 1),
-        };
         let padding = options.padding.as_ref();
         let filling = Filling {
             width,
@@ -302,19 +358,21 @@ impl Tokenizer {
             pad_id: padding.map_or(0, |padding| padding.pad_id),
             pad_type_id: padding.map_or(0, |padding| padding.pad_type_id),
         };
-        let mut rest = Places {
-            input_ids: &mut padded.input_ids,
-            attention_mask: &mut padded.attention_mask,
-            type_ids: &mut padded.type_ids,
-            special_tokens_mask: &mut padded.special_tokens_mask,
-            offsets: &mut padded.offsets,
-            samples: &mut padded.samples,
-        };
+        // Zeros come untouched from the system, so a matrix that is nothing else need not be written.
+        let has_pairs = inputs.iter().any(|(_, pair)| pair.is_some());
+        let zero_types = filling.pad_type_id == 0 && plan.as_ref().is_some_and(|plan| plan.types_are_zero(has_pairs));
+        let mut blanks = Blanks::new(rows, width, fields, fields.type_ids && !zero_types);
+        let mut rest = blanks.places();
         let jobs = done.iter().map(|encoded| (encoded, rest.take(encoded.rows(), width))).collect();
         threads::for_each(jobs, |(encoded, places): (&Encoded, Places<'_, T>)| match &plan {
             Some(plan) => write_rows(encoded, plan, filling, places),
             None => write_encodings(encoded, filling, places),
         });
+        drop(rest);
+        let mut padded = blanks.finish(rows, width);
+        if fields.type_ids && zero_types {
+            padded.type_ids = vec![T::default(); rows * width];
+        }
         Ok(padded)
     }
 
@@ -359,15 +417,24 @@ impl Tokenizer {
         fields: Fields,
     ) -> Result<Encoded> {
         let room = |(input, pair): &Pair<'_>| input.len() + pair.as_ref().map_or(0, Input::len);
-        let mut tokens = Tokens::with_capacity::<LEVEL>(inputs.iter().map(room).sum());
+        let mut tokens = Tokens::with_capacity::<LEVEL>(inputs.iter().map(room).sum::<usize>() / BYTES_PER_TOKEN);
         let mut rows = Vec::with_capacity(inputs.len());
         Scratch::with(|scratch| {
             for (sample, (input, pair)) in inputs.iter().enumerate() {
                 let start = tokens.len();
-                self.encode_tokens::<LEVEL>(input, scratch, &mut tokens)?;
-                let middle = tokens.len();
-                if let Some(pair) = pair {
-                    self.encode_tokens::<LEVEL>(pair, scratch, &mut tokens)?;
+                let mut encode = |enough, tokens: &mut Tokens| {
+                    tokens.truncate(start);
+                    let mut is_cut = self.encode_beginning::<LEVEL>(input, enough, scratch, tokens)?;
+                    let middle = tokens.len();
+                    if let Some(pair) = pair {
+                        is_cut |= self.encode_beginning::<LEVEL>(pair, enough, scratch, tokens)?;
+                    }
+                    Ok::<_, Error>((middle, is_cut))
+                };
+                let (mut middle, is_cut) = encode(plan.enough(pair.is_some()), &mut tokens)?;
+                let second = pair.is_some().then(|| tokens.len() - middle);
+                if is_cut && !plan.is_settled(middle - start, second) {
+                    (middle, _) = encode(usize::MAX, &mut tokens)?;
                 }
                 let texts = [start..middle, middle..tokens.len()];
                 let kept = plan.rows(first + sample, pair.is_some(), texts, fields.overflowing, &mut rows)?;
@@ -434,100 +501,76 @@ fn width(done: &[Encoded], padding: Option<&Padding>) -> Result<usize> {
 fn write_rows<T: Element>(encoded: &Encoded, plan: &Plan<'_>, filling: Filling, mut places: Places<'_, T>) {
     let tokens = &encoded.tokens;
     for row in &encoded.rows {
-        let place = places.take(1, filling.width);
-        let mut at = filling.start(row.len);
-        let Places { input_ids, attention_mask, type_ids, special_tokens_mask, offsets, samples } = place;
-        fill_around(input_ids, at, row.len, filling.pad_id);
-        fill_around(type_ids, at, row.len, filling.pad_type_id);
-        fill_around(special_tokens_mask, at, row.len, 1);
-        if !attention_mask.is_empty() {
-            attention_mask[at..at + row.len].fill(T::ONE);
-        }
-        if let Some(sample) = samples.first_mut() {
-            *sample = T::from_u32(row.sample as u32);
-        }
+        let mut place = places.take(1, filling.width);
+        let before = filling.start(row.len);
+        place.samples.repeat(T::from_u32(row.sample as u32), 1);
+        place.pad(filling, before);
+        place.attention_mask.repeat(T::ONE, row.len);
         let is_pair = usize::from(row.is_pair);
         for slot in &plan.layouts[is_pair] {
             match slot {
                 Slot::Special { id, type_id } => {
-                    input_ids[at] = T::from_u32(*id);
-                    if let Some(place) = type_ids.get_mut(at) {
-                        *place = T::from_u32(*type_id);
-                    }
-                    if let Some(place) = special_tokens_mask.get_mut(at) {
-                        *place = T::ONE;
-                    }
-                    at += 1;
+                    place.input_ids.repeat(T::from_u32(*id), 1);
+                    place.type_ids.repeat(T::from_u32(*type_id), 1);
+                    place.special_tokens_mask.repeat(T::ONE, 1);
+                    place.offsets.repeat([T::default(); 2], 1);
                 }
                 Slot::Text { index, type_id, overflow_type_id } => {
                     let type_id = if row.overflow[*index] { overflow_type_id } else { type_id };
                     let range = row.texts[*index].clone();
-                    let end = at + range.len();
-                    let ids = &tokens.ids()[range.clone()];
-                    for (place, &id) in input_ids[at..end].iter_mut().zip(ids) {
-                        *place = T::from_u32(id);
-                    }
-                    if *type_id != 0 && !type_ids.is_empty() {
-                        type_ids[at..end].fill(T::from_u32(*type_id));
-                    }
-                    if !offsets.is_empty() {
-                        write_offsets(tokens, range, plan, &plan.trims[is_pair], &mut offsets[2 * at..2 * end]);
-                    }
-                    at = end;
+                    place.input_ids.extend(&tokens.ids()[range.clone()], |&id| T::from_u32(id));
+                    place.type_ids.repeat(T::from_u32(*type_id), range.len());
+                    place.special_tokens_mask.repeat(T::default(), range.len());
+                    write_offsets(tokens, range, plan, &plan.trims[is_pair], &mut place.offsets);
                 }
             }
         }
+        place.pad(filling, filling.width - before - row.len);
     }
 }
 
 /// The offsets of a part of a text; blanks are taken out of them where the post-processor says so.
-fn write_offsets<T: Element>(tokens: &Tokens, range: Range<usize>, plan: &Plan<'_>, trims: &[bool], places: &mut [T]) {
-    let spans = &tokens.spans[range.clone()];
+fn write_offsets<T: Element>(
+    tokens: &Tokens,
+    range: Range<usize>,
+    plan: &Plan<'_>,
+    trims: &[bool],
+    places: &mut Fill<'_, [T; 2]>,
+) {
+    let Some(spans) = tokens.spans.get(range.clone()) else { return };
+    if trims.is_empty() {
+        places.extend(spans, |span| span.map(T::from_u32));
+        return;
+    }
     let from = tokens.texts.partition_point(|(token, _)| (*token as usize) < range.start);
     let mut texts = tokens.texts[from..].iter().peekable();
-    for (i, (&[start, end], place)) in spans.iter().zip(places.chunks_exact_mut(2)).enumerate() {
+    for (i, &[start, end]) in spans.iter().enumerate() {
         let mut offsets = (start, end);
-        if !trims.is_empty() {
-            let token = range.start + i;
-            let ends = match texts.next_if(|(at, _)| *at as usize == token) {
-                Some((_, text)) => blanks(text),
-                None => plan.finish.blanks(tokens.id(token)),
-            };
-            if ends != (0, 0) {
-                for &add_prefix_space in trims {
-                    trim_blanks(&mut offsets, ends, i == 0, add_prefix_space);
-                }
+        let token = range.start + i;
+        let ends = match texts.next_if(|(at, _)| *at as usize == token) {
+            Some((_, text)) => blanks(text),
+            None => plan.finish.blanks(tokens.id(token)),
+        };
+        if ends != (0, 0) {
+            for &add_prefix_space in trims {
+                trim_blanks(&mut offsets, ends, i == 0, add_prefix_space);
             }
         }
-        place[0] = T::from_u32(offsets.0);
-        place[1] = T::from_u32(offsets.1);
+        places.repeat([T::from_u32(offsets.0), T::from_u32(offsets.1)], 1);
     }
 }
 
 fn write_encodings<T: Element>(encoded: &Encoded, filling: Filling, mut places: Places<'_, T>) {
     for (sample, encoding) in &encoded.encodings {
-        let place = places.take(1, filling.width);
-        let len = encoding.len();
-        let at = filling.start(len);
-        let Places { input_ids, attention_mask, type_ids, special_tokens_mask, offsets, samples } = place;
-        fill_around(input_ids, at, len, filling.pad_id);
-        fill_around(type_ids, at, len, filling.pad_type_id);
-        fill_around(special_tokens_mask, at, len, 1);
-        let copy = |places: &mut [T], values: &mut dyn Iterator<Item = u32>| {
-            for (place, value) in places.iter_mut().skip(at).zip(values) {
-                *place = T::from_u32(value);
-            }
-        };
-        copy(input_ids, &mut encoding.ids.iter().copied());
-        copy(type_ids, &mut encoding.type_ids.iter().copied());
-        copy(attention_mask, &mut encoding.attention_mask.iter().map(|&value| u32::from(value)));
-        copy(special_tokens_mask, &mut encoding.special_tokens_mask.iter().map(|&value| u32::from(value)));
-        for (place, &(start, end)) in offsets.chunks_exact_mut(2).skip(at).zip(&encoding.offsets) {
-            place[0] = T::from_u32(start);
-            place[1] = T::from_u32(end);
-        }
-        if let Some(place) = samples.first_mut() {
-            *place = T::from_u32(*sample as u32);
-        }
+        let mut place = places.take(1, filling.width);
+        let before = filling.start(encoding.len());
+        place.samples.repeat(T::from_u32(*sample as u32), 1);
+        place.pad(filling, before);
+        place.input_ids.extend(&encoding.ids, |&id| T::from_u32(id));
+        place.type_ids.extend(&encoding.type_ids, |&id| T::from_u32(id));
+        place.attention_mask.extend(&encoding.attention_mask, |&value| T::from_u32(value.into()));
+        place.special_tokens_mask.extend(&encoding.special_tokens_mask, |&value| T::from_u32(value.into()));
+        place.offsets.extend(&encoding.offsets, |&(start, end)| [T::from_u32(start), T::from_u32(end)]);
+        place.pad(filling, filling.width - before - encoding.len());
     }
 }

@@ -1,0 +1,91 @@
+//! The beginning of a long text, where only its first tokens are wanted.
+//!
+//! Truncation on the right, without the parts that it cuts off, looks at nothing behind the first `max_length` tokens but
+//! whether there is more. A text is then encoded in pieces, cut where the parts encode to what the whole encodes to, until
+//! there are more tokens than that.
+
+use super::{
+    Tokenizer,
+    batch::safe_cut,
+    encode::{Input, Scratch, settle_odd_spans, to_characters},
+};
+use crate::{
+    Result,
+    encoding::{SPANS, Tokens},
+};
+
+/// Bytes of a piece for each token that is wanted: most tokens have fewer, so that one piece is mostly enough.
+const BYTES_PER_TOKEN: usize = 6;
+/// Pieces are no shorter, or finding where to cut them would show.
+const SHORTEST_PIECE: usize = 1 << 10;
+
+impl Tokenizer {
+    /// Encodes at least the first `enough` tokens of an input, or all of it: no token of these depends on what is left out,
+    /// and if something is left out there are more than `enough`. Returns whether something is.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub(super) fn encode_beginning<const LEVEL: u8>(
+        &self,
+        input: &Input<'_>,
+        enough: usize,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<bool> {
+        let piece = enough.saturating_mul(BYTES_PER_TOKEN).max(SHORTEST_PIECE);
+        match input {
+            Input::Text(text) if text.len() / 2 > piece && self.has_beginnings() => {
+                self.encode_pieces_of::<LEVEL>(text, enough, piece, scratch, out)
+            }
+            _ => self.encode_tokens::<LEVEL>(input, scratch, out).map(|()| false),
+        }
+    }
+
+    /// Whether texts can be cut, and what is left out can neither fail nor use up random numbers.
+    fn has_beginnings(&self) -> bool {
+        (self.inner.scanner.is_some() || self.raw_words().is_some()) && self.inner.model.encodes_anything()
+    }
+
+    fn encode_pieces_of<const LEVEL: u8>(
+        &self,
+        text: &str,
+        enough: usize,
+        piece: usize,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<bool> {
+        let (start, first) = (out.len(), out.spans.len());
+        let mut segments = Vec::new();
+        self.segments_to_encode::<LEVEL>(text, &mut segments)?;
+        let mut is_cut = false;
+        for segment in &segments {
+            if out.len() - start > enough {
+                is_cut = true;
+                break;
+            }
+            match segment.token {
+                Some(id) => self.push_added::<LEVEL>(id, segment, out),
+                None if segment.starts_inserted() => {
+                    self.encode_segment::<LEVEL>(segment, segment.text.as_ref(), 0, scratch, out)?;
+                }
+                None => {
+                    let mut at = 0;
+                    while at < segment.text.len() {
+                        if out.len() - start > enough {
+                            is_cut = true;
+                            break;
+                        }
+                        let end = safe_cut(segment.text.as_bytes(), at + piece);
+                        self.encode_segment::<LEVEL>(segment, &segment.text[at..end], at, scratch, out)?;
+                        at = end;
+                    }
+                }
+            }
+        }
+        if LEVEL >= SPANS {
+            to_characters(text, &mut out.spans[first..]);
+            settle_odd_spans(text, &mut out.odd_spans, &mut out.spans);
+        }
+        Ok(is_cut)
+    }
+}
