@@ -264,7 +264,7 @@ mod tests {
                 }
             }
         }
-        assert!(settled > 5000 && unsettled > 1000, "{settled} {unsettled}");
+        assert!(settled > 4000 && unsettled > 1000, "{settled} {unsettled}");
     }
 
     #[test]
