@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
+import transformers
 from penstock.cli import main
 from penstock.errors import RunError, TaskError
 from penstock.evaluation import Generation, MultipleChoice, Perplexity, evaluate
@@ -243,7 +244,11 @@ def test_a_folder_that_will_not_do(arguments: dict[str, Any], tmp_path: Path) ->
 
 
 def test_processes_from_python(arguments: dict[str, Any], alone: Path, tmp_path: Path) -> None:
-    result = evaluate(**arguments, output=tmp_path / "run", processes=2, threads=1)
+    """A model and a tokenizer that are objects go to the workers too."""
+    model = transformers.AutoModelForCausalLM.from_pretrained(arguments["model"])
+    tokenizer = transformers.AutoTokenizer.from_pretrained(arguments["model"])
+    objects = {**arguments, "model": model, "tokenizer": tokenizer}
+    result = evaluate(**objects, output=tmp_path / "run", processes=2, threads=1)
     check_same(tmp_path / "run", alone)
     assert result.config["processes"] == 2
 
