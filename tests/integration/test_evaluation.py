@@ -104,6 +104,21 @@ def test_perplexity_is_that_of_a_plain_loop(models: Models) -> None:
     assert result["mine"]["bits_per_byte"] == pytest.approx(-total / size / math.log(2), rel=1e-6)
 
 
+def test_a_window_may_keep_some_context(models: Models) -> None:
+    """`context` tokens before the predicted ones are a stride of what is left of the window."""
+    rows = [{"text": text} for text in sentences(3, 2, 100, 160)]
+    width = transformers.AutoConfig.from_pretrained(models.gpt2).n_positions
+    found = {}
+    for options in ({"context": 30}, {"stride": width - 29}, {}):
+        task = Perplexity(name="mine", data=rows, **options)
+        found[str(options)] = evaluate(models.gpt2, tasks=task)["mine"]["token_perplexity"]
+    with_context, with_stride, apart = found.values()
+    assert with_context == with_stride != apart
+    for options in ({"context": width + 1}, {"stride": 0}, {"stride": width + 1}):
+        with pytest.raises(TaskError, match="mine"):
+            evaluate(models.gpt2, tasks=Perplexity(name="mine", data=rows, **options))
+
+
 def test_classes_are_those_of_a_plain_loop(
     models: Models, task_data: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -512,6 +527,11 @@ def test_numbers_that_are_none(models: Models, tmp_path: Path) -> None:
     for task in tasks:
         with pytest.raises(TaskError, match=r"t, row 0: .*NaN"):
             evaluate(model, tokenizer, task)
+    classifier = transformers.AutoModelForSequenceClassification.from_pretrained(models.bert)
+    with torch.no_grad():
+        classifier.classifier.bias[1] = float("nan")
+    with pytest.raises(TaskError, match=r"t, row 0: .*NaN"):
+        evaluate(classifier, str(models.bert), Classification(name="t", data=ROWS))
 
 
 def test_folders_that_will_not_do(models: Models, tmp_path: Path) -> None:
