@@ -22,6 +22,13 @@ from penstock._training import train_bpe as train_bpe
 from penstock._training import train_unigram as train_unigram
 from penstock._training import train_wordlevel as train_wordlevel
 from penstock._training import train_wordpiece as train_wordpiece
+from penstock._types import EncodeInput as EncodeInput
+from penstock._types import InputSequence as InputSequence
+from penstock._types import Offsets as Offsets
+from penstock._types import PreTokenizedEncodeInput as PreTokenizedEncodeInput
+from penstock._types import PreTokenizedInputSequence as PreTokenizedInputSequence
+from penstock._types import TextEncodeInput as TextEncodeInput
+from penstock._types import TextInputSequence as TextInputSequence
 from penstock.implementations import BertWordPieceTokenizer as BertWordPieceTokenizer
 from penstock.implementations import ByteLevelBPETokenizer as ByteLevelBPETokenizer
 from penstock.implementations import CharBPETokenizer as CharBPETokenizer
