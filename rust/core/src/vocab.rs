@@ -1,12 +1,15 @@
-//! Token strings and their ids: one arena of text, one hash table over it, one table from id to text.
+//! Token strings and their ids: one arena of text, one hash table over it, one table from id to token.
 //!
 //! A vocabulary is built once, when a tokenizer is loaded, and only read afterwards. Building 200,000 tokens has to cost
-//! milliseconds, so there is no allocation per token and no general-purpose hasher: a slot of the table is one `u64` that
-//! holds 32 bits of the hash next to the number of the entry, and a probe reads the arena only when those bits agree.
+//! milliseconds, and resolving half a million merges asks for a million tokens. So there is no allocation per token and no
+//! general-purpose hasher, and what a look-up touches is small enough for the second-level cache: a slot of the table is one
+//! `u32` that holds the number of the entry below and the upper bits of the hash above, and the arena is read only when
+//! those bits agree.
 
 use std::hash::{BuildHasher, RandomState};
 
 use crate::ids::TokenId;
+use crate::kernels::prefetch;
 
 /// The largest token id that a tokenizer may use, for tokens of the model and added tokens alike.
 ///
@@ -20,16 +23,8 @@ pub const MAX_VOCAB_BYTES: usize = u32::MAX as usize >> 1;
 /// Odd constant of the folded multiply (the fraction of pi).
 const MULTIPLIER: u64 = 0x243f_6a88_85a3_08d3;
 
-/// Start of an id that no token has, and id of no entry. Both are beyond what the limits allow.
+/// Entry of an id that no token has.
 const VACANT: u32 = u32::MAX;
-
-/// One token.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    start: u32,
-    len: u32,
-    id: TokenId,
-}
 
 /// Token strings by id and ids by token string.
 ///
@@ -38,11 +33,14 @@ struct Entry {
 #[derive(Clone, Debug)]
 pub struct Vocab {
     text: String,
-    entries: Vec<Entry>,
-    /// Start and length of the token of each id.
-    by_id: Vec<(u32, u32)>,
-    /// Open addressing with linear probing: 0 when free, else hash bits above, entry number + 1 below.
-    slots: Vec<u64>,
+    /// Entry `i` is `text[starts[i]..starts[i + 1]]`.
+    starts: Vec<u32>,
+    /// The id of each entry.
+    ids: Vec<TokenId>,
+    /// The entry of each id.
+    by_id: Vec<u32>,
+    /// Open addressing with linear probing: 0 when free, else entry number + 1 below and hash bits above.
+    slots: Vec<u32>,
     /// Random per vocabulary, so that no file can be written whose tokens all collide.
     seed: u64,
 }
@@ -56,13 +54,41 @@ impl Default for Vocab {
 impl Vocab {
     /// An empty vocabulary with room for `tokens` tokens of `bytes` bytes in all. Both are hints.
     pub fn with_capacity(tokens: usize, bytes: usize) -> Self {
+        let mut starts = Vec::with_capacity(tokens + 1);
+        starts.push(0);
         Self {
             text: String::with_capacity(bytes),
-            entries: Vec::with_capacity(tokens),
+            starts,
+            ids: Vec::with_capacity(tokens),
             by_id: Vec::with_capacity(tokens),
             slots: vec![0; slot_count(tokens)],
-            seed: RandomState::new().hash_one(0u64),
+            seed: random_seed(),
         }
+    }
+
+    /// The vocabulary of tokens that lie one behind the other in `text`, where `starts` has the start of each and the end of
+    /// the last; None unless all tokens and all ids differ and are within the limits, and every token is UTF-8.
+    pub fn from_listed(text: Vec<u8>, starts: Vec<u32>, ids: Vec<TokenId>) -> Option<Self> {
+        let text = String::from_utf8(text).ok()?;
+        let bound = ids.iter().max().map_or(0, |&id| id as usize + 1);
+        let fits = text.len() <= MAX_VOCAB_BYTES && bound <= MAX_TOKEN_ID as usize + 1 && starts.len() == ids.len() + 1;
+        let whole = starts.first() == Some(&0) && starts.last().is_some_and(|&end| end as usize == text.len());
+        if !fits || !whole || !starts.iter().all(|&start| text.is_char_boundary(start as usize)) {
+            return None;
+        }
+        let mut by_id = vec![VACANT; bound];
+        for (entry, &id) in ids.iter().enumerate() {
+            if std::mem::replace(&mut by_id[id as usize], entry as u32) != VACANT {
+                return None;
+            }
+        }
+        let mut vocab = Self { text, starts, by_id, slots: vec![0; slot_count(ids.len())], ids, seed: random_seed() };
+        for entry in 0..vocab.ids.len() {
+            let hash = hash(vocab.seed, vocab.bytes_of(entry));
+            let slot = vocab.find(vocab.bytes_of(entry), hash).err()?;
+            vocab.slots[slot] = vocab.slot_value(hash, entry);
+        }
+        Some(vocab)
     }
 
     /// Gives `token` the id `id`, and returns the id it had before, as a map would.
@@ -72,16 +98,14 @@ impl Vocab {
     pub fn insert(&mut self, token: &str, id: TokenId) -> Option<TokenId> {
         assert!(id <= MAX_TOKEN_ID, "token id {id} is beyond the limit of {MAX_TOKEN_ID}");
         let hash = hash(self.seed, token.as_bytes());
-        match self.find(token, hash) {
-            Ok(index) => {
-                let entry = &mut self.entries[index];
-                let old = std::mem::replace(&mut entry.id, id);
-                let place = (entry.start, entry.len);
-                if self.by_id[old as usize] == place {
-                    self.by_id[old as usize].0 = VACANT;
+        match self.find(token.as_bytes(), hash) {
+            Ok(entry) => {
+                let old = std::mem::replace(&mut self.ids[entry], id);
+                if self.by_id[old as usize] == entry as u32 {
+                    self.by_id[old as usize] = VACANT;
                 }
-                self.set_place(id, place);
-                while self.by_id.last().is_some_and(|place| place.0 == VACANT) {
+                self.set_entry(id, entry as u32);
+                while self.by_id.last() == Some(&VACANT) {
                     self.by_id.pop();
                 }
                 Some(old)
@@ -91,12 +115,13 @@ impl Vocab {
                     token.len() <= MAX_VOCAB_BYTES - self.text.len(),
                     "the vocabulary exceeds {MAX_VOCAB_BYTES} bytes"
                 );
-                let place = (self.text.len() as u32, token.len() as u32);
+                let entry = self.ids.len();
                 self.text.push_str(token);
-                self.entries.push(Entry { start: place.0, len: place.1, id });
-                self.set_place(id, place);
-                self.slots[slot] = slot_value(hash, self.entries.len());
-                if self.entries.len() * 2 > self.slots.len() {
+                self.starts.push(self.text.len() as u32);
+                self.ids.push(id);
+                self.set_entry(id, entry as u32);
+                self.slots[slot] = self.slot_value(hash, entry);
+                if self.ids.len() * 2 > self.slots.len() {
                     self.grow();
                 }
                 None
@@ -111,50 +136,85 @@ impl Vocab {
     /// As [`Vocab::insert`].
     pub fn insert_listed(&mut self, token: &str, id: TokenId) {
         if let Some(old) = self.insert(token, id) {
-            let place = self.by_id[id as usize];
-            self.set_place(old, place);
+            let entry = self.by_id[id as usize];
+            self.set_entry(old, entry);
         }
     }
 
     /// The id of `token`.
     pub fn id(&self, token: &str) -> Option<TokenId> {
-        self.find(token, hash(self.seed, token.as_bytes())).ok().map(|index| self.entries[index].id)
+        let token = token.as_bytes();
+        self.find(token, hash(self.seed, token)).ok().map(|entry| self.ids[entry])
     }
 
     /// The ids of several tokens at once.
     ///
-    /// A look-up waits for memory three times (slot, entry, text). Taking each of these steps for all tokens before the
+    /// A look-up waits for memory three times (slot, place, text). Taking each of these steps for all tokens before the
     /// next lets the waits overlap, which resolves the merges of a large file in a third of the time.
-    pub fn ids<const N: usize>(&self, tokens: [&str; N]) -> [Option<TokenId>; N] {
+    pub fn ids<const N: usize>(&self, tokens: &[&[u8]; N]) -> [Option<TokenId>; N] {
         let mask = self.slots.len() - 1;
-        let hashes = tokens.map(|token| hash(self.seed, token.as_bytes()));
-        let values = hashes.map(|hash| self.slots[hash as usize & mask]);
-        let nothing = Entry { start: 0, len: 0, id: VACANT };
-        let entries =
-            values.map(|value| self.entries.get((value as u32 as usize).wrapping_sub(1)).copied().unwrap_or(nothing));
-        std::array::from_fn(|index| {
-            let (entry, token) = (entries[index], tokens[index]);
-            if entry.id != VACANT && same(self.bytes_of(entry), token.as_bytes()) {
-                return Some(entry.id);
+        let known = self.ids.len() as u32;
+        let (mut hashes, mut entries) = ([0; N], [VACANT; N]);
+        for (hash, token) in hashes.iter_mut().zip(tokens) {
+            *hash = self::hash(self.seed, token);
+            prefetch(&self.slots[*hash as usize & mask]);
+        }
+        for (entry, &hash) in entries.iter_mut().zip(&hashes) {
+            *entry = self.probe(hash);
+            if *entry < known {
+                prefetch(&self.starts[*entry as usize]);
+                prefetch(&self.ids[*entry as usize]);
             }
-            self.find(token, hashes[index]).ok().map(|index| self.entries[index].id)
-        })
+        }
+        for &entry in entries.iter().filter(|&&entry| entry < known) {
+            if let Some(first) = self.text.as_bytes().get(self.starts[entry as usize] as usize) {
+                prefetch(first);
+            }
+        }
+        let mut found = [None; N];
+        for (index, found) in found.iter_mut().enumerate().filter(|(index, _)| entries[*index] < known) {
+            let (entry, token) = (entries[index] as usize, tokens[index]);
+            *found = if same(self.bytes_of(entry), token) {
+                Some(self.ids[entry])
+            } else {
+                self.find(token, hashes[index]).ok().map(|entry| self.ids[entry])
+            };
+        }
+        found
     }
 
     /// The token with the id `id`.
     pub fn token(&self, id: TokenId) -> Option<&str> {
-        let &(start, len) = self.by_id.get(id as usize)?;
-        (start != VACANT).then(|| self.text_at(start, len))
+        let &entry = self.by_id.get(id as usize)?;
+        (entry != VACANT).then(|| self.text_of(entry as usize))
+    }
+
+    /// Whether the token with the id `id` is `left` followed by `right`.
+    #[inline]
+    pub fn is_joined(&self, id: TokenId, left: &[u8], right: &[u8]) -> bool {
+        let Some(&entry) = self.by_id.get(id as usize).filter(|&&entry| entry != VACANT) else { return false };
+        let token = self.bytes_of(entry as usize);
+        token.len() == left.len() + right.len() && same(&token[..left.len()], left) && same(&token[left.len()..], right)
+    }
+
+    /// Two tokens that have the same id, and that id.
+    pub fn shared_id(&self) -> Option<(&str, &str, TokenId)> {
+        let taken = self.by_id.iter().filter(|&&entry| entry != VACANT).count();
+        if taken == self.ids.len() {
+            return None;
+        }
+        let other = |id| self.token(id).unwrap_or_default();
+        self.iter().find(|&(token, id)| other(id) != token).map(|(token, id)| (token, other(id), id))
     }
 
     /// How many different tokens there are.
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.ids.len()
     }
 
     /// True when there are no tokens.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.ids.is_empty()
     }
 
     /// One more than the largest id, 0 when there is none: the length of a table indexed by id.
@@ -169,29 +229,57 @@ impl Vocab {
 
     /// All tokens with their ids, in the order of their first insertion.
     pub fn iter(&self) -> impl Iterator<Item = (&str, TokenId)> {
-        self.entries.iter().map(|entry| (self.text_at(entry.start, entry.len), entry.id))
+        self.ids.iter().enumerate().map(|(entry, &id)| (self.text_of(entry), id))
     }
 
-    fn text_at(&self, start: u32, len: u32) -> &str {
-        &self.text[start as usize..(start + len) as usize]
+    fn text_of(&self, entry: usize) -> &str {
+        &self.text[self.starts[entry] as usize..self.starts[entry + 1] as usize]
     }
 
     /// The text of an entry as bytes, which needs no look at character boundaries.
-    fn bytes_of(&self, entry: Entry) -> &[u8] {
-        &self.text.as_bytes()[entry.start as usize..(entry.start + entry.len) as usize]
+    #[inline]
+    fn bytes_of(&self, entry: usize) -> &[u8] {
+        &self.text.as_bytes()[self.starts[entry] as usize..self.starts[entry + 1] as usize]
     }
 
-    fn set_place(&mut self, id: TokenId, place: (u32, u32)) {
+    fn set_entry(&mut self, id: TokenId, entry: u32) {
         let index = id as usize;
         if index >= self.by_id.len() {
-            self.by_id.resize(index + 1, (VACANT, 0));
+            self.by_id.resize(index + 1, VACANT);
         }
-        self.by_id[index] = place;
+        self.by_id[index] = entry;
+    }
+
+    /// The bits of a slot that hold the number of an entry: with half of the slots free, one more than it fits as well.
+    #[inline]
+    fn number_mask(&self) -> u32 {
+        (self.slots.len() - 1) as u32
+    }
+
+    fn slot_value(&self, hash: u64, entry: usize) -> u32 {
+        (hash >> 32) as u32 & !self.number_mask() | (entry as u32 + 1)
+    }
+
+    /// The first entry whose hash bits agree, or [`VACANT`].
+    #[inline]
+    fn probe(&self, hash: u64) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            let value = self.slots[slot];
+            if value == 0 {
+                return VACANT;
+            }
+            if (value ^ (hash >> 32) as u32) & !self.number_mask() == 0 {
+                return (value & self.number_mask()) - 1;
+            }
+            slot = (slot + 1) & mask;
+        }
     }
 
     /// The entry that holds `token`, or the free slot where it belongs.
     #[inline]
-    fn find(&self, token: &str, hash: u64) -> Result<usize, usize> {
+    fn find(&self, token: &[u8], hash: u64) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
@@ -199,10 +287,10 @@ impl Vocab {
             if value == 0 {
                 return Err(slot);
             }
-            if (value ^ hash) >> 32 == 0 {
-                let index = value as u32 as usize - 1;
-                if same(self.bytes_of(self.entries[index]), token.as_bytes()) {
-                    return Ok(index);
+            if (value ^ (hash >> 32) as u32) & !self.number_mask() == 0 {
+                let entry = (value & self.number_mask()) as usize - 1;
+                if same(self.bytes_of(entry), token) {
+                    return Ok(entry);
                 }
             }
             slot = (slot + 1) & mask;
@@ -211,27 +299,26 @@ impl Vocab {
 
     #[cold]
     fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 2];
-        let mask = slots.len() - 1;
-        for (index, entry) in self.entries.iter().enumerate() {
-            let hash = hash(self.seed, self.text_at(entry.start, entry.len).as_bytes());
+        self.slots = vec![0; self.slots.len() * 2];
+        let mask = self.slots.len() - 1;
+        for entry in 0..self.ids.len() {
+            let hash = hash(self.seed, self.bytes_of(entry));
             let mut slot = hash as usize & mask;
-            while slots[slot] != 0 {
+            while self.slots[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
-            slots[slot] = slot_value(hash, index + 1);
+            self.slots[slot] = self.slot_value(hash, entry);
         }
-        self.slots = slots;
     }
+}
+
+fn random_seed() -> u64 {
+    RandomState::new().hash_one(0u64)
 }
 
 /// Slots for `tokens` tokens, of which at most half are taken.
 fn slot_count(tokens: usize) -> usize {
     (tokens.min(MAX_TOKEN_ID as usize) * 2).next_power_of_two().max(16)
-}
-
-fn slot_value(hash: u64, number: usize) -> u64 {
-    hash & 0xffff_ffff_0000_0000 | number as u64
 }
 
 /// Folded multiply over eight bytes at a time, the last eight overlapping the ones before.

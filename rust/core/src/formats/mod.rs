@@ -11,9 +11,11 @@ pub mod trained;
 
 pub use components::Component;
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
-use crate::{Error, Result, TokenId, Tokenizer};
+use crate::{Error, Result, TokenId, Tokenizer, kernels::pages};
 
 impl Tokenizer {
     /// Reads a tokenizer.json.
@@ -21,7 +23,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Io`], and those of [`Tokenizer::from_bytes`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        Self::from_bytes(&read(path.as_ref())?)
+        Self::new(tokenizer_json::parse(read(path.as_ref())?)?)
     }
 
     /// Reads the content of a tokenizer.json.
@@ -62,5 +64,12 @@ impl Tokenizer {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| Error::Io { path: path.to_owned(), source })
+    let whole = || {
+        let mut file = File::open(path)?;
+        let mut bytes = Vec::with_capacity(file.metadata().map_or(0, |data| data.len() as usize + 1));
+        pages::advise_huge(bytes.spare_capacity_mut());
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    whole().map_err(|source| Error::Io { path: path.to_owned(), source })
 }

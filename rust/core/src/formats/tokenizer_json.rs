@@ -1,16 +1,18 @@
 //! tokenizer.json, the file format of the reference.
 //!
 //! A file of 200,000 tokens has to load in milliseconds, so nothing is built in between: the vocabulary and the merges, which
-//! are nearly all of the file, go from the text straight into the tables that the model is made of. The small components
-//! are read as values, and each stage makes sense of its own.
+//! are nearly all of the file, go from the text straight into the tables that the model is made of (quick.rs; where a file is
+//! out of the ordinary, model.rs). The small components are read as values, and each stage makes sense of its own.
 
 mod canonical;
 mod limits;
 mod model;
+mod quick;
 #[cfg(test)]
 mod tests;
 mod write;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -30,14 +32,14 @@ use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
 use crate::tokenizer::{Configs, TokenizerParts};
 
-/// Reads the content of a tokenizer.json.
+/// Reads the content of a tokenizer.json. What is given away is freed before the model's tables are made.
 ///
 /// # Errors
 /// [`Error::Json`] where the text is not JSON, not UTF-8 or ends early; [`Error::Schema`] where a value is not what the format
 /// asks for; [`Error::UnsupportedComponent`] for components that this version does not run;
 /// [`Error::UnknownMergeToken`], [`Error::Limit`] and [`Error::Regex`] as their names say.
-pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
-    parts(bytes, Numbers::AsReference, AddedTokenFields::into_token)
+pub fn parse<'b>(bytes: impl Into<Cow<'b, [u8]>>) -> Result<TokenizerParts> {
+    parts(bytes.into(), Numbers::AsReference, AddedTokenFields::into_token)
 }
 
 /// As [`parse`], for what this crate has written: added tokens keep the ids that the file gives them, and scores are read to
@@ -46,15 +48,17 @@ pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_exact(bytes: &[u8]) -> Result<TokenizerParts> {
-    parts(bytes, Numbers::Exact, |fields| (Some(fields.id), fields.into_token().1))
+    parts(bytes.into(), Numbers::Exact, |fields| (Some(fields.id), fields.into_token().1))
 }
 
 fn parts(
-    bytes: &[u8],
+    bytes: Bytes<'_>,
     numbers: Numbers,
     added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken),
 ) -> Result<TokenizerParts> {
-    let file = read(bytes, numbers)?;
+    let file = read(&bytes, numbers)?;
+    // Before the tables that a model runs on are made.
+    drop(bytes);
     Ok(TokenizerParts {
         truncation: component(&file.truncation, "truncation", limits::truncation)?,
         padding: component(&file.padding, "padding", limits::padding)?,
@@ -67,6 +71,9 @@ fn parts(
         model: Arc::new(file.model.ok_or_else(missing_model)?.into_model()?),
     })
 }
+
+/// The content of a file, given away or not.
+type Bytes<'b> = Cow<'b, [u8]>;
 
 /// Reads the value of `model` by itself.
 ///
@@ -87,6 +94,17 @@ fn missing_model() -> Error {
 }
 
 fn read(bytes: &[u8], numbers: Numbers) -> Result<File> {
+    if let Some(quick) = quick::read(bytes)
+        && let Ok(mut file) = read_all(&quick.rest, numbers)
+        && let Some(model) = &mut file.model
+    {
+        model.fill(quick.vocab, quick.merges);
+        return Ok(file);
+    }
+    read_all(bytes, numbers)
+}
+
+fn read_all(bytes: &[u8], numbers: Numbers) -> Result<File> {
     let text = text(bytes)?;
     let context = Context::new(numbers);
     context.enter("tokenizer.json".to_owned());

@@ -60,6 +60,12 @@ impl ModelFields {
         }
     }
 
+    /// Puts the tables in place that were read apart from the other fields.
+    pub(super) fn fill(&mut self, vocab: Vocab, merges: Option<Vec<Merge>>) {
+        self.vocab = Some(VocabField::Map(vocab));
+        self.merges = merges.or(self.merges.take());
+    }
+
     /// Bytes of the second token of a merge that its result lacks.
     pub(super) fn prefix_len(&self) -> usize {
         self.continuing_subword_prefix.as_ref().map_or(0, String::len)
@@ -148,8 +154,7 @@ fn map(field: Option<VocabField>) -> Result<Vocab> {
         return Err(wrong_vocab("expected an object of token to id, found a list"));
     };
     // With shared ids the reference decodes to either token, by the accident of a hash seed.
-    if let Some((token, id)) = vocab.iter().find(|&(token, id)| vocab.token(id) != Some(token)) {
-        let other = vocab.token(id).unwrap_or_default();
+    if let Some((token, other, id)) = vocab.shared_id() {
         return Err(wrong_vocab(format!("tokens {token:?} and {other:?} have the same id {id}")));
     }
     Ok(vocab)
@@ -395,8 +400,8 @@ impl MergesSeed<'_> {
     fn resolve(self, batch: &mut Batch, result: &mut Vec<Merge>) -> Result<()> {
         let part = |range: Range<usize>| batch.text.get(range).unwrap_or_default();
         let pair = |place: usize| batch.pairs.get(place).cloned().unwrap_or_default();
-        let left = self.vocab.ids::<BATCH>(std::array::from_fn(|place| part(pair(place).left())));
-        let right = self.vocab.ids::<BATCH>(std::array::from_fn(|place| part(pair(place).right())));
+        let left = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| part(pair(place).left()).as_bytes()));
+        let right = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| part(pair(place).right()).as_bytes()));
         for (place, pair) in batch.pairs.iter().enumerate() {
             let unknown = |token: &str| Error::UnknownMergeToken { index: pair.index, token: token.to_owned() };
             let left = left[place].ok_or_else(|| unknown(part(pair.left())))?;

@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -282,4 +283,103 @@ fn own_scores_are_read_to_the_last_bit() {
         let Model::Unigram(unigram) = file.model.unwrap().into_model().unwrap() else { panic!("not Unigram") };
         assert_eq!(unigram.scores()[0].to_bits(), score.to_bits());
     }
+}
+
+/// A file with the keys of its model in the usual order, in one of the usual layouts.
+fn written(names: &[String], merges: &[(usize, usize)], pairs: bool, pretty: bool, ascii: bool) -> String {
+    let (gap, colon) = if pretty { ("\n      ", ": ") } else { ("", ":") };
+    let quoted = |text: &str| {
+        let text = Value::from(text).to_string();
+        let escaped = |c: char| if c.is_ascii() { c.to_string() } else { format!("\\u{:04x}", c as u32) };
+        if ascii { text.chars().map(escaped).collect() } else { text }
+    };
+    let vocab: Vec<_> =
+        names.iter().enumerate().map(|(id, name)| format!("{gap}{}{colon}{id}", quoted(name))).collect();
+    let merge = |&(left, right): &(usize, usize)| {
+        let (left, right) = (&names[left], &names[right]);
+        if pairs {
+            format!("{gap}[{gap}{},{gap}{}{gap}]", quoted(left), quoted(right))
+        } else {
+            format!("{gap}{}", quoted(&format!("{left} {right}")))
+        }
+    };
+    let merges: Vec<_> = merges.iter().map(merge).collect();
+    format!(
+        r#"{{"version":"1.0","added_tokens":[],"normalizer":{{"type":"Replace","pattern":{{"String":"\"a\\"}},"content":"}}"}},
+        "model":{{"type":"BPE","dropout":0.1,"continuing_subword_prefix":null,"vocab":{{{}{gap}}},"merges":[{}{gap}]}}}}"#,
+        vocab.join(","),
+        merges.join(",")
+    )
+}
+
+proptest! {
+    #[test]
+    fn the_quick_reader_reads_what_the_general_one_does(
+        letters in prop::collection::vec("[a-zé世\"\\\\\n\u{7f}/]{1,12}", 1..60),
+        pairs in prop::collection::vec((0..1000usize, 0..1000usize), 0..80),
+        (as_pairs, pretty, ascii) in any::<(bool, bool, bool)>(),
+    ) {
+        let mut names: Vec<String> = Vec::new();
+        names.extend(letters.into_iter().collect::<std::collections::BTreeSet<_>>());
+        let mut merges = Vec::new();
+        for (left, right) in pairs {
+            let (left, right) = (left % names.len(), right % names.len());
+            let joined = format!("{}{}", names[left], names[right]);
+            if !names.contains(&joined) {
+                names.push(joined);
+            }
+            merges.push((left, right));
+        }
+        let text = written(&names, &merges, as_pairs, pretty, ascii);
+        let quick = quick::read(text.as_bytes()).expect("an ordinary file");
+        let general = read_all(text.as_bytes(), Numbers::Exact).unwrap().model.unwrap().into_bpe().unwrap();
+        prop_assert_eq!(quick.merges.as_ref(), Some(&general.merges));
+        prop_assert_eq!(quick.vocab.iter().collect::<Vec<_>>(), general.vocab.iter().collect::<Vec<_>>());
+        for (token, id) in general.vocab.iter() {
+            prop_assert_eq!((quick.vocab.id(token), quick.vocab.token(id)), (Some(id), Some(token)));
+        }
+        let rest = read_all(&quick.rest, Numbers::Exact).unwrap();
+        prop_assert_eq!(rest.normalizer, read_all(text.as_bytes(), Numbers::Exact).unwrap().normalizer);
+        // Whatever is damaged, both readers together say what the general one says.
+        let mut bytes = text.into_bytes();
+        let place = merges.len() * 7919 % bytes.len();
+        for damage in [b'"', b'\\', b' ', b',', b'}', b'0', 0x1F, 0xFF, b'a'] {
+            let before = std::mem::replace(&mut bytes[place], damage);
+            let show = |file: Result<File>| match file.and_then(|file| file.model.ok_or_else(missing_model)?.into_bpe()) {
+                Ok(config) => format!("{:?} {:?}", config.merges, config.vocab.iter().collect::<Vec<_>>()),
+                Err(error) => error.to_string(),
+            };
+            prop_assert_eq!(show(super::read(&bytes, Numbers::Exact)), show(read_all(&bytes, Numbers::Exact)));
+            bytes[place] = before;
+        }
+    }
+}
+
+#[test]
+fn the_quick_reader_leaves_what_is_out_of_the_ordinary() {
+    let file = |vocab: &str, prefix: &str, merges: &str| {
+        format!(r#"{{"model":{{"continuing_subword_prefix":{prefix},"vocab":{vocab},"merges":{merges}}}}}"#)
+    };
+    let read = |text: String| quick::read(text.as_bytes()).is_some();
+    let plain = r#"{"a":0,"b":1,"ab":2}"#;
+    assert!(read(file(plain, "null", r#"["a b"]"#)) && read(file(plain, r#""""#, r#"[["a","b"]]"#)));
+    for merges in [
+        r#"["a b",["a","b"]]"#,
+        r#"["a  b"]"#,
+        r##"["#version: 0.2"]"##,
+        r#"["b a"]"#,
+        r#"["a c"]"#,
+        r#"["a"]"#,
+        "[1]",
+        "{}",
+    ] {
+        assert!(!read(file(plain, "null", merges)), "{merges}");
+    }
+    for vocab in [r#"{"a":0,"a":1}"#, r#"{"a":0,"b":0}"#, r#"{"a":01}"#, r#"{"a":1.0}"#, r#"{"a":9999999}"#, "{}", "[]"]
+    {
+        assert!(!read(file(vocab, "null", "[]")), "{vocab}");
+    }
+    assert!(!read(file(r#"{"\ud83d\ude00":0}"#, "null", "[]")));
+    assert!(!read(file(plain, r###""##""###, r#"["a b"]"#)));
+    assert!(!read(format!("{} ,", file(plain, "null", "[]"))));
 }

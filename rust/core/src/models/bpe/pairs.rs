@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::Merge;
-use crate::{Error, Result, TokenId, kernels::pages::Pages};
+use crate::{
+    Error, Result, TokenId,
+    kernels::{pages::Pages, prefetch},
+};
 
 /// No merge.
 pub(super) const NONE: u32 = u32::MAX;
@@ -30,6 +33,9 @@ pub(super) struct PairTable {
     len: usize,
 }
 
+/// Merges that are put into the table together.
+const AHEAD: usize = 32;
+
 impl PairTable {
     /// Builds the table; of two merges of one pair the later one counts, as in the reference's map.
     pub(super) fn new(merges: &[Merge]) -> Result<Self> {
@@ -48,13 +54,19 @@ impl PairTable {
             len: merges.len(),
         };
         let set = |word: &AtomicU64, bits: u64| word.store(word.load(Relaxed) | bits, Relaxed);
-        for (rank, merge) in merges.iter().enumerate() {
-            let key = key(merge.left, merge.right);
-            let (slot, _) = table.find(key, hash(key));
-            table.slots[slot].store(!(key << RANK_BITS | rank as u64), Relaxed);
-            let bit = hash(key) >> table.filter_shift;
-            set(&table.filter[bit as usize / 64], 1 << (bit % 64));
-            set(&table.results[rank / 2], u64::from(merge.result) << (32 * (rank % 2)));
+        // Slots are fetched some merges ahead, so that the waits for memory overlap.
+        for (first, merges) in (0..).step_by(AHEAD).zip(merges.chunks(AHEAD)) {
+            for merge in merges {
+                prefetch(&table.slots[(hash(key(merge.left, merge.right)) >> table.shift) as usize]);
+            }
+            for (rank, merge) in (first..).zip(merges) {
+                let key = key(merge.left, merge.right);
+                let (slot, _) = table.find(key, hash(key));
+                table.slots[slot].store(!(key << RANK_BITS | rank as u64), Relaxed);
+                let bit = hash(key) >> table.filter_shift;
+                set(&table.filter[bit as usize / 64], 1 << (bit % 64));
+                set(&table.results[rank / 2], u64::from(merge.result) << (32 * (rank % 2)));
+            }
         }
         Ok(table)
     }

@@ -114,13 +114,32 @@ impl TokenFilter {
 /// Appends what one token string stands for.
 pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) {
     let start = out.len();
-    for c in token.chars() {
-        if let Some(byte) = char_byte(c) {
-            out.push(byte);
-        } else {
+    // Most tokens are a word behind its space.
+    let (space, word) = match token.strip_prefix('\u{120}') {
+        Some(word) => (&b" "[..], word.as_bytes()),
+        None => (&[][..], token.as_bytes()),
+    };
+    if word.iter().fold(true, |plain, byte| plain & matches!(byte, b'!'..=b'~')) {
+        out.extend_from_slice(space);
+        out.extend_from_slice(word);
+        return;
+    }
+    let mut bytes = token.bytes();
+    while let Some(first) = bytes.next() {
+        // All of the alphabet has one byte, or two of which the first is C2 to C5.
+        let byte = match first {
+            b'!'..=b'~' => Some(first),
+            0xC2..=0xC5 => {
+                let second = bytes.next().unwrap_or_default();
+                char::from_u32(u32::from(first & 0x1F) << 6 | u32::from(second & 0x3F)).and_then(char_byte)
+            }
+            _ => None,
+        };
+        let Some(byte) = byte else {
             out.truncate(start);
             out.extend_from_slice(token.as_bytes());
             return;
-        }
+        };
+        out.push(byte);
     }
 }

@@ -1,0 +1,455 @@
+//! The vocabulary and the merges of a file as nearly every file has them, read without a general parser.
+//!
+//! They are all but a few kilobytes of the file. This reader takes an object of distinct tokens and ids, and merges of known
+//! tokens behind it; it copies the rest of the file together, with `{}` and `[]` where these two were, for the general
+//! reader. Whatever it does not expect, mistakes of every kind included, it leaves to the general reader as a whole, so there
+//! is one place that knows what is allowed and what the errors are.
+
+use std::ops::Range;
+
+use crate::ids::TokenId;
+use crate::models::Merge;
+use crate::vocab::Vocab;
+
+/// What was read.
+pub(super) struct Quick {
+    /// The file without the vocabulary and the merges.
+    pub(super) rest: Vec<u8>,
+    pub(super) vocab: Vocab,
+    pub(super) merges: Option<Vec<Merge>>,
+}
+
+/// Reads the vocabulary and the merges of a file; None where that is not simple.
+pub(super) fn read(bytes: &[u8]) -> Option<Quick> {
+    let mut reader = Reader { bytes, at: 0, text: Vec::new() };
+    let mut model = None;
+    reader.members(|reader, key| {
+        if key != b"model" {
+            return reader.skip();
+        }
+        let found = reader.model()?;
+        model.replace(found).is_none().then_some(())
+    })?;
+    reader.space();
+    let Tables { vocab, merges } = model?;
+    let (vocab, place) = vocab?;
+    let (merges, end) = match merges {
+        Some((merges, place)) => (Some(merges), Some(place)),
+        None => (None, None),
+    };
+    let mut rest = bytes[..place.start].to_vec();
+    rest.extend_from_slice(b"{}");
+    if let Some(merges) = end {
+        rest.extend_from_slice(&bytes[place.end..merges.start]);
+        rest.extend_from_slice(b"[]");
+        rest.extend_from_slice(&bytes[merges.end..]);
+    } else {
+        rest.extend_from_slice(&bytes[place.end..]);
+    }
+    (reader.at == bytes.len()).then_some(Quick { rest, vocab, merges })
+}
+
+/// What a model holds, and where it stood.
+#[derive(Default)]
+struct Tables {
+    vocab: Option<(Vocab, Range<usize>)>,
+    merges: Option<(Vec<Merge>, Range<usize>)>,
+}
+
+/// Merges that are resolved together.
+const BATCH: usize = 32;
+
+/// The tokens of a merge: places in the file, or behind its end those in [`Reader::text`].
+type Pair = [Range<usize>; 2];
+
+/// How a merge is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Text,
+    Pair,
+}
+
+struct Reader<'t> {
+    bytes: &'t [u8],
+    at: usize,
+    /// Strings with escapes, decoded.
+    text: Vec<u8>,
+}
+
+impl Reader<'_> {
+    #[inline(always)]
+    fn peek(&self) -> Option<u8> {
+        self.bytes.get(self.at).copied()
+    }
+
+    /// Passes the byte that has to come next.
+    #[inline(always)]
+    fn expect(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    /// Passes white space.
+    #[inline(always)]
+    fn space(&mut self) {
+        while let Some(byte) = self.peek() {
+            if byte > b' ' {
+                return;
+            }
+            match byte {
+                b' ' => self.at += self.spaces(),
+                b'\n' | b'\r' | b'\t' => self.at += 1,
+                _ => return,
+            }
+        }
+    }
+
+    /// How many spaces come next, up to eight; at least one.
+    #[inline(always)]
+    fn spaces(&self) -> usize {
+        match self.bytes[self.at..].first_chunk() {
+            Some(chunk) => (u64::from_le_bytes(*chunk) ^ repeat(b' ')).trailing_zeros() as usize / 8,
+            None => 1,
+        }
+    }
+
+    /// The place of the next byte that ends a plain stretch of a string: a quote, a backslash, a control character and, if
+    /// asked for, a space.
+    #[inline(always)]
+    fn stop<const SPACE: bool>(&self) -> Option<usize> {
+        let mut at = self.at;
+        while let Some(chunk) = self.bytes.get(at..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_le_bytes(*chunk);
+            // Exact for the first byte that is found, which is all that counts.
+            let low = word.wrapping_sub(repeat(if SPACE { b' ' + 1 } else { b' ' })) & !word;
+            let marks = (low | zeros(word ^ repeat(b'"')) | zeros(word ^ repeat(b'\\'))) & repeat(0x80);
+            if marks != 0 {
+                return Some(at + marks.trailing_zeros() as usize / 8);
+            }
+            at += 8;
+        }
+        let rest = self.bytes.get(at..)?;
+        let ends = |&byte: &u8| byte == b'"' || byte == b'\\' || byte < b' ' || SPACE && byte == b' ';
+        rest.iter().position(ends).map(|found| at + found)
+    }
+
+    /// Passes a string, and says where its text is.
+    #[inline(always)]
+    fn string(&mut self) -> Option<Range<usize>> {
+        self.expect(b'"')?;
+        let (start, end) = (self.at, self.stop::<false>()?);
+        if self.bytes[end] == b'"' {
+            self.at = end + 1;
+            return Some(start..end);
+        }
+        self.escaped(start)
+    }
+
+    /// Passes the rest of a string that has escapes, from behind its quote.
+    #[cold]
+    fn escaped(&mut self, start: usize) -> Option<Range<usize>> {
+        let begin = self.text.len();
+        self.at = start;
+        loop {
+            let end = self.stop::<false>()?;
+            self.text.extend_from_slice(&self.bytes[self.at..end]);
+            self.at = end + 1;
+            if self.bytes[end] == b'"' {
+                return Some(self.bytes.len() + begin..self.bytes.len() + self.text.len());
+            }
+            if self.bytes[end] != b'\\' {
+                return None;
+            }
+            let escape = self.peek()?;
+            self.at += 1;
+            self.text.push(match escape {
+                b'"' | b'\\' | b'/' => escape,
+                b'b' => 0x08,
+                b'f' => 0x0C,
+                b'n' => b'\n',
+                b'r' => b'\r',
+                b't' => b'\t',
+                b'u' => {
+                    let digits = std::str::from_utf8(self.bytes.get(self.at..self.at + 4)?).ok()?;
+                    let known = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+                    let code = u32::from_str_radix(digits, 16).ok().filter(|_| known)?;
+                    // Halves of a character are left to the general reader.
+                    let character = char::from_u32(code)?;
+                    self.text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+                    self.at += 4;
+                    continue;
+                }
+                _ => return None,
+            });
+        }
+    }
+
+    /// The bytes at a place that [`Self::string`] gave.
+    #[inline(always)]
+    fn part(&self, place: &Range<usize>) -> &[u8] {
+        match place.start.checked_sub(self.bytes.len()) {
+            None => &self.bytes[place.clone()],
+            Some(start) => &self.text[start..place.end - self.bytes.len()],
+        }
+    }
+
+    /// Passes an object; `member` gets each key and has to pass its value.
+    fn members(&mut self, mut member: impl FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
+        self.space();
+        self.expect(b'{')?;
+        loop {
+            self.space();
+            self.expect(b'"')?;
+            let (start, end) = (self.at, self.stop::<false>()?);
+            self.at = end;
+            self.expect(b'"')?;
+            let key = &self.bytes[start..end];
+            self.space();
+            self.expect(b':')?;
+            self.space();
+            member(self, key)?;
+            self.space();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                _ => return None,
+            }
+        }
+    }
+
+    /// Passes a value of any kind, of which nothing is checked but where it ends.
+    fn skip(&mut self) -> Option<()> {
+        let mut depth = 0usize;
+        loop {
+            self.space();
+            match self.peek()? {
+                b'"' => {
+                    self.at += 1;
+                    while self.bytes.get(self.stop::<false>()?) != Some(&b'"') {
+                        self.at = self.stop::<false>()? + 2;
+                    }
+                    self.at = self.stop::<false>()? + 1;
+                }
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                    continue;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                b',' | b':' if depth > 0 => {
+                    self.at += 1;
+                    continue;
+                }
+                byte if byte.is_ascii_alphanumeric() || byte == b'-' => {
+                    let scalar = |byte: &u8| byte.is_ascii_alphanumeric() || b"+-.".contains(byte);
+                    self.at += self.bytes[self.at..].iter().take_while(|byte| scalar(byte)).count();
+                }
+                _ => return None,
+            }
+            if depth == 0 {
+                return Some(());
+            }
+        }
+    }
+
+    fn model(&mut self) -> Option<Tables> {
+        let mut tables = Tables::default();
+        let (mut is_bpe, mut prefix_is_known) = (true, false);
+        self.members(|reader, key| {
+            let start = reader.at;
+            match key {
+                b"vocab" => {
+                    let vocab = reader.vocab()?;
+                    return tables.vocab.replace((vocab, start..reader.at)).is_none().then_some(());
+                }
+                b"merges" if is_bpe => {
+                    let (vocab, _) = tables.vocab.as_ref().filter(|_| prefix_is_known)?;
+                    let merges = reader.merges(vocab)?;
+                    return tables.merges.replace((merges, start..reader.at)).is_none().then_some(());
+                }
+                _ => {}
+            }
+            reader.skip()?;
+            let value = &reader.bytes[start..reader.at];
+            match key {
+                b"type" => is_bpe = value == br#""BPE""#,
+                // Any other prefix is cut out of the merges' results.
+                b"continuing_subword_prefix" => prefix_is_known = value == b"null" || value == br#""""#,
+                _ => {}
+            }
+            Some(())
+        })?;
+        Some(tables)
+    }
+
+    /// Passes an object of tokens and ids.
+    fn vocab(&mut self) -> Option<Vocab> {
+        // A third of a file without merges, less of one with them.
+        let guess = (self.bytes.len() - self.at) / 32;
+        let (mut text, mut starts, mut ids) =
+            (Vec::with_capacity(guess * 4), Vec::with_capacity(guess), Vec::with_capacity(guess));
+        self.expect(b'{')?;
+        loop {
+            self.space();
+            let token = self.string()?;
+            starts.push(u32::try_from(text.len()).ok()?);
+            text.extend_from_slice(self.part(&token));
+            self.text.clear();
+            self.space();
+            self.expect(b':')?;
+            self.space();
+            ids.push(self.id()?);
+            self.space();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b'}' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        starts.push(u32::try_from(text.len()).ok()?);
+        text.shrink_to_fit();
+        starts.shrink_to_fit();
+        ids.shrink_to_fit();
+        Vocab::from_listed(text, starts, ids)
+    }
+
+    /// Passes a number of at most seven digits, which no limit of ids exceeds.
+    #[inline(always)]
+    fn id(&mut self) -> Option<TokenId> {
+        let (start, mut id) = (self.at, 0);
+        while let Some(digit @ b'0'..=b'9') = self.peek() {
+            id = id * 10 + TokenId::from(digit - b'0');
+            self.at += 1;
+            if self.at - start > 7 {
+                return None;
+            }
+        }
+        let leading_zero = self.at - start > 1 && self.bytes[start] == b'0';
+        (self.at > start && !leading_zero).then_some(id)
+    }
+
+    /// Passes a list of merges.
+    fn merges(&mut self, vocab: &Vocab) -> Option<Vec<Merge>> {
+        let mut merges = Vec::with_capacity(vocab.len());
+        let mut batch: [Pair; BATCH] = std::array::from_fn(|_| [0..0, 0..0]);
+        let (mut count, mut form) = (0, None);
+        self.text.clear();
+        self.expect(b'[')?;
+        self.space();
+        if self.peek()? == b']' {
+            self.at += 1;
+            return Some(merges);
+        }
+        loop {
+            self.space();
+            let (pair, found) = match self.peek()? {
+                b'"' => (self.text_merge()?, Form::Text),
+                b'[' => (self.pair_merge()?, Form::Pair),
+                _ => return None,
+            };
+            if *form.get_or_insert(found) != found {
+                return None;
+            }
+            batch[count] = pair;
+            count += 1;
+            if count == BATCH {
+                self.resolve(vocab, &batch, &mut merges)?;
+                self.text.clear();
+                count = 0;
+            }
+            self.space();
+            match self.peek()? {
+                b',' => self.at += 1,
+                b']' => break,
+                _ => return None,
+            }
+        }
+        self.at += 1;
+        self.resolve(vocab, &batch[..count], &mut merges)?;
+        self.text.clear();
+        merges.shrink_to_fit();
+        Some(merges)
+    }
+
+    /// Passes `"left right"`.
+    #[inline(always)]
+    fn text_merge(&mut self) -> Option<Pair> {
+        let start = self.at + 1;
+        self.at = start;
+        let middle = self.stop::<true>()?;
+        if self.bytes[middle] == b' ' {
+            self.at = middle + 1;
+            let end = self.stop::<true>()?;
+            if self.bytes[end] == b'"' {
+                self.at = end + 1;
+                // `#version: 0.2`, which is no merge.
+                return (self.bytes[start] != b'#' || !self.bytes[start..].starts_with(b"#version"))
+                    .then_some([start..middle, middle + 1..end]);
+            }
+        }
+        let whole = self.escaped(start)?;
+        let text = self.part(&whole);
+        let mut spaces = memchr::memchr_iter(b' ', text);
+        let (Some(space), None) = (spaces.next(), spaces.next()) else { return None };
+        let middle = whole.start + space;
+        (!text.starts_with(b"#version")).then_some([whole.start..middle, middle + 1..whole.end])
+    }
+
+    /// Passes `["left", "right"]`.
+    #[inline(always)]
+    fn pair_merge(&mut self) -> Option<Pair> {
+        self.at += 1;
+        self.space();
+        let left = self.string()?;
+        self.space();
+        self.expect(b',')?;
+        self.space();
+        let right = self.string()?;
+        self.space();
+        self.expect(b']')?;
+        Some([left, right])
+    }
+
+    /// Turns merges into ids.
+    fn resolve(&self, vocab: &Vocab, batch: &[Pair], merges: &mut Vec<Merge>) -> Option<()> {
+        let nothing: &[u8] = &[];
+        let mut tokens = [[nothing; BATCH]; 2];
+        for (place, pair) in batch.iter().enumerate() {
+            tokens[0][place] = self.part(&pair[0]);
+            tokens[1][place] = self.part(&pair[1]);
+        }
+        let [lefts, rights] = tokens;
+        let (left_ids, right_ids) = (vocab.ids(&lefts), vocab.ids(&rights));
+        // Lists are usually sorted by result, and may hold one result several times.
+        let mut result = merges.last().map_or(0, |last| last.result);
+        for place in 0..batch.len() {
+            let (left, right) = (lefts[place], rights[place]);
+            if !vocab.is_joined(result, left, right) {
+                result += 1;
+                if !vocab.is_joined(result, left, right) {
+                    result = vocab.id(std::str::from_utf8(&[left, right].concat()).ok()?)?;
+                }
+            }
+            merges.push(Merge { left: left_ids[place]?, right: right_ids[place]?, result });
+        }
+        Some(())
+    }
+}
+
+/// A word of one byte, eight times.
+#[inline(always)]
+const fn repeat(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// The upper bit of each byte that is zero; above the first one, of others too.
+#[inline(always)]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(repeat(1)) & !word
+}
