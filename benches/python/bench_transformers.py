@@ -7,6 +7,11 @@
 Results are compared before anything is timed. Every text is new to the engine that gets it. Times
 are CPU times with one thread each, the median of the rounds; a ratio is stock by penstock, round by
 round. Loading runs in processes of its own, which have loaded a small tokenizer before.
+
+With `--peers`, the drop-ins of other packages run the same calls, as far as they support them:
+`gigatoken.Tokenizer(tokenizer).as_hf()` and `fastokens.patch_transformers()`, which have to be
+installed beside penstock. A ratio is then the peer's time by ours; where a peer's result is not
+that of transformers, its row says so and has no time.
 """
 
 from __future__ import annotations
@@ -152,10 +157,88 @@ def side_by_side(
     }
 
 
-def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
-    """All cases of one tokenizer."""
+def gigatoken(folder: Path, stock: Any) -> Any:
+    """gigatoken's stand-in for a tokenizer."""
+    import gigatoken as package
+
+    return package.Tokenizer(stock).as_hf()
+
+
+def fastokens(folder: Path, stock: Any) -> Any:
+    """A tokenizer of transformers with the backend of fastokens."""
+    import fastokens as package
     import transformers
-    from penstock.transformers import AutoTokenizer, engine_of
+
+    package.patch_transformers()
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    finally:
+        package.unpatch_transformers()
+    tokenizer.pad_token, tokenizer.model_max_length = stock.pad_token, stock.model_max_length
+    return tokenizer
+
+
+PEERS = {"gigatoken": gigatoken, "fastokens": fastokens}
+
+
+def one_by_one(tokenizer: Any) -> Callable[[Any], Any]:
+    """A call for each text."""
+    return lambda texts: [tokenizer(one)["input_ids"] for one in texts]
+
+
+def beside(peer: str, folder: Path, text: Text, rounds: int) -> list[Row]:
+    """The cases of one tokenizer that a peer supports."""
+    ours, stock = load_both(folder)
+    try:
+        theirs = PEERS[peer](folder, stock)
+    except Exception as error:
+        return [{"case": "none", "peer": peer, "reason": f"{type(error).__name__}: {error}"}]
+    if getattr(theirs, "pad_token", None) is None:
+        theirs.pad_token = stock.pad_token
+    options = {"padding": True, "truncation": True, "max_length": 1024, "return_tensors": "pt"}
+    calls: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
+        "batch 1000x512, tensors": lambda engine: lambda batch: engine(batch, **options),
+        "batch 1000x512, lists": lambda engine: lambda batch: engine(batch),
+        "single 20 tokens": one_by_one,
+        "batch_decode 1000x512": lambda engine: engine.batch_decode,
+        "pad 1000x512, tensors": lambda engine: (
+            lambda rows: engine.pad(copy.copy(rows), return_tensors="pt")
+        ),
+    }
+    found = []
+    batches: list[Any] = []
+    for name, call in calls.items():
+        if name.startswith("single"):
+            inputs = [text.take(ROWS, 90) for _ in range(rounds + 1)]
+        elif name.startswith(("batch_decode", "pad")):
+            inputs = [stock(batch)["input_ids"] for batch in batches]
+        else:
+            inputs = batches = [text.take(ROWS, CHARACTERS) for _ in range(rounds + 1)]
+        if name.startswith("pad"):
+            inputs = [[{"input_ids": ids} for ids in rows] for rows in inputs]
+        row: Row = {"case": name, "peer": peer}
+        found.append(row)
+        try:
+            right = call(stock)(inputs[0])
+            if not equal(call(theirs)(inputs[0]), right):
+                row["reason"] = "its results are not those of transformers"
+                continue
+        except Exception as error:
+            row["reason"] = f"{type(error).__name__}: {error}"
+            continue
+        timed = side_by_side(name, call(ours), call(theirs), inputs)
+        row |= {
+            "penstock_seconds": timed["penstock_seconds"],
+            "peer_seconds": timed["stock_seconds"],
+            "ratio": timed["ratio"],
+        }
+    return found
+
+
+def load_both(folder: Path) -> tuple[Any, Any]:
+    """Our tokenizer and stock's, ready to pad and to truncate."""
+    import transformers
+    from penstock.transformers import AutoTokenizer
 
     transformers.logging.set_verbosity_error()
     stock = transformers.AutoTokenizer.from_pretrained(folder)
@@ -164,6 +247,14 @@ def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token or [*tokenizer.all_special_tokens, "<pad>"][0]
         tokenizer.model_max_length = 1024
+    return ours, stock
+
+
+def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
+    """All cases of one tokenizer."""
+    from penstock.transformers import engine_of
+
+    ours, stock = load_both(folder)
     report = engine_of(ours)
     if not report.native:
         return [{"case": "none", "reason": report.reason}]
@@ -197,9 +288,6 @@ def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
     )
     short = [text.take(ROWS, 90) for _ in range(rounds + 1)]
 
-    def one_by_one(tokenizer: Any, **options: Any) -> Callable[[Any], Any]:
-        return lambda texts: [tokenizer(one, **options)["input_ids"] for one in texts]
-
     rows.append(side_by_side("single 20 tokens", one_by_one(ours), one_by_one(stock), short))
     short = [text.take(ROWS, 90) for _ in range(rounds + 1)]
 
@@ -224,6 +312,7 @@ def main() -> None:
     parser.add_argument("--small", default="bert-base-cased", help="loaded first, to import")
     parser.add_argument("--corpora", nargs="+", default=["english", "web"])
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=[])
     parser.add_argument("--load", nargs="*", default=None, help="tokenizers whose loading is timed")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
@@ -240,6 +329,11 @@ def main() -> None:
         for row in measure(root / name, text, arguments.rounds):
             rows.append({"tokenizer": name, **row})
             print(json.dumps(rows[-1]), flush=True)
+        for peer in arguments.peers:
+            text = Text(corpus(arguments.fixtures, arguments.corpora))
+            for row in beside(peer, root / name, text, arguments.rounds):
+                rows.append({"tokenizer": name, **row})
+                print(json.dumps(rows[-1]), flush=True)
     for name in arguments.tokenizers if arguments.load is None else arguments.load:
         both = {
             engine: load_row(engine, root / arguments.small, root / name, max(arguments.rounds, 3))

@@ -210,6 +210,22 @@ class Encoding:
     def _from_state(state: bytes, /) -> Encoding: ...
 
 @final
+class Draft:
+    """A tokenizer.json of which everything is read and nothing is built."""
+
+    def __new__(cls, path: str | PathLike[str], /) -> Draft:
+        """Reads a tokenizer.json."""
+    @property
+    def model(self) -> str:
+        """The type of the model."""
+    def value(self, key: str, /) -> str | None:
+        """The JSON of a key beside the model and the added tokens; None if that is no key."""
+    def added_tokens(self) -> dict[int, AddedToken]:
+        """The added tokens with the ids that stand in the file."""
+    def finish(self, frame: str, /) -> Tokenizer:
+        """Builds, once, the tokenizer that the text of a tokenizer.json is with this vocabulary."""
+
+@final
 class Tokenizer:
     """An immutable tokenizer. `penstock.Tokenizer` holds one and documents its calls."""
 

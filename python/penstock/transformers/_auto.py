@@ -1,11 +1,13 @@
 """`AutoTokenizer`: the object that transformers would return, with an engine from the start.
 
-For the classes that load `tokenizer.json` as it stands, the engine reads the file once, and the
-stock `tokenizers.Tokenizer` is not built at all until somebody asks for it.
+The engine reads `tokenizer.json` once, and the stock `tokenizers.Tokenizer` is not built at all
+until somebody asks for it: for the classes that take the file as it stands (`_lazy_backend`), and
+for those that build a backend of their own around its vocabulary (`_frames.py`).
 """
 
 from __future__ import annotations
 
+import copy
 import functools
 import json
 import threading
@@ -19,8 +21,9 @@ from transformers.tokenization_utils_tokenizers import TokenizersBackend
 from penstock import _native
 from penstock.errors import PenstockError
 from penstock.transformers import _engine
-from penstock.transformers._backend import Backend
+from penstock.transformers._backend import Backend, as_stock_token
 from penstock.transformers._compile import has_dropout, model_name
+from penstock.transformers._frames import MODELS, Frame, Merges, hands_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,12 +85,18 @@ def make_from_pretrained(original: Any) -> Any:
                 cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
                 *init_inputs, **kwargs,
             )  # fmt: skip
+        framed = _in_frame(
+            cls, load, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
+            init_inputs, kwargs,
+        )  # fmt: skip
+        if framed is not None:
+            _engine.attach(framed, exposed=False, wrapped=wrapped)
+            return framed
         backend = _lazy_backend(cls, resolved_vocab_files, kwargs)
         if backend is not None:
             kwargs = {**kwargs, "tokenizer_object": backend}
-            tokens = _added_tokens(resolved_vocab_files, kwargs, backend)
-            if tokens is not None:
-                kwargs["added_tokens_decoder"] = tokens
+            if _tokens_are_in_file(resolved_vocab_files, kwargs):
+                kwargs["added_tokens_decoder"] = dict(backend.get_added_tokens_decoder())
         tokenizer = load(
             cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
             *init_inputs, **kwargs,
@@ -96,7 +105,7 @@ def make_from_pretrained(original: Any) -> Any:
         if slot is None:
             return tokenizer
         if type(slot) is Backend:
-            slot._building = False
+            slot.finish()
         _engine.attach(tokenizer, exposed=False, wrapped=wrapped)
         return tokenizer
 
@@ -124,15 +133,60 @@ def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Ba
     return Backend(native, building=True)
 
 
-def _added_tokens(
-    files: dict[str, Any], kwargs: dict[str, Any], backend: Backend
-) -> dict[int, Any] | None:
-    """What stock would parse the whole file once more for; None if it reads it elsewhere."""
+def _in_frame(
+    cls: Any,
+    load: Callable[..., Any],
+    files: dict[str, Any],
+    name: Any,
+    configuration: Any,
+    inputs: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
+    """The tokenizer of a class with a backend of its own; None where stock has to build that."""
+    path = files.get("tokenizer_file")
+    model = getattr(getattr(cls, "model", None), "__name__", None)
+    if path is None or not Path(path).is_file() or model not in MODELS or not hands_on(cls):
+        return None
+    if any(kwargs.get(key) is not None for key in ("tokenizer_object", "gguf_file")):
+        return None
+    original: Any = TokenizersBackend.convert_to_native_format
+    if cls.convert_to_native_format.__func__ is not original.__func__:
+        return None
+    # Whatever goes wrong goes wrong in stock as well, or else stock does it.
+    try:
+        frame = Frame(path, model)
+        kwargs = dict(kwargs)
+        if _tokens_are_in_file(files, kwargs):
+            found = frame.draft.added_tokens()
+            kwargs["added_tokens_decoder"] = {
+                index: as_stock_token(token) for index, token in found.items()
+            }
+        with _engine.framed(frame):
+            tokenizer = load(
+                cls, dict(files), name, copy.deepcopy(configuration), *copy.deepcopy(inputs),
+                **kwargs,
+            )  # fmt: skip
+        slot = tokenizer.__dict__.get("_tokenizer")
+        if type(slot) is not Backend or slot._frame is not frame:
+            return None
+        names = list(frame.names(tokenizer.__dict__))
+        if any(isinstance(value, Merges) for value in tokenizer.init_kwargs.values()):
+            return None
+        slot.finish(names)
+    except Exception:  # NotHandedOnError among them
+        return None
+    for attribute in names:
+        del tokenizer.__dict__[attribute]
+    return tokenizer
+
+
+def _tokens_are_in_file(files: dict[str, Any], kwargs: dict[str, Any]) -> bool:
+    """True if stock would parse the whole file once more to find its added tokens."""
     if files.get("special_tokens_map_file") or files.get("added_tokens_file"):
-        return None
+        return False
     if "added_tokens_decoder" in kwargs:
-        return None
+        return False
     config = files.get("tokenizer_config_file")
-    if config is not None and "added_tokens_decoder" in json.loads(Path(config).read_text("utf-8")):
-        return None
-    return dict(backend.get_added_tokens_decoder())
+    return config is None or "added_tokens_decoder" not in json.loads(
+        Path(config).read_text("utf-8")
+    )

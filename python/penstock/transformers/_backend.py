@@ -21,9 +21,10 @@ import tokenizers
 from penstock import _native
 from penstock.errors import PenstockError
 from penstock.transformers._compile import compile_backend, fingerprint, has_dropout, model_name
+from penstock.transformers._frames import STAGES, Frame, NotHandedOnError, tables
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 Truncation = tuple[int, int, str, str]
 """Maximum length, stride, strategy, direction."""
@@ -44,7 +45,9 @@ _OWN = frozenset(
         "_exposed",
         "_fallbacks",
         "_fingerprint",
+        "_frame",
         "_full_check",
+        "_given",
         "_lock",
         "_native",
         "_padding",
@@ -70,9 +73,12 @@ class Backend:
         *,
         exposed: bool = False,
         building: bool = False,
+        frame: Frame | None = None,
     ) -> None:
-        """Takes the native tokenizer, the stock one, or both if they agree."""
+        """Takes the native tokenizer, the stock one, both if they agree, or what becomes one."""
         own = self.__dict__
+        own["_frame"] = frame
+        own["_given"] = ((), None)
         own["_native"] = native
         own["_real"] = real
         own["_reason"] = None
@@ -80,8 +86,8 @@ class Backend:
         own["_building"] = building
         own["_fingerprint"] = None
         own["_full_check"] = True
-        own["_truncation"] = _UNSET
-        own["_padding"] = _UNSET
+        own["_truncation"] = _UNSET if frame is None else None
+        own["_padding"] = _UNSET if frame is None else None
         own["_split_special"] = _UNSET
         own["_variants"] = {}
         own["_lock"] = threading.RLock()
@@ -127,7 +133,35 @@ class Backend:
             self._variants[split_special_tokens] = found
         return found[1]
 
+    # --- while a class builds its own backend
+
+    def _framed(self) -> _native.Tokenizer:
+        """What a frame makes so far."""
+        own = self.__dict__
+        native: _native.Tokenizer = own["_frame"].native(own["_native"])
+        own["_native"] = native
+        return native
+
+    def finish(self, names: Iterable[str] = ()) -> None:
+        """Ends the building; `names` are the attributes that the class keeps its file in."""
+        own = self.__dict__
+        if own["_frame"] is not None:
+            own["_given"] = (tuple(names), self._framed())
+            own["_frame"] = None
+        own["_building"] = False
+
+    def give(self, attributes: dict[str, Any], names: Iterable[str] | None = None) -> None:
+        """Puts into `attributes` what the class keeps of its file, all of it or some."""
+        given, native = self._given
+        for name in given if names is None else names:
+            if name in given and name not in attributes:
+                attributes[name] = tables(native, name)
+
+    # --- the stock tokenizer's edits
+
     def _refresh(self) -> _native.Tokenizer | None:
+        if self._frame is not None:
+            return self._framed()
         with self._lock:
             own = self.__dict__
             real = own["_real"]
@@ -168,7 +202,7 @@ class Backend:
         own = self.__dict__
         if own["_real"] is not None:
             return type(own["_real"].model).__name__
-        return model_name(own["_native"])
+        return model_name(self._vocabulary())
 
     # --- the stock tokenizer
 
@@ -179,6 +213,8 @@ class Backend:
         """
         with self._lock:
             own = self.__dict__
+            if own["_frame"] is not None:
+                raise NotHandedOnError
             if own["_real"] is None:
                 native = own["_native"]
                 built = tokenizers.Tokenizer.from_str(native.to_str())
@@ -269,7 +305,7 @@ class Backend:
                 native, None if native is not None else copy.deepcopy(own["_real"], memo)
             )
             state = other.__dict__
-            for name in ("_truncation", "_padding", "_split_special", "_reason"):
+            for name in ("_truncation", "_padding", "_split_special", "_reason", "_given"):
                 state[name] = own[name]
             if native is not None and own["_real"] is not None:
                 real = own["_real"]
@@ -285,12 +321,14 @@ class Backend:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """The contents of `tokenizer.json`; the copy compiles it where it arrives."""
-        return _rebuild, (self.to_str(), self.encode_special_tokens)
+        return _rebuild, (self.to_str(), self.encode_special_tokens, self._given[0])
 
     # --- what transformers asks while it builds a tokenizer, answered without the stock one
 
     def _vocabulary(self) -> Any:
         own = self.__dict__
+        if own["_frame"] is not None:
+            return own["_native"] or self._framed()
         return own["_native"] if own["_real"] is None else own["_real"]
 
     def token_to_id(self, token: str) -> int | None:
@@ -317,7 +355,8 @@ class Backend:
 
     def num_special_tokens_to_add(self, is_pair: bool) -> int:
         """As in `tokenizers`."""
-        count: int = self._vocabulary().num_special_tokens_to_add(is_pair)
+        asked = self._vocabulary() if self._frame is None else self._framed()
+        count: int = asked.num_special_tokens_to_add(is_pair)
         return count
 
     def get_added_tokens_decoder(self) -> dict[int, tokenizers.AddedToken]:
@@ -440,7 +479,7 @@ class Backend:
 
     @post_processor.setter
     def post_processor(self, value: Any) -> None:
-        self.expose().post_processor = value
+        self._component_owner().post_processor = value
 
     @property
     def pre_tokenizer(self) -> Any:
@@ -449,10 +488,16 @@ class Backend:
 
     @pre_tokenizer.setter
     def pre_tokenizer(self, value: Any) -> None:
-        self.expose().pre_tokenizer = value
+        self._component_owner().pre_tokenizer = value
+
+    def _component_owner(self) -> Any:
+        frame: Frame | None = self._frame
+        return self.expose() if frame is None else frame.real
 
     def _presence(self, stage: str) -> Any:
         own = self.__dict__
+        if own["_frame"] is not None:
+            return getattr(own["_frame"].real, stage)
         if own["_building"] and own["_real"] is None:
             has_it = any(name == stage for name, _, _ in own["_native"].description())
             return Lazy(self, stage) if has_it else None
@@ -462,7 +507,7 @@ class Backend:
         """Everything else is the stock tokenizer's."""
         if name.startswith("__") or "_real" not in self.__dict__:
             raise AttributeError(name)
-        return getattr(self.expose(), name)
+        return getattr(self._component_owner() if name in STAGES else self.expose(), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An assignment is meant for the stock tokenizer."""
@@ -471,7 +516,7 @@ class Backend:
         elif name in _OWN:
             self.__dict__[name] = value
         else:
-            setattr(self.expose(), name, value)
+            setattr(self._component_owner() if name in STAGES else self.expose(), name, value)
 
 
 class Lazy:
@@ -548,7 +593,7 @@ def _padding_of(real: tokenizers.Tokenizer) -> Padding | None:
     )
 
 
-def _rebuild(text: str, split_special: bool) -> Backend:
+def _rebuild(text: str, split_special: bool, given: tuple[str, ...] = ()) -> Backend:
     from penstock.transformers import _engine
 
     _engine.keep_in_place()
@@ -560,6 +605,7 @@ def _rebuild(text: str, split_special: bool) -> Backend:
         backend = Backend(None, tokenizers.Tokenizer.from_str(text))
     else:
         backend = Backend(native)
+        backend._given = (given, native)
     backend.encode_special_tokens = split_special
     return backend
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from penstock import Encoding, _native
+    from penstock.transformers._frames import Frame
 
 REFUSED = (PenstockError, TypeError, ValueError, OverflowError)
 """What the native path raises for input that it does not take."""
@@ -116,6 +117,7 @@ def _detach_the_unwrapped() -> None:
     for tokenizer in list(_unwrapped.values()):
         slot = tokenizer.__dict__.get("_tokenizer")
         if type(slot) is Backend:
+            slot.give(tokenizer.__dict__)
             tokenizer.__dict__["_tokenizer"] = slot.real()
     _unwrapped.clear()
 
@@ -168,6 +170,43 @@ def _seen_as(backend: Backend, stand_in: Any) -> Iterator[None]:
         _local.inside = before
 
 
+@contextmanager
+def framed(frame: Frame) -> Iterator[None]:
+    """Lets a class build its backend around the frame's stand-in, in this thread."""
+    before = getattr(_local, "frame", None)
+    _local.frame = frame
+    try:
+        yield
+    finally:
+        _local.frame = before
+
+
+def _make_convert(original: Any) -> Any:
+    convert: Callable[..., dict[str, Any]] = original.__func__
+
+    @functools.wraps(convert)
+    def convert_to_native_format(cls: Any, /, **kwargs: Any) -> Any:
+        frame: Frame | None = getattr(_local, "frame", None)
+        if frame is None:
+            return convert(cls, **kwargs)
+        return frame.arguments(kwargs)
+
+    return classmethod(convert_to_native_format)
+
+
+def _make_getattr(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    def missing(self: Any, key: str) -> Any:
+        if key in ("_vocab", "_merges"):
+            slot = self.__dict__.get("_tokenizer")
+            if type(slot) is Backend:
+                slot.give(self.__dict__, [key])
+                if key in self.__dict__:
+                    return self.__dict__[key]
+        return original(self, key)
+
+    return missing
+
+
 class TokenizerSlot:
     """`_tokenizer`: hands out the stock tokenizer, and lets the backend know that it did."""
 
@@ -194,7 +233,12 @@ class TokenizerSlot:
         old = tokenizer.__dict__.get("_tokenizer")
         if value is old:
             return
-        if type(old) is Backend and value is not None and type(value) is not Backend:
+        if type(old) is Backend:
+            old.give(tokenizer.__dict__)
+        frame = getattr(_local, "frame", None)
+        if frame is not None and frame.takes(value):
+            value = Backend(building=True, frame=frame)
+        elif type(old) is Backend and value is not None and type(value) is not Backend:
             value = Backend(None, value, exposed=True)
         tokenizer.__dict__["_tokenizer"] = value
 
@@ -1077,6 +1121,8 @@ def _replacements() -> list[_patch.Replacement]:
     makers: dict[str, Callable[[Any], Any]] = {
         "_tokenizer": lambda _: TokenizerSlot(),
         "_from_pretrained": make_from_pretrained,
+        "convert_to_native_format": _make_convert,
+        "__getattr__": _make_getattr,
         "__call__": _make_call,
         "_encode_plus": _make_encode_plus,
         "tokenize": _make_tokenize,

@@ -10,6 +10,7 @@ mod arrays;
 mod columns;
 mod components;
 mod decode_stream;
+mod draft;
 mod encoding;
 mod errors;
 mod inputs;
@@ -29,6 +30,7 @@ mod _native {
         added_token::AddedToken,
         components::Component,
         decode_stream::DecodeStream,
+        draft::Draft,
         encoding::Encoding,
         sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},

@@ -34,7 +34,8 @@ type Token = (TokenId, String, (u32, u32));
 pub struct Tokenizer(Arc<tokenizer::Tokenizer>);
 
 impl Tokenizer {
-    fn new(core: tokenizer::Tokenizer) -> Self {
+    /// Shares a tokenizer of the core.
+    pub fn new(core: tokenizer::Tokenizer) -> Self {
         Self(Arc::new(core))
     }
 

@@ -5,6 +5,7 @@
 //! out of the ordinary, model.rs). The small components are read as values, and each stage makes sense of its own.
 
 mod canonical;
+mod draft;
 mod limits;
 mod model;
 mod quick;
@@ -15,6 +16,8 @@ mod write;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+
+pub use draft::Draft;
 
 use serde::de::{self, DeserializeSeed, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -59,6 +62,13 @@ fn parts(
     let file = read(&bytes, numbers)?;
     // Before the tables that a model runs on are made.
     drop(bytes);
+    parts_of(file, added)
+}
+
+fn parts_of(
+    file: File,
+    added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken),
+) -> Result<TokenizerParts> {
     Ok(TokenizerParts {
         truncation: component(&file.truncation, "truncation", limits::truncation)?,
         padding: component(&file.padding, "padding", limits::padding)?,
@@ -140,7 +150,7 @@ struct File {
 }
 
 /// An added token as it stands in the file. All fields are required, others are ignored.
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[allow(clippy::struct_excessive_bools, reason = "they are the fields of the format")]
 struct AddedTokenFields {
     id: TokenId,

@@ -66,6 +66,25 @@ impl ModelFields {
         self.merges = merges.or(self.merges.take());
     }
 
+    /// Takes vocabulary and merges over from `other`; false if a model of this kind would read them otherwise.
+    pub(super) fn take_tables(&mut self, other: Self) -> bool {
+        let kind = |fields: &Self| fields.kind.unwrap_or_else(|| fields.guess());
+        let fits = kind(self) == kind(&other) && self.prefix_len() == other.prefix_len();
+        self.vocab = other.vocab;
+        self.merges = other.merges;
+        fits
+    }
+
+    /// The name of the kind of model that the fields make.
+    pub(super) fn kind_name(&self) -> &'static str {
+        match self.kind.unwrap_or_else(|| self.guess()) {
+            Kind::Bpe => "BPE",
+            Kind::WordPiece => "WordPiece",
+            Kind::WordLevel => "WordLevel",
+            Kind::Unigram => "Unigram",
+        }
+    }
+
     /// Bytes of the second token of a merge that its result lacks.
     pub(super) fn prefix_len(&self) -> usize {
         self.continuing_subword_prefix.as_ref().map_or(0, String::len)

@@ -1,0 +1,226 @@
+"""Classes that bring their own components: their tokenizers without the stock backend.
+
+Such a class takes the vocabulary and the merges out of `tokenizer.json` and builds a backend around
+them. Here it gets a stand-in of three tokens and one merge instead, builds its backend around that,
+which takes no time, and the core puts the file's vocabulary under what it has built (`Frame`).
+
+That is right only for a class that hands both on untouched. Its source has to show that
+(`hands_on`), the stand-in refuses to be read, and what was built has to hold it, no more and no
+less. Where any of this fails, transformers loads the tokenizer as it always does.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import json
+import textwrap
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import tokenizers
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
+
+from penstock import _native
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MODELS = ("BPE", "WordPiece")
+"""Models that take a vocabulary as a dictionary."""
+
+STAGES = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
+
+_LEFT, _RIGHT = "\ue000penstock", "\ue001stand-in"
+_TOKENS = {_LEFT: 0, _RIGHT: 1, _LEFT + _RIGHT: 2}
+_MERGE = (_LEFT, _RIGHT)
+
+
+class NotHandedOnError(Exception):
+    """The class does more with the vocabulary than to hand it on."""
+
+
+class Vocabulary(dict[str, int]):
+    """Stands for the vocabulary of a file; `tokenizers` reads it, Python code may not."""
+
+    def __init__(self) -> None:
+        super().__init__(_TOKENS)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotHandedOnError
+
+    __getitem__ = __setitem__ = __delitem__ = __contains__ = __iter__ = __len__ = _refuse
+    __eq__ = __ne__ = __or__ = __ior__ = __ror__ = __reversed__ = _refuse
+    __repr__ = __copy__ = __deepcopy__ = __reduce_ex__ = _refuse
+    get = keys = values = items = copy = pop = popitem = update = setdefault = clear = _refuse
+    __hash__ = None
+
+    def __bool__(self) -> bool:
+        """True, as of a vocabulary."""
+        return True
+
+
+class Merges(list[tuple[str, str]]):
+    """Stands for the merges of a file."""
+
+    def __init__(self) -> None:
+        super().__init__([_MERGE])
+
+
+# --- what the source of a class shows
+
+_NAMES = {"vocab", "merges", "_vocab", "_merges"}
+
+
+@functools.cache
+def hands_on(cls: Any) -> bool:
+    """True if the class's `__init__` only hands vocabulary and merges on."""
+    own = cls.__dict__.get("__init__")
+    if own is None or cls.__mro__[1] is not TokenizersBackend:
+        return False
+    model = getattr(cls.__dict__.get("model"), "__name__", None)
+    wanted = {"BPE": {"vocab", "merges"}, "WordPiece": {"vocab"}}.get(model or "")
+    if wanted is None or not wanted <= set(inspect.signature(own).parameters):
+        return False
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(own)))
+    except (OSError, TypeError, SyntaxError):
+        return False
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    if any(isinstance(node, ast.Name) and node.id in ("locals", "vars", "globals", "eval", "exec")
+           for node in ast.walk(tree)):  # fmt: skip
+        return False
+    return all(_is_handed_on(node, parents) for node in ast.walk(tree) if _is_table(node))
+
+
+def _is_table(node: ast.AST) -> bool:
+    if isinstance(node, ast.Name):
+        return node.id in _NAMES
+    if isinstance(node, ast.Attribute):
+        return node.attr in _NAMES
+    return False
+
+
+def _is_handed_on(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    parent = parents[node]
+    if isinstance(getattr(node, "ctx", None), ast.Store):
+        return isinstance(parent, (ast.Assign, ast.AnnAssign))
+    if isinstance(parent, ast.Compare):
+        only = parent.comparators[0]
+        none = isinstance(only, ast.Constant) and only.value is None
+        return none and isinstance(parent.ops[0], (ast.Is, ast.IsNot)) and parent.left is node
+    value = node
+    while isinstance(parent, (ast.IfExp, ast.BoolOp)):
+        if isinstance(parent, ast.IfExp) and parent.test is value:
+            return False
+        if isinstance(parent, ast.BoolOp) and not isinstance(parent.op, ast.Or):
+            return False
+        value, parent = parent, parents[parent]
+    if isinstance(parent, ast.Assign):
+        return all(_is_table(target) for target in parent.targets)
+    if isinstance(parent, ast.keyword):
+        parent = parents[parent]
+    if not isinstance(parent, ast.Call):
+        return False
+    name = getattr(parent.func, "id", getattr(parent.func, "attr", None))
+    return name in MODELS
+
+
+# --- one load
+
+
+class Frame:
+    """The backend that a class builds around the stand-in, and the file to put under it."""
+
+    def __init__(self, path: str, model: str) -> None:
+        """Reads the file.
+
+        Raises:
+            NotHandedOnError: Its model is not of the class's type, or it has a component that
+                transformers reads in another way.
+        """
+        self.draft = _native.Draft(path)
+        if self.draft.model != model or "Precompiled" in (self.draft.value("normalizer") or ""):
+            raise NotHandedOnError
+        self.vocabulary, self.merges = Vocabulary(), Merges()
+        self.real: tokenizers.Tokenizer | None = None
+        self._stages: dict[str, str] = {}
+        self._model = ""
+
+    def arguments(self, given: dict[str, Any]) -> dict[str, Any]:
+        """What `convert_to_native_format` makes of `given`, with stand-ins."""
+        found = {name: value for name, value in given.items() if name != "tokenizer_file"}
+        wanted = ("truncation", "padding", "post_processor")
+        values = {name: json.loads(self.draft.value(name) or "null") for name in wanted}
+        blank = {"type": "WordLevel", "vocab": {"": 0}, "unk_token": ""}
+        text = {"version": "1.0", **values, "added_tokens": [], "normalizer": None,
+                "pre_tokenizer": None, "decoder": None, "model": blank}  # fmt: skip
+        parts = tokenizers.Tokenizer.from_str(json.dumps(text))
+        found["post_processor"] = parts.post_processor
+        found["tokenizer_padding"] = parts.padding
+        found["tokenizer_truncation"] = parts.truncation
+        if parts.truncation is not None:
+            found["_json_truncation"] = parts.truncation
+        if parts.padding is not None:
+            found["_json_padding"] = parts.padding
+        found["vocab"] = self.vocabulary
+        if self.draft.model == "BPE":
+            found["merges"] = self.merges
+        return found
+
+    def takes(self, value: Any) -> bool:
+        """True for a backend that was built around the stand-in; it becomes the frame's."""
+        if type(value) is tokenizers.Tokenizer and value.get_vocab(False) == _TOKENS:
+            self.real = value
+            return True
+        return False
+
+    def native(self, known: _native.Tokenizer | None) -> _native.Tokenizer:
+        """The tokenizer as the frame is now; `known` is what it was at the last look.
+
+        Raises:
+            NotHandedOnError: The model is not the stand-in alone, or has changed since.
+            PenstockError: The core does not run one of the components.
+        """
+        if self.real is None or vars(self.real):
+            raise NotHandedOnError
+        text = self.real.to_str()
+        values = json.loads(text)
+        stages = {stage: json.dumps(values[stage]) for stage in STAGES}
+        model = values["model"]
+        vocab, merges = model.get("vocab"), model.get("merges")
+        whole = merges in ([list(_MERGE)], [" ".join(_MERGE)]) if merges is not None else True
+        if vocab != _TOKENS or not whole or values["added_tokens"] or model.get("dropout"):
+            raise NotHandedOnError
+        if known is None:
+            known = self.draft.finish(text)
+        elif self._model != json.dumps(model):
+            raise NotHandedOnError
+        else:
+            for stage in STAGES:
+                if stages[stage] != self._stages[stage]:
+                    if stage == "normalizer":  # added tokens were normalized by the old one
+                        raise NotHandedOnError
+                    known = known.with_component(stage, stages[stage])
+        self._stages, self._model = stages, json.dumps(model)
+        return known
+
+    def names(self, attributes: dict[str, Any]) -> Iterator[str]:
+        """The attributes that hold a stand-in.
+
+        Raises:
+            NotHandedOnError: Another than `_vocab` and `_merges` does.
+        """
+        for name, value in attributes.items():
+            if value is self.vocabulary or value is self.merges:
+                if name != ("_vocab" if value is self.vocabulary else "_merges"):
+                    raise NotHandedOnError
+                yield name
+
+
+def tables(native: _native.Tokenizer, name: str) -> Any:
+    """What a class keeps of its file: `_vocab` or `_merges`."""
+    if name == "_vocab":
+        return native.get_vocab(with_added_tokens=False)
+    merges = json.loads(native.to_str())["model"]["merges"]
+    return [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]
