@@ -15,6 +15,7 @@ __all__ = [
     "AddedToken",
     "Component",
     "DecodeStream",
+    "Draft",
     "Encoding",
     "Sampler",
     "Tokenizer",

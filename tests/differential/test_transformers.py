@@ -13,6 +13,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import penstock.transformers as pt
 import pytest
 import torch
 import transformers
@@ -47,19 +48,26 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+WRAPPED = ("roberta", "t5", "wordlevel", "bert-base-cased", "llama-3", "whisper-tiny")
+"""Tokenizers of stock with an engine put under them."""
+
 Two = tuple[Any, Any]
 
 
 def load(folder: Path) -> Two:
-    """The same tokenizer, stock and wrapped."""
+    """The same tokenizer, stock and ours: loaded without the stock backend, or around it."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        stock, ours = (transformers.AutoTokenizer.from_pretrained(folder) for _ in range(2))
+        stock = transformers.AutoTokenizer.from_pretrained(folder)
+        ours = (transformers if folder.name in WRAPPED else pt).AutoTokenizer.from_pretrained(
+            folder
+        )
         for tokenizer in (stock, ours):
             if tokenizer.pad_token is None:
                 names = [tokenizer.eos_token, *tokenizer.all_special_tokens, "<pad>"]
                 tokenizer.pad_token = next(name for name in names if name)
-        wrap(ours)
+        if folder.name in WRAPPED:
+            wrap(ours)
     return ours, stock
 
 

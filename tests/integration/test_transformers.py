@@ -59,14 +59,89 @@ def same_calls(ours: Any, stock: Any) -> None:
         )
 
 
+# --- lists that are made when somebody looks
+
+
+def is_lazy(batch: Any) -> bool:
+    return "data" not in vars(batch)
+
+
+def test_lists_are_made_when_looked_at(folders: dict[str, Path]) -> None:
+    folder = folders["gpt2"]
+    ours, stock = pt.AutoTokenizer.from_pretrained(folder), stock_of(folder)
+    right = stock(TEXTS)
+    looks: dict[str, Any] = {
+        "item": lambda batch: batch["input_ids"],
+        "attribute": lambda batch: batch.attention_mask,
+        "keys": lambda batch: list(batch),
+        "items": lambda batch: list(batch.items()),
+        "dict": dict,
+        "unpacked": lambda batch: {**batch},
+        "data": lambda batch: batch.data,
+        "json": lambda batch: json.dumps(batch.data),
+        "length": len,
+        "contains": lambda batch: "labels" in batch,
+        "get": lambda batch: batch.get("labels", 3),
+        "equal": lambda batch: batch == right.data,
+        "pickle": lambda batch: dict(pickle.loads(pickle.dumps(batch))),
+        "copy": lambda batch: dict(copy.copy(batch)),
+        "deepcopy": lambda batch: dict(copy.deepcopy(batch)),
+        "text": str,
+        "pop": lambda batch: (batch.pop("attention_mask"), dict(batch)),
+        "assign": lambda batch: (batch.__setitem__("labels", [1]), dict(batch)),
+        "tensors": lambda batch: ours.pad(batch)["input_ids"],
+    }
+    for name, look in looks.items():
+        batch = ours(TEXTS)
+        assert type(batch) is transformers.BatchEncoding
+        assert is_lazy(batch), name
+        assert look(batch) == look(stock(TEXTS)), name
+        assert not is_lazy(batch), name
+        assert type(batch.data) is dict, name
+        assert type(batch["input_ids"]) is list, name
+        assert type(batch["input_ids"][0]) is list, name
+    # What the encodings know does not need the lists.
+    batch = ours(TEXTS)
+    assert batch.word_ids(0) == right.word_ids(0)
+    assert (batch.tokens(0), batch.is_fast) == (right.tokens(0), True)
+    assert is_lazy(batch)
+    for options in ({}, {"padding_side": "left"}, {"pad_to_multiple_of": 8},
+                    {"padding": "max_length", "max_length": 30}):  # fmt: skip
+        for kind in ("pt", "np"):
+            padded = ours.pad(batch, return_tensors=kind, **options)
+            theirs = stock.pad(stock(TEXTS), return_tensors=kind, **options)
+            assert list(padded) == list(theirs)
+            assert str(padded) == str(theirs)
+    assert is_lazy(batch), "padding does not make lists"
+    assert batch["input_ids"] == right["input_ids"]
+
+
+LAZY_AND_UNINSTALL = """
+import sys
+import transformers
+import penstock.transformers as pt
+with pt.installed():
+    tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
+    batch = tokenizer(["a b", "c"])
+    assert "data" not in vars(batch)
+assert "data" not in vars(transformers.BatchEncoding)
+assert batch["input_ids"] == tokenizer(["a b", "c"])["input_ids"]
+print("as before")
+"""
+
+
+def test_lists_outlive_uninstall(folders: dict[str, Path]) -> None:
+    assert "as before" in run(LAZY_AND_UNINSTALL, str(folders["gpt2"]))
+
+
 # --- putting it in place and taking it back
 
 
 IN_A_FRESH_PROCESS = """
 import sys
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
-from transformers import PreTrainedTokenizerBase, GenerationMixin
-classes = (TokenizersBackend, PreTrainedTokenizerBase, GenerationMixin)
+from transformers import BatchEncoding, PreTrainedTokenizerBase, GenerationMixin
+classes = (TokenizersBackend, PreTrainedTokenizerBase, GenerationMixin, BatchEncoding)
 before = [dict(vars(cls)) for cls in classes]
 import penstock.transformers as pt
 assert [dict(vars(cls)) for cls in classes] == before, "importing changed a class"

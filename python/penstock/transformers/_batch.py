@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import weakref
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
+import numpy as np
 import torch
 from transformers.tokenization_utils_base import BatchEncoding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
 
     from penstock import Encoding
 
@@ -73,6 +79,94 @@ def make_batch(
     batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
     batch.__dict__.update(data=data, _encodings=encodings, _n_sequences=n_sequences)
     return batch
+
+
+class Rows:
+    """The columns of a batch as the core wrote them: what its lists are made of."""
+
+    __slots__ = ("ends", "ids", "length", "mask")
+
+    def __init__(self, ids: NDArray[Any], ends: NDArray[Any], *, mask: bool, length: bool) -> None:
+        """All ids behind one another, and where rows end, beginning with 0."""
+        self.ids, self.ends, self.mask, self.length = ids, ends, mask, length
+
+    def lengths(self) -> list[int]:
+        """The length of each row."""
+        lengths: list[int] = np.diff(self.ends).tolist()
+        return lengths
+
+    def lists(self) -> dict[str, Any]:
+        """The columns as lists."""
+        ids, lengths = self.ids.tolist(), self.lengths()
+        data: dict[str, Any] = {
+            "input_ids": [ids[start:end] for start, end in pairwise(self.ends.tolist())]
+        }
+        if self.mask:
+            data["attention_mask"] = [[1] * count for count in lengths]
+        if self.length:
+            data["length"] = lengths
+        return data
+
+    def columns(self) -> dict[str, tuple[NDArray[np.int64], list[int]]] | None:
+        """The columns as arrays, with the lengths of rows; None if one has no rows."""
+        if self.length:
+            return None
+        lengths = self.lengths()
+        found = {"input_ids": (self.ids.astype(np.int64), lengths)}
+        if self.mask:
+            found["attention_mask"] = (np.ones(len(self.ids), np.int64), lengths)
+        return found
+
+
+_pending: weakref.WeakSet[BatchEncoding] = weakref.WeakSet()
+"""Batches whose lists nobody has looked at."""
+
+
+def make_lazy_batch(rows: Rows, encodings: Sequence[Encoding]) -> BatchEncoding:
+    """A `BatchEncoding` whose lists are made when somebody looks at them."""
+    batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
+    batch.__dict__.update(_rows=rows, _encodings=encodings, _n_sequences=1)
+    _pending.add(batch)
+    return batch
+
+
+def rows_of(batch: Any) -> Rows | None:
+    """What the lists of a batch will be made of; None once they are made."""
+    if type(batch) is not BatchEncoding or "data" in batch.__dict__:
+        return None
+    rows: Rows | None = batch.__dict__.get("_rows")
+    return rows
+
+
+class Data:
+    """`data` of a `BatchEncoding` that has none yet; one that has it hides this."""
+
+    def __get__(self, batch: Any, owner: type | None = None) -> Any:
+        """The columns as lists, from now on the batch's own."""
+        rows = batch.__dict__.get("_rows") if batch is not None else None
+        if rows is None:
+            raise AttributeError("data")
+        data = batch.__dict__.setdefault("data", rows.lists())
+        batch.__dict__.pop("_rows", None)
+        _pending.discard(batch)
+        return data
+
+
+def settle() -> None:
+    """Makes the lists of all batches that nobody has looked at."""
+    for batch in list(_pending):
+        _ = batch.data
+
+
+def make_copy(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Replaces `__copy__`, which takes `data` out of the object's `__dict__`."""
+
+    @functools.wraps(original)
+    def __copy__(self: Any) -> Any:  # noqa: N807
+        _ = self.data
+        return original(self)
+
+    return __copy__
 
 
 def as_tensors(arrays: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import threading
 import weakref
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,7 +25,16 @@ from transformers.utils.generic import PaddingStrategy, TensorType
 from penstock.errors import PenstockError, TruncationError
 from penstock.transformers import _patch
 from penstock.transformers._backend import Backend, Padding, Truncation
-from penstock.transformers._batch import Encodings, as_tensors, make_batch
+from penstock.transformers._batch import (
+    Data,
+    Encodings,
+    Rows,
+    as_tensors,
+    make_batch,
+    make_copy,
+    make_lazy_batch,
+    settle,
+)
 from penstock.transformers._pad import pad_rows
 
 if TYPE_CHECKING:
@@ -64,6 +72,7 @@ _local = threading.local()
 def _set_installed(value: bool) -> None:
     _State.installed = value
     if not value:
+        settle()
         _detach_the_unwrapped()
 
 
@@ -617,17 +626,11 @@ def _ragged_lists(
     max_length: int | None,
     verbose: bool,
 ) -> BatchEncoding:
-    values, row_offsets, _ = request.native.encode_ragged(request.firsts, request.special, False)
-    ids = values.tolist()
-    rows = [ids[start:end] for start, end in pairwise(row_offsets.tolist())]
-    lengths = [len(row) for row in rows]
-    _warn(tokenizer, lengths, max_length, verbose)
-    data: dict[str, Any] = {"input_ids": rows}
-    if mask:
-        data["attention_mask"] = [[1] * count for count in lengths]
-    if length:
-        data["length"] = lengths
-    return make_batch(data, Encodings(request.encodings), 1)
+    values, ends, _ = request.native.encode_ragged(request.firsts, request.special, False)
+    rows = Rows(values, ends, mask=mask, length=length)
+    if max_length is None and np.diff(ends).max() > tokenizer.model_max_length:
+        _warn(tokenizer, rows.lengths(), max_length, verbose)
+    return make_lazy_batch(rows, Encodings(request.encodings))
 
 
 def _general(
@@ -1137,7 +1140,11 @@ def _replacements() -> list[_patch.Replacement]:
         "_save_pretrained": _make_save,
     }
     makers |= {name: _on_backend(name) for name in _VOCABULARY}
-    return [_patch.Replacement(TokenizersBackend, name, make) for name, make in makers.items()]
+    return [
+        *(_patch.Replacement(TokenizersBackend, name, make) for name, make in makers.items()),
+        _patch.Replacement(BatchEncoding, "data", lambda _: Data()),
+        _patch.Replacement(BatchEncoding, "__copy__", make_copy),
+    ]
 
 
 group = _patch.register(_patch.Group(_replacements), on_change=_set_installed)

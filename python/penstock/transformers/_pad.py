@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from transformers.utils.generic import PaddingStrategy
 
+from penstock.transformers._batch import rows_of
+
 Column = tuple[np.ndarray[Any, np.dtype[np.int64]], list[int]]
 """All values of a column, and the length of each row."""
 
@@ -30,38 +32,28 @@ def pad_rows(
         The columns as arrays, and whether `pt` or `np` is wanted; None if the input is none of
         these, so that the original has to look at it.
     """
-    columns = _columns(encoded_inputs)
-    if columns is None:
-        return None
     main = tokenizer.model_input_names[0]
     if return_attention_mask is None:
         return_attention_mask = "attention_mask" in tokenizer.model_input_names
-    rows = columns.get(main)
-    if rows is None or not isinstance(rows, list) or not rows:
-        return None
-    if kind is None:
-        kind = _kind_of(rows[0])
-        if kind is None:
-            return None
-    if any(len(values) != len(rows) for values in columns.values()):
-        return None
-    if "attention_mask" in columns and not return_attention_mask:
-        return None
-
-    padded = {main, "attention_mask", "token_type_ids", "special_tokens_mask"}
-    flat: dict[str, Column] = {}
+    rows = rows_of(encoded_inputs)
+    flat: dict[str, Column] | None = rows.columns() if rows is not None and kind else None
     other: dict[str, Any] = {}
-    for name, values in columns.items():
-        if name in padded:
-            column = _flatten(values)
-            if column is None:
-                return None
-            flat[name] = column
-        else:
-            scalars = _scalars(values, kind)
-            if scalars is None:
-                return None
-            other[name] = scalars
+    names = list(flat or ())
+    if flat is None:
+        columns = _columns(encoded_inputs)
+        if columns is None or not columns.get(main) or not isinstance(columns[main], list):
+            return None
+        if kind is None:
+            kind = _kind_of(columns[main][0])
+        found = _split(columns, main, kind) if kind is not None else None
+        if found is None:
+            return None
+        flat, other = found
+        names = list(columns)
+    if kind is None or main not in flat:
+        return None
+    if "attention_mask" in flat and not return_attention_mask:
+        return None
     lengths = flat[main][1]
     if any(column[1] != lengths for column in flat.values()) or not any(lengths):
         return None
@@ -79,7 +71,7 @@ def pad_rows(
         "special_tokens_mask": 1,
     }
     result: dict[str, Any] = {}
-    for name in columns:
+    for name in names:
         if name in flat:
             result[name] = _matrix(flat[name], width, fill[name], side)
         else:
@@ -88,6 +80,28 @@ def pad_rows(
         ones = (np.ones(sum(lengths), np.int64), lengths)
         result["attention_mask"] = _matrix(ones, width, 0, side)
     return result, kind
+
+
+def _split(
+    columns: dict[str, Any], main: str, kind: str
+) -> tuple[dict[str, Column], dict[str, Any]] | None:
+    """Columns of rows, and columns of numbers; None where one is neither."""
+    if any(len(values) != len(columns[main]) for values in columns.values()):
+        return None
+    flat: dict[str, Column] = {}
+    other: dict[str, Any] = {}
+    for name, values in columns.items():
+        if name in (main, "attention_mask", "token_type_ids", "special_tokens_mask"):
+            column = _flatten(values)
+            if column is None:
+                return None
+            flat[name] = column
+        else:
+            scalars = _scalars(values, kind)
+            if scalars is None:
+                return None
+            other[name] = scalars
+    return flat, other
 
 
 def _columns(encoded_inputs: Any) -> dict[str, Any] | None:

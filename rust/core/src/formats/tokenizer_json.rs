@@ -65,10 +65,7 @@ fn parts(
     parts_of(file, added)
 }
 
-fn parts_of(
-    file: File,
-    added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken),
-) -> Result<TokenizerParts> {
+fn parts_of(file: File, added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken)) -> Result<TokenizerParts> {
     Ok(TokenizerParts {
         truncation: component(&file.truncation, "truncation", limits::truncation)?,
         padding: component(&file.padding, "padding", limits::padding)?,

@@ -1,0 +1,199 @@
+"""Classes that build their own backend, loaded without it: all of them, beside stock."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import pickle
+import pkgutil
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import penstock.transformers as pt
+import pytest
+import transformers
+import transformers.models
+from penstock.transformers import _engine, _frames
+from penstock.transformers._backend import Backend
+from tokenizers import Tokenizer, pre_tokenizers
+from tokenizers.models import BPE
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
+
+from tests import checkpoints
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TEXTS = ["Water runs downhill.", "a", "", "Öffne das Tor, 水! <s> <|endoftext|> [CLS] more"]
+
+
+def _classes() -> list[type]:
+    found = []
+    for package in pkgutil.iter_modules(transformers.models.__path__):
+        name = f"transformers.models.{package.name}.tokenization_{package.name}"
+        try:
+            module = importlib.import_module(name)
+        except (ImportError, NameError):  # what a model needs may not be installed
+            continue
+        found += [
+            value
+            for value in vars(module).values()
+            if inspect.isclass(value)
+            and value.__module__ == name
+            and issubclass(value, TokenizersBackend)
+            and _frames.hands_on(value)
+            and _engine.runs_in_stock(value) is None
+        ]
+    return found
+
+
+CLASSES = _classes()
+LATE = ("Siglip2Tokenizer",)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return checkpoints.make(tmp_path_factory.mktemp("checkpoints"))
+
+
+def loaded(load: Any) -> Any:
+    """What loading gives, or the class of its error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return load()
+        except Exception as error:
+            return type(error)
+
+
+def backend_of(tokenizer: Any) -> Any:
+    slot = tokenizer.__dict__["_tokenizer"]
+    return json.loads(slot.to_str())
+
+
+def attributes(tokenizer: Any) -> dict[str, Any]:
+    slot = tokenizer.__dict__["_tokenizer"]
+    if type(slot) is Backend:
+        slot.give(tokenizer.__dict__)
+    found = {name: value for name, value in vars(tokenizer).items() if name != "_tokenizer"}
+    if "_merges" in found:
+        found["_merges"] = [tuple(merge) for merge in found["_merges"]]
+    return found
+
+
+def test_most_classes_hand_their_vocabulary_on() -> None:
+    names = {cls.__name__ for cls in CLASSES}
+    assert {
+        "BertTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer", "GemmaTokenizer",
+        "RobertaTokenizer", "WhisperTokenizer", "CohereTokenizer", "GPTNeoXTokenizer",
+    } <= names  # fmt: skip
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize(
+    "options", [{}, {"add_prefix_space": True, "unk_token": "a", "bos_token": "new"}], ids=str
+)
+def test_loads_what_stock_loads(
+    cls: Any, options: dict[str, Any], folders: dict[str, Path]
+) -> None:
+    for name in ("bert",) if cls.model.__name__ == "WordPiece" else ("gpt2", "llama"):
+        folder = folders[name]
+
+        def load(folder: Path = folder) -> Any:
+            return cls.from_pretrained(folder, **options)
+
+        stock = loaded(load)
+        with pt.installed():
+            ours = loaded(load)
+            if isinstance(stock, type):
+                assert ours is stock
+                continue
+            slot = ours.__dict__["_tokenizer"]
+            assert type(slot) is Backend
+            # CLIP puts a function of its own there; others replace the normalizer at the end.
+            if not vars(stock._tokenizer) and cls.__name__ not in LATE:
+                assert slot._real is None, "the stock backend was built"
+                assert not {"_vocab", "_merges"} & vars(ours).keys()
+            assert backend_of(ours) == backend_of(stock)
+            assert attributes(ours) == attributes(stock)
+            mine = [loaded(lambda text=text, ours=ours: dict(ours(text))) for text in TEXTS]
+        assert mine == [loaded(lambda text=text, stock=stock: dict(stock(text))) for text in TEXTS]
+        # Without us it is a tokenizer of transformers like any other.
+        assert type(ours._tokenizer) is Tokenizer
+        assert ours._tokenizer.to_str() == stock._tokenizer.to_str()
+
+
+def test_keeps_its_vocabulary_when_copied_and_edited(folders: dict[str, Path]) -> None:
+    stock = transformers.AutoTokenizer.from_pretrained(folders["gpt2"])
+    ours = pt.AutoTokenizer.from_pretrained(folders["gpt2"])
+    again = pickle.loads(pickle.dumps(ours))
+    for tokenizer in (ours, again):
+        assert tokenizer._vocab == stock._vocab
+        assert [tuple(merge) for merge in tokenizer._merges] == stock._merges
+        assert not hasattr(tokenizer, "_nothing")
+    replaced = pt.AutoTokenizer.from_pretrained(folders["gpt2"])
+    replaced._tokenizer = Tokenizer(BPE())
+    assert replaced._vocab == stock._vocab
+    assert len(replaced) == 0
+
+
+class Reads(TokenizersBackend):  # type: ignore[misc]
+    """Counts its vocabulary."""
+
+    model = BPE
+
+    def __init__(self, vocab: Any = None, merges: Any = None, **options: Any) -> None:
+        self.size = len(vocab)
+        self._tokenizer = Tokenizer(BPE(vocab=vocab, merges=merges))
+        super().__init__(**options)
+
+
+class Sorts(TokenizersBackend):  # type: ignore[misc]
+    """Has merges of its own order."""
+
+    model = BPE
+
+    def __init__(self, vocab: Any = None, merges: Any = None, **options: Any) -> None:
+        self._tokenizer = Tokenizer(BPE(vocab=vocab, merges=sorted(merges)))
+        super().__init__(**options)
+
+
+class Rebuilds(TokenizersBackend):  # type: ignore[misc]
+    """Hands on, and changes its mind."""
+
+    model = BPE
+
+    def __init__(self, vocab: Any = None, merges: Any = None, **options: Any) -> None:
+        self._vocab = vocab
+        self._merges = merges or []
+        self._tokenizer = Tokenizer(BPE(vocab=self._vocab, merges=self._merges))
+        super().__init__(**options)
+        self._tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        self.copy = self._tokenizer.model.tokenize("ab")
+
+
+class Keeps(TokenizersBackend):  # type: ignore[misc]
+    """Hands on, and sets a component after all else."""
+
+    model = BPE
+
+    def __init__(self, vocab: Any = None, merges: Any = None, **options: Any) -> None:
+        self._vocab = vocab if vocab is not None else {}
+        self._merges = merges or []
+        self._tokenizer = Tokenizer(BPE(vocab=self._vocab, merges=self._merges))
+        super().__init__(**options)
+        self._tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+
+
+@pytest.mark.parametrize(("cls", "framed"), [(Reads, 0), (Sorts, 0), (Rebuilds, 0), (Keeps, 1)])
+def test_what_is_not_handed_on_is_stocks(cls: Any, framed: int, folders: dict[str, Path]) -> None:
+    stock = cls.from_pretrained(folders["gpt2"])
+    with pt.installed():
+        ours = cls.from_pretrained(folders["gpt2"])
+        assert (ours.__dict__["_tokenizer"]._real is None) == bool(framed)
+        assert backend_of(ours) == backend_of(stock)
+        assert dict(ours(TEXTS[0])) == dict(stock(TEXTS[0]))
+    assert [hasattr(ours, name) for name in ("size", "copy")] == [
+        hasattr(stock, name) for name in ("size", "copy")
+    ]
