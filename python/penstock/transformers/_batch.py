@@ -118,15 +118,15 @@ class Rows:
         return found
 
 
-_pending: weakref.WeakSet[BatchEncoding] = weakref.WeakSet()
-"""Batches whose lists nobody has looked at."""
+_pending: weakref.WeakValueDictionary[int, BatchEncoding] = weakref.WeakValueDictionary()
+"""Batches whose lists nobody has looked at, by identity: they have no hash."""
 
 
 def make_lazy_batch(rows: Rows, encodings: Sequence[Encoding]) -> BatchEncoding:
     """A `BatchEncoding` whose lists are made when somebody looks at them."""
     batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
     batch.__dict__.update(_rows=rows, _encodings=encodings, _n_sequences=1)
-    _pending.add(batch)
+    _pending[id(batch)] = batch
     return batch
 
 
@@ -148,13 +148,13 @@ class Data:
             raise AttributeError("data")
         data = batch.__dict__.setdefault("data", rows.lists())
         batch.__dict__.pop("_rows", None)
-        _pending.discard(batch)
+        _pending.pop(id(batch), None)
         return data
 
 
 def settle() -> None:
     """Makes the lists of all batches that nobody has looked at."""
-    for batch in list(_pending):
+    for batch in list(_pending.values()):
         _ = batch.data
 
 
