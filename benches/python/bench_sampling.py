@@ -1,13 +1,16 @@
 """Cost of a sampled token, beside transformers and torch on the same logits.
 
 Each pair is checked first: the tokens and the generator's state are equal. Times are CPU time of
-one thread, medians.
+one thread, medians; batches over two threads are wall-clock time. `--all` adds penalties over a
+long context, the cost of a call on eight tokens, batches, and the loop of `generate`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import platform
 import statistics
 import subprocess
@@ -16,9 +19,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import penstock.transformers
 import torch
 import transformers
 from penstock.sampling import Sampler, SamplingParams
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from transformers.generation import logits_process as stock
 
 if TYPE_CHECKING:
@@ -77,7 +82,7 @@ def measure(vocabulary: int, batch: int, kind: str, repeats: int) -> list[dict[s
         if not torch.equal(torch.get_rng_state(), state):
             raise SystemExit(f"{name}: the generator's states differ")
         ours = seconds(lambda: sampler(rows), repeats)
-        theirs = seconds(lambda: stock_step(rows), max(repeats // 10, 5))
+        theirs = seconds(lambda: stock_step(rows), max(repeats // 20, 3))
         out.append(
             {
                 "vocabulary": vocabulary,
@@ -93,6 +98,144 @@ def measure(vocabulary: int, batch: int, kind: str, repeats: int) -> list[dict[s
     return out
 
 
+PENALTIES: dict[str, dict[str, Any]] = {
+    "none": {},
+    "repetition": {"repetition_penalty": 1.1},
+    "frequency and presence": {"frequency_penalty": 0.1, "presence_penalty": 0.1},
+}
+
+
+def measure_penalties(vocabulary: int, context: int, repeats: int) -> list[dict[str, Any]]:
+    """What penalties add to top-k and top-p, over ids at random and over ids as words come."""
+    generator = torch.Generator().manual_seed(0)
+    rows = logits("peaked", 1, vocabulary, generator)
+    uniform = torch.randint(vocabulary, (1, context), generator=generator)
+    ranks = torch.exp(torch.rand(1, context, generator=generator) * math.log(vocabulary))
+    contexts = {"uniform": uniform, "power law": (ranks.long() * 7919) % vocabulary}
+    out = []
+    for kind, ids in contexts.items():
+        base = None
+        for name, params in PENALTIES.items():
+            sampler = Sampler(SamplingParams(temperature=0.8, top_k=50, top_p=0.95, **params))
+            if name == "repetition":
+                chain = transformers_step({"temperature": 0.8, "top_k": 50, "top_p": 0.95})
+                torch.manual_seed(1)
+                penalty = stock.RepetitionPenaltyLogitsProcessor(1.1)
+                expected = chain(penalty(ids, rows).contiguous())
+                torch.manual_seed(1)
+                if not torch.equal(sampler(rows, ids).tokens, expected):
+                    raise SystemExit("repetition penalty: the tokens differ")
+            took = seconds(lambda: sampler(rows, ids), repeats) * 1e6
+            base = took if base is None else base
+            row = {"ids": kind, "distinct": len(ids.unique()), "penalty": name}
+            out.append({**row, "penstock_us": round(took, 1), "adds_us": round(took - base, 1)})
+            print("{ids:12} {penalty:24} {penstock_us:9} adds {adds_us}".format(**out[-1]))
+    return out
+
+
+def measure_calls(repeats: int) -> dict[str, float]:
+    """A call with eight tokens: what Python, the arrays and the generator's state cost."""
+    rows = torch.randn(1, 8)
+    samplers = {
+        "greedy": Sampler(SamplingParams(do_sample=False)),
+        "seeded": Sampler(SamplingParams(top_k=5), seed=1),
+        "torch's generator": Sampler(SamplingParams(top_k=5)),
+    }
+    out = {}
+    for name, sampler in samplers.items():
+        out[name] = round(seconds(lambda: sampler(rows), 30 * repeats) * 1e6, 1)
+        print(f"a call, vocabulary 8, {name}: {out[name]} µs")
+    return out
+
+
+def measure_batch(vocabulary: int, batch: int, repeats: int) -> list[dict[str, Any]]:
+    """Wall-clock time of a row in a batch, over the threads that PENSTOCK_NUM_THREADS names."""
+    rows = logits("peaked", batch, vocabulary, torch.Generator().manual_seed(0))
+    out = []
+    for name, params in CONFIGURATIONS.items():
+        sampler, times = Sampler(SamplingParams(**params)), []
+        for _ in range(repeats):
+            start = time.perf_counter()
+            sampler(rows)
+            times.append(time.perf_counter() - start)
+        row = {"options": name, "batch": batch, "vocabulary": vocabulary}
+        threads = int(os.environ["PENSTOCK_NUM_THREADS"])
+        microseconds = round(statistics.median(times) / batch * 1e6, 1)
+        out.append({**row, "threads": threads, "penstock_us": microseconds})
+        print("batch {batch}, {threads} threads, {options:24} {penstock_us}".format(**out[-1]))
+    return out
+
+
+def batches(vocabulary: int, batch: int) -> list[dict[str, Any]]:
+    """The same over one thread and two, each in a process of its own."""
+    out = []
+    for threads in ("1", "2"):
+        command = [sys.executable, __file__, "--batch-only", str(vocabulary), str(batch)]
+        environment = {**os.environ, "PENSTOCK_NUM_THREADS": threads}
+        result = subprocess.run(command, env=environment, capture_output=True, check=True)
+        out += json.loads(result.stdout.splitlines()[-1])
+    for one, two in zip(out[: len(CONFIGURATIONS)], out[len(CONFIGURATIONS) :], strict=True):
+        ratio = one["penstock_us"] / two["penstock_us"]
+        two["ratio"] = round(ratio, 2)
+        print(
+            f"batch {batch}: {one['options']:24} {one['penstock_us']} {two['penstock_us']} µs a row"
+        )
+    return out
+
+
+def measure_generate(vocabulary: int, tokens: int, repeats: int) -> list[dict[str, Any]]:
+    """A step of a small model: forward alone, with a draw, and `generate` with either sampler."""
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary, hidden_size=256, intermediate_size=1024, num_hidden_layers=4,
+        num_attention_heads=4, num_key_value_heads=4, max_position_embeddings=2048,
+        pad_token_id=0, eos_token_id=None, bos_token_id=1,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    prompt = torch.randint(2, vocabulary, (1, 16))
+    out = []
+    for name, params in CONFIGURATIONS.items():
+        sampler = Sampler(SamplingParams(**params))
+        options = {"do_sample": True, "top_k": 0, **params, "max_new_tokens": tokens}
+
+        def loop(choose: Any) -> None:
+            cache, ids = DynamicCache(config=config), prompt
+            with torch.no_grad():
+                for _ in range(tokens):
+                    step = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                    ids = choose(step.logits[:, -1])
+
+        fixed = prompt[:, :1]
+        runs: dict[str, Any] = {
+            "forward": lambda: loop(lambda _: fixed),
+            "with Sampler": lambda: loop(lambda rows: sampler(rows).tokens[:, None]),
+            "generate, penstock": lambda: model.generate(
+                prompt,
+                custom_generate=penstock.transformers.sample,
+                **options,
+            ),
+            "generate, stock": lambda: model.generate(prompt, **options),
+        }
+        torch.manual_seed(3)
+        expected = runs["generate, stock"]()
+        torch.manual_seed(3)
+        if not torch.equal(runs["generate, penstock"](), expected):
+            raise SystemExit(f"generate, {name}: the tokens differ")
+        # In turn, so that what else the machine does falls on all of them.
+        times: dict[str, list[float]] = {key: [] for key in runs}
+        for _ in range(repeats):
+            for key, run in runs.items():
+                start = time.thread_time()
+                run()
+                times[key].append((time.thread_time() - start) / tokens)
+        row = {"vocabulary": vocabulary, "options": name}
+        row |= {key: round(min(values) * 1e6) for key, values in times.items()}
+        row["sampling_percent"] = round(100 * (row["with Sampler"] / row["forward"] - 1), 1)
+        out.append(row)
+        print(row)
+    return out
+
+
 def main() -> None:
     """Measures, prints a table, and writes JSON on request."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -100,9 +243,14 @@ def main() -> None:
     parser.add_argument("--batches", type=int, nargs="+", default=[1])
     parser.add_argument("--logits", nargs="+", default=["peaked", "mid", "flat"])
     parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--batch-only", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.batch_only:
+        print(json.dumps(measure_batch(*options.batch_only, 5)))
+        return
     results = []
     for vocabulary in options.vocabularies:
         for batch in options.batches:
@@ -111,6 +259,14 @@ def main() -> None:
                     f"vocabulary {vocabulary}, batch {batch}, {kind}; µs a row: ours, stock, ratio"
                 )
                 results += measure(vocabulary, batch, kind, options.repeats)
+    more: dict[str, Any] = {}
+    if options.all:
+        more["penalties"] = measure_penalties(151936, 4096, options.repeats)
+        more["calls"] = measure_calls(options.repeats)
+        more["batches"] = batches(151936, 64)
+        more["generate"] = [
+            row for vocabulary in (50257, 151936) for row in measure_generate(vocabulary, 16, 4)
+        ]
     if options.output:
         commit = subprocess.run(
             ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False
@@ -123,6 +279,7 @@ def main() -> None:
             "torch": torch.__version__,
             "transformers": transformers.__version__,
             "rows": results,
+            **more,
         }
         options.output.write_text(json.dumps(report, indent=1) + "\n")
 

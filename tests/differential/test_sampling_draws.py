@@ -119,6 +119,47 @@ def test_other_types(dtype: torch.dtype) -> None:
         assert torch.equal(Sampler(SamplingParams(**params))(rows).tokens, expected)
 
 
+def _layouts(generator: torch.Generator) -> Iterator[tuple[str, torch.Tensor]]:
+    """Rows with thousands in the nucleus, in orders that mislead who looks at a part of them."""
+    vocabulary = 17003
+    for kind in ("mid", "flat", "tied", "bf16-mid"):
+        rows = logits(kind, 2, vocabulary, generator)
+        yield kind, rows
+        yield f"{kind}, ascending", rows.sort(-1).values
+        yield f"{kind}, descending", rows.sort(-1, descending=True).values
+        # One chunk in sixteen is much larger, or smaller, than the rest.
+        chunks = (torch.arange(vocabulary) // 64) % 16 == 0
+        yield f"{kind}, raised", rows + 3.0 * chunks
+        yield f"{kind}, lowered", rows - 3.0 * chunks
+        yield f"{kind}, half masked", rows.masked_fill(torch.rand(rows.shape) < 0.5, -float("inf"))
+
+
+WIDE: list[dict[str, Any]] = [
+    *({"temperature": 0.8, "top_p": p} for p in (0.3, 0.9, 0.99, 0.9999, 1 - 1e-6)),
+    {"top_p": 0.97, "min_p": 1e-4},
+    {"top_p": 0.97, "epsilon_cutoff": 1e-5, "renormalize_logits": True},
+]
+
+
+@pytest.mark.parametrize("params", WIDE, ids=str)
+def test_wide_nuclei(params: dict[str, Any]) -> None:
+    """Tokens, scores and log-probabilities where the border runs through thousands of tokens."""
+    sampler, chain = Sampler(SamplingParams(**params)), processors(params)
+    torch.manual_seed(SEED)
+    for name, rows in _layouts(torch.Generator().manual_seed(SEED)):
+        start = torch.get_rng_state()
+        scores = chain(None, rows)
+        probs = torch.softmax(scores, -1)
+        expected = torch.multinomial(probs, 1)[:, 0]
+        torch.set_rng_state(start)
+        out = sampler(rows, return_scores=True, logprobs=4)
+        assert torch.equal(out.tokens, expected), name
+        assert torch.equal(out.scores, scores), name
+        ours = torch.log_softmax(scores, -1).gather(-1, expected[:, None])[:, 0]
+        # Of tied tokens at the border torch may keep others, as many.
+        assert torch.allclose(out.logprobs, ours, atol=1e-4), name
+
+
 @pytest.mark.parametrize("params", CONFIGURATIONS[:6], ids=str)
 def test_batches_over_threads(params: dict[str, Any]) -> None:
     """Rows are filtered on several threads, and drawn in their order."""

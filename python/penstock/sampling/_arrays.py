@@ -35,14 +35,16 @@ def rows(logits: Any) -> tuple[NDArray[Any], bool, bool]:
         torch is not None
         and type(logits) is torch.Tensor
         and logits.dtype is torch.float32
-        and not logits.requires_grad
-        and logits.is_cpu
         and logits.ndim == 2
     ):
-        # The common case, without a detour.
-        array = logits.numpy()
-        if array.shape[1] and array.strides[1] == 4:
-            return array, False, True
+        # The common case, without a detour: no gradient, on the CPU.
+        try:
+            array = logits.numpy()
+        except (RuntimeError, TypeError):
+            pass
+        else:
+            if array.shape[1] and array.strides[1] == 4:
+                return array, False, True
     if type(logits) is np.ndarray:
         array, brain, tensor = logits, False, False
     elif is_tensor(logits):

@@ -68,8 +68,20 @@ impl Distribution {
             let scratch = &mut *row.scratch;
             floats::scale(isa, if listed { &mut scratch.list_terms } else { &mut scratch.terms }, factor);
         }
+        // By our arithmetic these are removed.
+        let weight_of = |removed: Option<f32>| removed.map_or(0.0, f64::from);
+        let removed: f64 = if !open {
+            0.0
+        } else if listed {
+            let terms = row.scratch.places.iter().zip(&row.scratch.list_terms);
+            terms.map(|(&place, &term)| weight_of((place == Place::OpenRemoved).then_some(term))).sum()
+        } else {
+            let terms = &row.scratch.terms;
+            let weight = |&(id, place): &(u32, Place)| (place == Place::OpenRemoved).then_some(terms[id as usize]);
+            row.open_ids.iter().map(|token| weight_of(weight(token))).sum()
+        };
         let (vocabulary, certain) = (row.vocabulary(), !row.uncertain);
-        Ok(Self { listed, max, sum: sums.wide, vocabulary, open, certain })
+        Ok(Self { listed, max, sum: sums.wide - removed, vocabulary, open, certain })
     }
 
     /// Whether a draw from torch's stream may come out uncertain.

@@ -212,7 +212,7 @@ impl Target {
     }
 
     /// Bounds of the border's term, from a part of the row; often right.
-    fn guess(self, terms: &[f32], wide: f64) -> (f32, f32) {
+    fn guess(self, terms: &[f32]) -> (f32, f32) {
         const LEAST: u32 = (127 - 32) << 23 >> BIN_SHIFT;
         let (mut masses, mut counts) = ([0.0f64; BINS + 1], [0u32; BINS + 1]);
         for term in terms.chunks(SAMPLED * CHUNK).flat_map(|part| &part[..part.len().min(CHUNK)]) {
@@ -220,7 +220,8 @@ impl Target {
             masses[bin] += f64::from(*term);
             counts[bin] += 1;
         }
-        let scale = wide / masses.iter().sum::<f64>().max(f64::MIN_POSITIVE);
+        // By number, not by mass: a few large terms hold most of the mass, and say nothing about the border.
+        let scale = terms.len() as f64 / f64::from(counts.iter().sum::<u32>().max(1));
         for mass in &mut masses {
             *mass *= scale;
         }
@@ -253,7 +254,6 @@ impl Target {
 /// Thousands of tokens stay. A sample of the row tells where the border runs; one pass collects the tokens there and sums
 /// the smaller ones, and only the tokens next to the border are sorted. False if the border is not there.
 fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
-    let wide = row.terms().wide;
     let (isa, temperature) = (row.arithmetic.isa, row.temperature);
     let mut ids = std::mem::take(&mut row.scratch.ids);
     let zone = {
@@ -262,7 +262,7 @@ fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
             let below = floats::zone(isa, terms, from, to, &mut ids);
             target.narrow(Zone { from, to, below }, terms, &ids)
         };
-        let (from, to) = target.guess(terms, wide);
+        let (from, to) = target.guess(terms);
         let zone = within(from, to).or_else(|| within(0.0, f32::INFINITY));
         zone.filter(|zone| zone.from > 0.0)
     };
