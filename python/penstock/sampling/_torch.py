@@ -151,6 +151,10 @@ def resolve(
         probs = torch.softmax(scores, -1).numpy()
         position = np.frombuffer(state, dtype=np.uint8).copy()
         tokens[row] = _native.torch_multinomial(probs, position, 1)[0, 0]
+        if drawn[2] is not None:
+            raw = options is not None and options["raw_logprobs"]
+            source = row_tensor(array, brain, row) if raw else scores
+            drawn[2][0][row] = torch.log_softmax(source, -1)[0, tokens[row]].item()
     return tokens, [], drawn[2]
 
 
