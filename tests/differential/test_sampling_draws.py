@@ -77,6 +77,11 @@ def processors(params: dict[str, Any]) -> stock.LogitsProcessorList:
     return stock.LogitsProcessorList(chain)
 
 
+def test_in_full_the_tokens_are_a_hundred_thousand() -> None:
+    each = sum(batch * many for _, batch, _, many in SHAPES)
+    assert len(CONFIGURATIONS) * len(KINDS) * each >= 100_000
+
+
 def test_the_stream_is_proven() -> None:
     """Everything below would pass by torch's own draw too; this says that ours is in use."""
     assert sampling_torch.proof() in (8, 16)
