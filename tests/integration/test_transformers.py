@@ -22,6 +22,7 @@ from penstock.transformers import _engine, engine_of, wrap
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from tests import checkpoints
+from tests.conftest import REQUIRE_PARITY
 
 torch.set_num_threads(1)
 TEXTS = ["Water runs downhill.", "a", "", "Öffne das Tor, 水! <|eot_id|> and more of it"]
@@ -547,16 +548,17 @@ def work(start, count):
         texts = ["word%d %d-%d" % (n, n * 7919, n * 104729) for n in range(block, block + 500)]
         tokenizer(texts, padding=True, truncation=True, max_length=32, return_tensors="np")
         tokenizer.batch_decode([[1, 2, 3]] * 500)
-work(0, 50_000)
+work(0, 250_000)  # the cache of words is full then
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-work(50_000, int(sys.argv[2]))
+work(250_000, int(sys.argv[2]))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 """
 
 
 def test_memory_stays_flat(folders: dict[str, Path]) -> None:
-    grown = int(run(MEMORY, str(folders["gpt2"]), "200000"))
-    assert grown < 40, f"{grown} MB more after 200,000 texts"
+    texts = 2_000_000 if REQUIRE_PARITY else 200_000
+    grown = int(run(MEMORY, str(folders["gpt2"]), str(texts)))
+    assert grown < 40, f"{grown} MB more after {texts:,} texts"
 
 
 # --- datasets
