@@ -22,7 +22,7 @@ const NONE: u8 = 0;
 pub(super) struct PlainWords {
     /// What each ASCII character of a word becomes, or [`NONE`].
     map: [u8; 128],
-    /// What the others become; without it they stay as they are.
+    /// What others become, but for blanks; without it they stay as they are.
     others: Option<CharTable>,
     /// What may stand before the word.
     blanks: Blanks,
@@ -145,13 +145,11 @@ impl PlainWords {
         let mut in_piece = false;
         for (at, c) in part[skipped..].char_indices() {
             let (from, to) = (skipped + at, skipped + at + c.len_utf8());
-            let rule = if c.is_ascii() {
-                match self.map[c as usize] {
-                    NONE => return false,
-                    byte => Rule::ascii(byte),
-                }
-            } else {
-                others.get(c)
+            let rule = match self.map.get(c as usize) {
+                Some(&byte) if byte != NONE => Rule::ascii(byte),
+                // Blanks are left to whoever knows what stands beside them.
+                _ if matches!(c, '\t' | '\n' | '\r' | ' ') => return false,
+                _ => others.get(c),
             };
             if rule.has(DEPENDS) || rule.has(AFTER_WIDE) && !wide {
                 return false;
