@@ -203,27 +203,32 @@ print(len(inside) > 5)
 
 @POSIX
 @pytest.mark.parametrize(
-    "call",
+    ("call", "times"),
     [
-        "tokenizer.count_tokens(many)",
-        "tokenizer.encode_ragged(many)",
-        "tokenizer.encode_batch(many)",
-        "tokenizer.encode_batch_fast(many)",
-        "tokenizer.encode_ids('x' + text * 20_000)",
+        ("tokenizer.count_tokens([text] * {})", 100_000),
+        ("tokenizer.encode_ragged([text] * {})", 100_000),
+        ("tokenizer.encode_batch([text] * {})", 100_000),
+        ("tokenizer.encode_batch_fast([text] * {})", 100_000),
+        ("tokenizer.encode_ids('x' + text * {})", 20_000),
     ],
 )
-def test_ctrl_c_stops_a_long_call(path: Path, call: str) -> None:
-    """The call stops soon after the signal with KeyboardInterrupt; the process stays usable."""
+def test_ctrl_c_stops_a_long_call(path: Path, call: str, times: int) -> None:
+    """The call stops long before its work is done; the process stays usable."""
     code = f"""
 resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
 text = "".join(random.Random(1).choices("abc defg hij klm 0123 .,", k=20_000))
-many = [text] * 100_000
+{call.format(times // 1000)}
+start = time.process_time()
+{call.format(times // 100)}
+hundredth = time.process_time() - start
 print("ready", flush=True)
+start = time.process_time()
 try:
-    {call}
+    {call.format(times)}
 except KeyboardInterrupt:
+    done = (time.process_time() - start) / hundredth
     assert tokenizer.encode("Hello world").ids
-    print("interrupted", flush=True)
+    print("interrupted" if done < 75 else f"{{done:.0f}} hundredths done", flush=True)
 else:
     print("finished", flush=True)
 """
@@ -238,15 +243,12 @@ else:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        sent = time.monotonic()
         line = process.stdout.readline()
-        waited = time.monotonic() - sent
         process.wait(30)
     finally:
         process.kill()
         _, errors = process.communicate()
     assert line == "interrupted\n", errors
-    assert waited < 2, f"stopped {waited:.1f} s after the signal"
 
 
 @LINUX
