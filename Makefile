@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 # torch and transformers import three times slower without compiled modules, and many tests start an interpreter.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all demo test test-rust test-python upstream fmt lint develop bench wheel clean
+.PHONY: all demo test test-rust test-aarch64 test-python upstream fmt lint develop bench wheel clean
 all: test
 
 # --- environments
@@ -55,6 +55,13 @@ lint: develop
 
 test-rust:
 	cargo test --package penstock-core --profile $(CARGO_PROFILE)
+
+# The core on 64-bit ARM under emulation, with NEON in the scanners: for machines with that compiler and qemu's user mode.
+test-aarch64: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER := aarch64-linux-gnu-gcc
+test-aarch64: export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER := qemu-aarch64-static -L /usr/aarch64-linux-gnu
+test-aarch64:
+	rustup target add aarch64-unknown-linux-gnu
+	cargo test --package penstock-core --profile $(CARGO_PROFILE) --target aarch64-unknown-linux-gnu --lib --test scanners
 
 # Two runs at once, since most tests use one core: what the last word of `test_complete` counts together, and the rest.
 COUNTED := $(addprefix tests/differential/test_, $(addsuffix .py, \

@@ -46,7 +46,7 @@ impl Pair {
         for text in [text, &text.repeat(130 / text.len().max(1) + 2)] {
             let mut expected = Vec::new();
             self.scanner.split(text, &mut expected);
-            for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available()) {
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
                 let (mut found, mut at, mut boundaries) = (Vec::new(), 0, Boundaries::new());
                 while at < text.len() {
                     let mut start = at;

@@ -303,6 +303,21 @@ pub(super) fn scan_scalar<G: Grammar>(text: &str, from: usize, out: &mut Boundar
     at
 }
 
+/// [`Lanes::positions`] without an instruction for it: groups of eight whatever the number of bits, so that the only branch
+/// is on the number of groups.
+#[inline(always)]
+pub(super) fn positions_scalar(mut bits: u64, base: u32, to: &mut [u32; 64]) {
+    for group in to.as_chunks_mut::<8>().0 {
+        for slot in group {
+            *slot = base + bits.trailing_zeros();
+            bits &= bits.wrapping_sub(1);
+        }
+        if bits == 0 {
+            break;
+        }
+    }
+}
+
 /// Which bytes of each 64 start a character.
 ///
 /// # Safety

@@ -1,10 +1,12 @@
 //! The only unsafe code: instruction sets behind run-time detection, and memory from the operating system.
 //!
 //! An algorithm is written once over a small trait (`generic.rs`); an instruction set is a thin shell around it
-//! (`x86_64.rs`), picked once per process by [`isa`]. Machines without a shell run the scalar scanners, which are also
+//! (`x86_64.rs`, `aarch64.rs`), picked once per process by [`isa`]. Machines without a shell run the scalar scanners, which are also
 //! the oracle in the tests.
 #![allow(unsafe_code)]
 
+#[cfg(target_arch = "aarch64")]
+mod aarch64;
 mod blank;
 pub mod floats;
 #[cfg(target_arch = "x86_64")]
@@ -27,6 +29,8 @@ pub use queue::{MinQueue, QueueTask, with_queue};
 pub enum Isa {
     /// No vector shell: piece by piece.
     Scalar,
+    /// NEON, for the scanners; everything else is what the compiler makes of portable code.
+    Neon,
     /// AVX2, BMI1, BMI2.
     Avx2,
     /// AVX-512 BW and VBMI, BMI1, BMI2.
@@ -34,10 +38,14 @@ pub enum Isa {
 }
 
 impl Isa {
+    /// All, the best last.
+    pub const ALL: [Self; 4] = [Self::Scalar, Self::Neon, Self::Avx2, Self::Avx512];
+
     /// The name that `PENSTOCK_ISA` and `inspect` use.
     pub fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
+            Self::Neon => "neon",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
         }
@@ -47,6 +55,7 @@ impl Isa {
     pub fn is_available(self) -> bool {
         match self {
             Self::Scalar => true,
+            Self::Neon => cfg!(target_arch = "aarch64"),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => x86_64::avx2_available(),
             #[cfg(target_arch = "x86_64")]
@@ -61,10 +70,9 @@ impl Isa {
 pub fn isa() -> Isa {
     static CHOICE: OnceLock<Isa> = OnceLock::new();
     *CHOICE.get_or_init(|| {
-        let all = [Isa::Avx512, Isa::Avx2, Isa::Scalar];
+        let available = || Isa::ALL.into_iter().rev().filter(|isa| isa.is_available());
         let wanted = std::env::var("PENSTOCK_ISA").unwrap_or_default();
-        let named = all.into_iter().find(|isa| isa.name() == wanted && isa.is_available());
-        named.or_else(|| all.into_iter().find(|isa| isa.is_available())).unwrap_or(Isa::Scalar)
+        available().find(|isa| isa.name() == wanted).or_else(|| available().next()).unwrap_or(Isa::Scalar)
     })
 }
 
@@ -80,6 +88,8 @@ pub fn scan<G: Grammar>(isa: Isa, text: &str, from: usize, out: &mut Boundaries)
         Isa::Avx512 => unsafe { x86_64::scan_avx512::<G>(text, from, out) },
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { x86_64::scan_avx2::<G>(text, from, out) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => aarch64::scan_neon::<G>(text, from, out),
         _ => generic::scan_scalar::<G>(text, from, out),
     }
 }
@@ -116,6 +126,8 @@ pub fn character_starts(isa: Isa, text: &str, mut block: impl FnMut(u64)) {
         Isa::Avx512 => unsafe { x86_64::character_starts_avx512(text.as_bytes(), block) },
         #[cfg(target_arch = "x86_64")]
         Isa::Avx2 => unsafe { x86_64::character_starts_avx2(text.as_bytes(), block) },
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon => aarch64::character_starts_neon(text.as_bytes(), block),
         _ => text.as_bytes().chunks(64).for_each(|chunk| block(generic::starts_scalar(chunk))),
     }
 }

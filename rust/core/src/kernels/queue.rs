@@ -91,7 +91,7 @@ mod tests {
         ) {
             let script: Vec<_> = script.into_iter().map(|(lane, value)| (lane % lanes, value)).collect();
             let expected = with_queue(Isa::Scalar, lanes, Script(&script));
-            for isa in [Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available()) {
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
                 prop_assert_eq!(with_queue(isa, lanes, Script(&script)), expected.clone());
             }
         }

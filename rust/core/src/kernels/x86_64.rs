@@ -279,17 +279,8 @@ impl Lanes for Avx2 {
         unsafe { _pdep_u64(bits, select) }
     }
     #[inline(always)]
-    unsafe fn positions(mut bits: u64, base: u32, to: &mut [u32; 64]) {
-        // Groups of eight whatever the number of bits, so that the only branch is on the number of groups.
-        for group in to.as_chunks_mut::<8>().0 {
-            for slot in group {
-                *slot = base + bits.trailing_zeros();
-                bits &= bits.wrapping_sub(1);
-            }
-            if bits == 0 {
-                break;
-            }
-        }
+    unsafe fn positions(bits: u64, base: u32, to: &mut [u32; 64]) {
+        generic::positions_scalar(bits, base, to);
     }
 }
 

@@ -329,7 +329,7 @@ mod tests {
                     at = cut.part_end(&text, at);
                     expected.push(at as u32);
                 }
-                for isa in [Isa::Scalar, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available()) {
+                for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
                     let (mut found, mut at, mut boundaries) = (Vec::new(), 0, Boundaries::new());
                     while at < text.len() {
                         at = cut.harvest(isa, &text, at, &mut boundaries);
