@@ -106,7 +106,7 @@ def test_perplexity_is_that_of_a_plain_loop(models: Models) -> None:
 
 def test_a_window_may_keep_some_context(models: Models) -> None:
     """`context` tokens before the predicted ones are a stride of what is left of the window."""
-    rows = [{"text": text} for text in sentences(3, 2, 100, 160)]
+    rows = [{"text": text} for text in sentences(3, 2, 300, 400)]
     width = transformers.AutoConfig.from_pretrained(models.gpt2).n_positions
     found = {}
     for options in ({"context": 30}, {"stride": width - 29}, {}):
