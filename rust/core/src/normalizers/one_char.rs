@@ -39,7 +39,13 @@ pub(crate) fn one_char(steps: &[Normalizer], c: char) -> Option<OneChar> {
                 }
                 wide &= len >= WIDE;
                 before = Some(len);
+                let first = next.len();
                 charsmap.of_char(d, &mut next);
+                // What is left of a character that it takes away counts for the one before, in a way of its own behind one
+                // that it spelled out.
+                if next.len() == first {
+                    return None;
+                }
             }
             wide &= before.is_some();
         } else {

@@ -177,7 +177,8 @@ impl PlainWords {
             }
         }
         out.end();
-        true
+        // A space whose word vanishes is a mark still.
+        self.blanks != Blanks::One || !out.text.is_empty()
     }
 
     fn write_marked(&self, part: &str, first: bool, out: &mut PlainPieces) {
