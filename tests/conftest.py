@@ -182,3 +182,15 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Models:
 def task_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A small file for each built-in task."""
     return write_data(tmp_path_factory.mktemp("tasks"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Keeps torch on one thread, since the machine is shared, and puts its generator back."""
+    import torch
+
+    threads, state = torch.get_num_threads(), torch.get_rng_state()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    torch.set_rng_state(state)

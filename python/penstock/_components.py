@@ -82,6 +82,41 @@ class Component:
         return self
 
 
+@dataclass(frozen=True, repr=False)
+class ByteLevelFields(Component):
+    """What every stage's `ByteLevel` holds, whether the stage looks at it or not.
+
+    Args:
+        add_prefix_space: Put a space before a text that does not begin with one.
+        trim_offsets: Take blanks out of the offsets.
+        use_regex: Split by GPT-2's pattern.
+        ignored: Other fields of the object in the file, such as its type.
+    """
+
+    type_name: ClassVar[str] = "ByteLevel"
+    add_prefix_space: bool = True
+    trim_offsets: bool = True
+    use_regex: bool = True
+
+    def __init__(
+        self,
+        add_prefix_space: bool = True,
+        trim_offsets: bool = True,
+        use_regex: bool = True,
+        **ignored: Any,  # noqa: ARG002
+    ) -> None:
+        object.__setattr__(self, "add_prefix_space", add_prefix_space)
+        object.__setattr__(self, "trim_offsets", trim_offsets)
+        object.__setattr__(self, "use_regex", use_regex)
+
+    def fields(self) -> dict[str, Any]:
+        return {
+            "add_prefix_space": self.add_prefix_space,
+            "trim_offsets": self.trim_offsets,
+            "use_regex": self.use_regex,
+        }
+
+
 Kind = TypeVar("Kind", bound=Component)
 
 READERS: dict[str, Callable[[Mapping[str, Any]], Component]] = {}

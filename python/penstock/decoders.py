@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from penstock import _native
 from penstock._components import (
     READERS,
+    ByteLevelFields,
     Component,
     Pattern,
     of_stage,
@@ -92,32 +93,9 @@ class Sequence(Decoder):
         return self.decoders[index]
 
 
-@dataclass(frozen=True, repr=False)
-class ByteLevel(Decoder):
+@dataclass(frozen=True, repr=False, init=False)
+class ByteLevel(ByteLevelFields, Decoder):
     """Printable characters back to bytes. The fields are those of the object in the file."""
-
-    type_name: ClassVar[str] = "ByteLevel"
-    add_prefix_space: bool = True
-    trim_offsets: bool = True
-    use_regex: bool = True
-
-    def __init__(
-        self,
-        add_prefix_space: bool = True,
-        trim_offsets: bool = True,
-        use_regex: bool = True,
-        **ignored: Any,  # noqa: ARG002
-    ) -> None:
-        object.__setattr__(self, "add_prefix_space", add_prefix_space)
-        object.__setattr__(self, "trim_offsets", trim_offsets)
-        object.__setattr__(self, "use_regex", use_regex)
-
-    def fields(self) -> dict[str, Any]:  # noqa: D102
-        return {
-            "add_prefix_space": self.add_prefix_space,
-            "trim_offsets": self.trim_offsets,
-            "use_regex": self.use_regex,
-        }
 
 
 @dataclass(frozen=True, repr=False)

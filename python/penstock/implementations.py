@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Mapping, Sequence
 
+    from typing_extensions import Self
+
     from penstock._native import AddedToken
 
     Files = str | os.PathLike[str]
@@ -107,6 +109,10 @@ def _chain(parts: Sequence[normalizers.Normalizer]) -> normalizers.Normalizer | 
     return normalizers.Sequence(parts)
 
 
+def _unicode_steps(form: str | None) -> list[normalizers.Normalizer]:
+    return [normalizers.unicode_normalizer_from_str(form)] if form else []
+
+
 def _tell_special(tokenizer: Tokenizer, *tokens: Name) -> None:
     """Adds those of the tokens that the vocabulary has."""
     for token in map(str, tokens):
@@ -114,7 +120,22 @@ def _tell_special(tokenizer: Tokenizer, *tokens: Name) -> None:
             tokenizer.add_special_tokens([token])
 
 
-class ByteLevelBPETokenizer(BaseTokenizer):
+class BpeTokenizer(BaseTokenizer):
+    """What tokenizers have in common that take a vocabulary and merges."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_file(  # type: ignore[override]
+        cls, vocab_filename: Files, merges_filename: Files, **options: Any
+    ) -> Self:
+        """Reads a `vocab.json` and a `merges.txt`."""
+        make: Any = cls
+        made: Self = make(*models.BPE.read_file(vocab_filename, merges_filename), **options)
+        return made
+
+
+class ByteLevelBPETokenizer(BpeTokenizer):
     """BPE over bytes, as in GPT-2.
 
     Args:
@@ -153,23 +174,17 @@ class ByteLevelBPETokenizer(BaseTokenizer):
                 continuing_subword_prefix=continuing_subword_prefix or "",
                 end_of_word_suffix=end_of_word_suffix or "",
             )
-        forms = [unicode_normalizer] if unicode_normalizer else []
-        steps = [normalizers.unicode_normalizer_from_str(form) for form in forms]
+        steps = _unicode_steps(unicode_normalizer)
+        if lowercase:
+            steps.append(normalizers.Lowercase())
         tokenizer = Tokenizer(
             model,
-            normalizer=_chain([*steps, *([normalizers.Lowercase()] if lowercase else [])]),
+            normalizer=_chain(steps),
             pre_tokenizer=pre_tokenizers.ByteLevel(add_prefix_space=add_prefix_space),
             post_processor=processors.ByteLevel(trim_offsets=trim_offsets),
             decoder=decoders.ByteLevel(),
         )
         super().__init__(tokenizer, parameters)
-
-    @classmethod
-    def from_file(  # type: ignore[override]
-        cls, vocab_filename: Files, merges_filename: Files, **options: Any
-    ) -> ByteLevelBPETokenizer:
-        """Reads a `vocab.json` and a `merges.txt`."""
-        return cls(*models.BPE.read_file(vocab_filename, merges_filename), **options)
 
     def train(
         self,
@@ -196,7 +211,7 @@ class ByteLevelBPETokenizer(BaseTokenizer):
         super().train_from_iterator(iterator, trainer, length=length)
 
 
-class CharBPETokenizer(BaseTokenizer):
+class CharBPETokenizer(BpeTokenizer):
     """BPE over the characters of words, whose last token has a suffix.
 
     Args:
@@ -234,8 +249,7 @@ class CharBPETokenizer(BaseTokenizer):
             dropout=dropout,
             end_of_word_suffix=suffix,
         )
-        forms = [unicode_normalizer] if unicode_normalizer else []
-        steps = [normalizers.unicode_normalizer_from_str(form) for form in forms]
+        steps = _unicode_steps(unicode_normalizer)
         if bert_normalizer:
             steps.append(normalizers.BertNormalizer(lowercase=False))
         if lowercase:
@@ -250,13 +264,6 @@ class CharBPETokenizer(BaseTokenizer):
         )
         _tell_special(tokenizer, unk_token)
         super().__init__(tokenizer, parameters)
-
-    @classmethod
-    def from_file(  # type: ignore[override]
-        cls, vocab_filename: Files, merges_filename: Files, **options: Any
-    ) -> CharBPETokenizer:
-        """Reads a `vocab.json` and a `merges.txt`."""
-        return cls(*models.BPE.read_file(vocab_filename, merges_filename), **options)
 
     def train(
         self,
@@ -291,7 +298,7 @@ class CharBPETokenizer(BaseTokenizer):
         super().train_from_iterator(iterator, trainer, length=length)
 
 
-class SentencePieceBPETokenizer(BaseTokenizer):
+class SentencePieceBPETokenizer(BpeTokenizer):
     """BPE over text whose spaces are a visible character, as SentencePiece has it.
 
     Args:
@@ -330,13 +337,6 @@ class SentencePieceBPETokenizer(BaseTokenizer):
         )
         _tell_special(tokenizer, unk_token)
         super().__init__(tokenizer, parameters)
-
-    @classmethod
-    def from_file(  # type: ignore[override]
-        cls, vocab_filename: Files, merges_filename: Files, **options: Any
-    ) -> SentencePieceBPETokenizer:
-        """Reads a `vocab.json` and a `merges.txt`."""
-        return cls(*models.BPE.read_file(vocab_filename, merges_filename), **options)
 
     def train(
         self,

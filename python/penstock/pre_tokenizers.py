@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, get_args
 
 from penstock._components import (
     READERS,
+    ByteLevelFields,
     Component,
     Pattern,
     camel,
@@ -65,8 +66,8 @@ class Sequence(PreTokenizer):
         return self.pretokenizers[index]
 
 
-@dataclass(frozen=True, repr=False)
-class ByteLevel(PreTokenizer):
+@dataclass(frozen=True, repr=False, init=False)
+class ByteLevel(ByteLevelFields, PreTokenizer):
     """Bytes as printable characters, split as GPT-2 does.
 
     Args:
@@ -76,34 +77,11 @@ class ByteLevel(PreTokenizer):
         ignored: Other fields of the object in the file, such as its type.
     """
 
-    type_name: ClassVar[str] = "ByteLevel"
-    add_prefix_space: bool = True
-    trim_offsets: bool = True
-    use_regex: bool = True
-
-    def __init__(
-        self,
-        add_prefix_space: bool = True,
-        trim_offsets: bool = True,
-        use_regex: bool = True,
-        **ignored: Any,  # noqa: ARG002
-    ) -> None:
-        object.__setattr__(self, "add_prefix_space", add_prefix_space)
-        object.__setattr__(self, "trim_offsets", trim_offsets)
-        object.__setattr__(self, "use_regex", use_regex)
-
     @staticmethod
     def alphabet() -> list[str]:
         """Returns the 256 characters that stand for bytes."""
         printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
         return sorted(map(chr, [*printable, *range(0x100, 0x200 - len(printable))]))
-
-    def fields(self) -> dict[str, Any]:  # noqa: D102
-        return {
-            "add_prefix_space": self.add_prefix_space,
-            "trim_offsets": self.trim_offsets,
-            "use_regex": self.use_regex,
-        }
 
 
 @dataclass(frozen=True, repr=False)

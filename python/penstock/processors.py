@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from penstock._components import READERS, Component, flattened, parts_to_json
+from penstock._components import READERS, ByteLevelFields, Component, flattened, parts_to_json
 
 if TYPE_CHECKING:
     from penstock._native import Encoding
@@ -60,8 +60,8 @@ class Sequence(PostProcessor):
         return self.processors[index]
 
 
-@dataclass(frozen=True, repr=False)
-class ByteLevel(PostProcessor):
+@dataclass(frozen=True, repr=False, init=False)
+class ByteLevel(ByteLevelFields, PostProcessor):
     """Takes the blanks that tokens begin and end with out of their offsets.
 
     Args:
@@ -73,11 +73,6 @@ class ByteLevel(PostProcessor):
     None stands for the default, True.
     """
 
-    type_name: ClassVar[str] = "ByteLevel"
-    add_prefix_space: bool = True
-    trim_offsets: bool = True
-    use_regex: bool = True
-
     def __init__(
         self,
         add_prefix_space: bool | None = None,
@@ -85,16 +80,9 @@ class ByteLevel(PostProcessor):
         use_regex: bool | None = None,
         **ignored: Any,  # noqa: ARG002
     ) -> None:
-        object.__setattr__(self, "add_prefix_space", add_prefix_space is not False)
-        object.__setattr__(self, "trim_offsets", trim_offsets is not False)
-        object.__setattr__(self, "use_regex", use_regex is not False)
-
-    def fields(self) -> dict[str, Any]:  # noqa: D102
-        return {
-            "add_prefix_space": self.add_prefix_space,
-            "trim_offsets": self.trim_offsets,
-            "use_regex": self.use_regex,
-        }
+        super().__init__(
+            add_prefix_space is not False, trim_offsets is not False, use_regex is not False
+        )
 
 
 def _token(name: str, value: Any) -> tuple[str, int]:

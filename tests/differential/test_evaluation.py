@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +20,12 @@ from penstock.evaluation._data import rows_of
 
 from tests.conftest import REQUIRE_PARITY, fixtures_root
 from tests.evaluation_models import fixture_data, write_jsonl
+from tests.lm_eval_marks import LM_EVAL_MARKS
 
 if TYPE_CHECKING:
     from tests.evaluation_models import Models
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
+pytestmark = LM_EVAL_MARKS
 
 YAML = {
     "wikitext": "wikitext/wikitext.yaml",
@@ -53,17 +48,6 @@ NEW_TOKENS = 24
 SOFTMAX = "float64" if fixtures_root() else None
 """Type of lm-eval's sums. The log-likelihoods of the real sets' long answers are beyond 1024, where
 neighbouring float32 numbers, its default, lie further apart than the tolerance."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    os.environ["DISABLE_MULTIPROC"] = "1"  # lm-eval's bootstrap
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

@@ -9,34 +9,19 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 
 pytest.importorskip("lm_eval")
 
 from tests.conftest import REQUIRE_PARITY
 from tests.evaluation_models import sentences, write_jsonl
+from tests.lm_eval_marks import LM_EVAL_MARKS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.evaluation_models import Models
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-    pytest.mark.filterwarnings("ignore::UserWarning"),
-]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    os.environ["DISABLE_MULTIPROC"] = "1"
-    yield
-    torch.set_num_threads(before)
+pytestmark = LM_EVAL_MARKS
 
 
 def instances(kind: str, arguments: list[tuple[Any, ...]]) -> list[Any]:

@@ -27,18 +27,12 @@ from penstock.sampling import SamplingParams
 from tests.evaluation_models import sentences, write_jsonl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.evaluation_models import Models
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def samples(folder: Path, task: str) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from penstock.cli import main
 from penstock.errors import RunError
 from penstock.evaluation import TASKS, MultipleChoice, compare, evaluate, write_report
@@ -22,19 +21,12 @@ from tests.conftest import REQUIRE_PARITY
 from tests.evaluation_models import sentences, write_jsonl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.evaluation_models import Models
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "evaluation"
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture

@@ -8,30 +8,23 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
 from penstock.evaluation import MultipleChoice, Perplexity, evaluate
 
 from tests.evaluation_models import sentences
 from tests.evaluation_workers import run_ranks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.evaluation_models import Models
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal"),
+    pytest.mark.usefixtures("one_thread"),
+]
 
 STATE = re.compile(r"(\w+) *: *(\d+)%\|.*?\| (\d+)/(\d+) \[(\S+)<(\S+), +(\S+)\]")
 """A bar: name, share, done, all, time so far, time left, speed."""
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 class Terminal:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import penstock.transformers
 import pytest
@@ -17,23 +17,18 @@ from transformers.generation import logits_process as stock
 
 from tests.conftest import REQUIRE_PARITY
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 VOCABULARY = 400
 EOS, PAD = 3, 0
 SEEDS = range(5 if REQUIRE_PARITY else 1)
 
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
 @pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    # Making a model draws: that happens before a test seeds the generator.
+def made_before() -> None:
+    """Making a model draws: that happens before a test seeds the generator."""
     model("llama")
-    threads, state = torch.get_num_threads(), torch.get_rng_state()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-    torch.set_rng_state(state)
 
 
 def _model(name: str) -> Any:

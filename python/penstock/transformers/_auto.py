@@ -10,8 +10,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,9 +24,7 @@ from penstock.transformers._compile import has_dropout, model_name
 from penstock.transformers._frames import MODELS, Frame, Merges, hands_on
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-_local = threading.local()
+    from collections.abc import Callable
 
 
 class AutoTokenizer(transformers.AutoTokenizer):
@@ -50,19 +46,9 @@ class AutoTokenizer(transformers.AutoTokenizer):
         `engine_of` says why.
         """
         _engine.keep_in_place()
-        with _attaching():
+        with _engine.held("attaching", True):
             tokenizer = super().from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
         return _engine.wrap(tokenizer)
-
-
-@contextmanager
-def _attaching() -> Iterator[None]:
-    before = getattr(_local, "attaching", False)
-    _local.attaching = True
-    try:
-        yield
-    finally:
-        _local.attaching = before
 
 
 def make_from_pretrained(original: Any) -> Any:
@@ -78,7 +64,7 @@ def make_from_pretrained(original: Any) -> Any:
         *init_inputs: Any,
         **kwargs: Any,
     ) -> Any:
-        wrapped = getattr(_local, "attaching", False)
+        wrapped = getattr(_engine.thread_state, "attaching", None) is True
         wanted = wrapped or _engine.is_installed()
         if not wanted or _engine.runs_in_stock(cls) is not None:
             return load(

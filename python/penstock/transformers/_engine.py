@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +66,7 @@ class _State:
     installed = False
 
 
-_local = threading.local()
+thread_state = threading.local()
 
 
 def _set_installed(value: bool) -> None:
@@ -168,26 +168,25 @@ def in_stock(backend: Backend, what: str, why: str) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def _seen_as(backend: Backend, stand_in: Any) -> Iterator[None]:
+def _seen_as(backend: Backend, stand_in: Any) -> AbstractContextManager[None]:
     """Lets this thread find `stand_in` in `_tokenizer`, without the backend noting an escape."""
-    before = getattr(_local, "inside", None)
-    _local.inside = (backend, stand_in)
-    try:
-        yield
-    finally:
-        _local.inside = before
+    return held("inside", (backend, stand_in))
+
+
+def framed(frame: Frame) -> AbstractContextManager[None]:
+    """Lets a class build its backend around the frame's stand-in, in this thread."""
+    return held("frame", frame)
 
 
 @contextmanager
-def framed(frame: Frame) -> Iterator[None]:
-    """Lets a class build its backend around the frame's stand-in, in this thread."""
-    before = getattr(_local, "frame", None)
-    _local.frame = frame
+def held(name: str, value: Any) -> Iterator[None]:
+    """Gives `thread_state` a value for this thread, and then the one before."""
+    before = getattr(thread_state, name, None)
+    setattr(thread_state, name, value)
     try:
         yield
     finally:
-        _local.frame = before
+        setattr(thread_state, name, before)
 
 
 def _make_convert(original: Any) -> Any:
@@ -195,7 +194,7 @@ def _make_convert(original: Any) -> Any:
 
     @functools.wraps(convert)
     def convert_to_native_format(cls: Any, /, **kwargs: Any) -> Any:
-        frame: Frame | None = getattr(_local, "frame", None)
+        frame: Frame | None = getattr(thread_state, "frame", None)
         if frame is None:
             return convert(cls, **kwargs)
         return frame.arguments(kwargs)
@@ -228,7 +227,7 @@ class TokenizerSlot:
             return slot
         if slot._building:
             return slot
-        inside = getattr(_local, "inside", None)
+        inside = getattr(thread_state, "inside", None)
         if inside is not None and inside[0] is slot:
             return inside[1]
         try:
@@ -244,7 +243,7 @@ class TokenizerSlot:
             return
         if type(old) is Backend:
             old.give(tokenizer.__dict__)
-        frame = getattr(_local, "frame", None)
+        frame = getattr(thread_state, "frame", None)
         if frame is not None and frame.takes(value):
             value = Backend(building=True, frame=frame)
         elif type(old) is Backend and value is not None and type(value) is not Backend:

@@ -148,7 +148,7 @@ impl Edit {
             Self::MinLength { ids, .. } | Self::Suppress { ids, .. } => {
                 let mut values = row.patch();
                 for &id in ids {
-                    if let Some(id) = usize::try_from(id).ok().filter(|&id| id < values.len()) {
+                    if let Some(id) = in_vocabulary(values.len(), id) {
                         values.set(id, f32::NEG_INFINITY);
                     }
                 }
@@ -229,8 +229,12 @@ fn penalize_all(
 fn index_of(vocabulary: usize, id: i64, what: &'static str) -> Result<usize> {
     // Python's indices count from the end as well.
     let index = if id < 0 { id + vocabulary as i64 } else { id };
-    let index = usize::try_from(index).ok().filter(|&index| index < vocabulary);
-    index.ok_or(Error::TokenId { what, id, vocabulary })
+    in_vocabulary(vocabulary, index).ok_or(Error::TokenId { what, id, vocabulary })
+}
+
+/// The index of an id that the vocabulary has.
+fn in_vocabulary(vocabulary: usize, id: i64) -> Option<usize> {
+    usize::try_from(id).ok().filter(|&id| id < vocabulary)
 }
 
 /// The distinct ids of the vocabulary among `ids`, in the order in which they come.
@@ -277,13 +281,13 @@ fn count_penalty(
     scratch.counts.resize(values.len().max(scratch.counts.len()), 0.0);
     let mut wrong = None;
     for &id in ids {
-        match usize::try_from(id).ok().filter(|&id| id < values.len()) {
+        match in_vocabulary(values.len(), id) {
             Some(id) => scratch.counts[id] += 1.0,
             None => wrong = Some(id),
         }
     }
     for &id in ids {
-        let Some(id) = usize::try_from(id).ok().filter(|&id| id < values.len()) else { continue };
+        let Some(id) = in_vocabulary(values.len(), id) else { continue };
         let count = std::mem::take(&mut scratch.counts[id]);
         if count > 0.0 && wrong.is_none() {
             values.set(id, values.get(id).unwrap_or(0.0) - frequency * count - presence);

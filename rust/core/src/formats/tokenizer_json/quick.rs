@@ -7,9 +7,7 @@
 
 use std::ops::Range;
 
-use crate::ids::TokenId;
-use crate::models::Merge;
-use crate::vocab::Vocab;
+use crate::{TokenId, Vocab, models::Merge};
 
 /// What was read.
 pub(super) struct Quick {
@@ -33,19 +31,16 @@ pub(super) fn read(bytes: &[u8]) -> Option<Quick> {
     reader.space();
     let Tables { vocab, merges } = model?;
     let (vocab, place) = vocab?;
-    let (merges, end) = match merges {
-        Some((merges, place)) => (Some(merges), Some(place)),
-        None => (None, None),
-    };
+    let (merges, place_of_merges) = merges.unzip();
     let mut rest = bytes[..place.start].to_vec();
+    let mut end = place.end;
     rest.extend_from_slice(b"{}");
-    if let Some(merges) = end {
-        rest.extend_from_slice(&bytes[place.end..merges.start]);
+    if let Some(place) = place_of_merges {
+        rest.extend_from_slice(&bytes[end..place.start]);
         rest.extend_from_slice(b"[]");
-        rest.extend_from_slice(&bytes[merges.end..]);
-    } else {
-        rest.extend_from_slice(&bytes[place.end..]);
+        end = place.end;
     }
+    rest.extend_from_slice(&bytes[end..]);
     (reader.at == bytes.len()).then_some(Quick { rest, vocab, merges })
 }
 
@@ -192,6 +187,15 @@ impl Reader<'_> {
         }
     }
 
+    /// Passes what stands behind a value of an object or a list: a comma, or its end.
+    #[inline(always)]
+    fn goes_on(&mut self, end: u8) -> Option<bool> {
+        self.space();
+        let next = self.peek()?;
+        self.at += 1;
+        (next == b',' || next == end).then_some(next == b',')
+    }
+
     /// Passes an object; `member` gets each key and has to pass its value.
     fn members(&mut self, mut member: impl FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
         self.space();
@@ -207,14 +211,8 @@ impl Reader<'_> {
             self.expect(b':')?;
             self.space();
             member(self, key)?;
-            self.space();
-            match self.peek()? {
-                b',' => self.at += 1,
-                b'}' => {
-                    self.at += 1;
-                    return Some(());
-                }
-                _ => return None,
+            if !self.goes_on(b'}')? {
+                return Some(());
             }
         }
     }
@@ -227,10 +225,12 @@ impl Reader<'_> {
             match self.peek()? {
                 b'"' => {
                     self.at += 1;
-                    while self.bytes.get(self.stop::<false>()?) != Some(&b'"') {
-                        self.at = self.stop::<false>()? + 2;
+                    let mut end = self.stop::<false>()?;
+                    while self.bytes[end] != b'"' {
+                        self.at = end + 2;
+                        end = self.stop::<false>()?;
                     }
-                    self.at = self.stop::<false>()? + 1;
+                    self.at = end + 1;
                 }
                 b'{' | b'[' => {
                     depth += 1;
@@ -304,14 +304,10 @@ impl Reader<'_> {
             self.expect(b':')?;
             self.space();
             ids.push(self.id()?);
-            self.space();
-            match self.peek()? {
-                b',' => self.at += 1,
-                b'}' => break,
-                _ => return None,
+            if !self.goes_on(b'}')? {
+                break;
             }
         }
-        self.at += 1;
         starts.push(u32::try_from(text.len()).ok()?);
         text.shrink_to_fit();
         starts.shrink_to_fit();
@@ -363,14 +359,10 @@ impl Reader<'_> {
                 self.text.clear();
                 count = 0;
             }
-            self.space();
-            match self.peek()? {
-                b',' => self.at += 1,
-                b']' => break,
-                _ => return None,
+            if !self.goes_on(b']')? {
+                break;
             }
         }
-        self.at += 1;
         self.resolve(vocab, &batch[..count], &mut merges)?;
         self.text.clear();
         merges.shrink_to_fit();
