@@ -433,6 +433,19 @@ class Sampler:
         Returns tokens, the rows that torch has to decide with its state where they begin, and
         log-probabilities.
         """
+    def step(
+        self,
+        logits: Any,
+        state: NDArray[np.uint8] | None,
+        sum_lanes: int,
+        input_ids: Any = None,
+        /,
+    ) -> Any:
+        """One token for each row and no more: tokens, or what `draw_torch` returns if torch has to decide.
+
+        `state` is advanced in place; without one all rows are greedy. Returns None for arrays that
+        are not `float32` and `int64` with contiguous rows.
+        """
     def draw_rows(
         self,
         logits: _Logits,

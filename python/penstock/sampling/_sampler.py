@@ -9,6 +9,7 @@ import numpy as np
 from penstock import _native
 from penstock.errors import SamplingError
 from penstock.sampling import _arrays, _torch
+from penstock.sampling._torch import DEFAULT_LANES
 from penstock.sampling._params import SamplingParams
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Rng = Literal["torch", "row-seeds"]
 _INT64_BITS = 64
-# Greedy rows need no seeds, but the list has to be there.
-_NO_SEEDS = [(0, 0)]
 _new_tuple = tuple.__new__
 
 
@@ -156,28 +155,29 @@ class Sampler:
             TokenRangeError: A token id lies outside the vocabulary.
             SamplingError: Shapes, types or lengths do not fit.
         """
+        if (
+            self._is_plain
+            and allowed_mask is None
+            and logprobs is None
+            and not return_scores
+            and encoder_input_ids is None
+            and prompt_lengths is None
+            and padding is None
+        ):
+            # A step of a loop, with little between the arguments and the kernel.
+            tokens = self._step(logits, input_ids, generator)
+            if tokens is not None:
+                self._steps += 1
+                return _new_tuple(SampleOutput, (tokens, None, None, None))
         array, brain, tensor = _arrays.rows(logits)
         options: dict[str, Any] | None = None
-        if (
+        if not (
             input_ids is None
             and allowed_mask is None
             and logprobs is None
             and encoder_input_ids is None
             and self._is_plain
         ):
-            if tensor and not return_scores:
-                # A step of a loop, with nothing between the arguments and the kernel.
-                self._steps += 1
-                if not self._draws:
-                    tokens = self._native.draw_rows(array, _NO_SEEDS * len(array), brain)[0]
-                elif generator is not None or self._state is None:
-                    tokens = _torch.draw(self._native, self._plans, array, brain, None, generator)[
-                        0
-                    ]
-                else:
-                    tokens = self._draw_torch(self._native, array, brain, None, None)[0]
-                return _new_tuple(SampleOutput, (_torch.from_numpy(tokens), None, None, None))
-        else:
             options = self._options(
                 array, input_ids, allowed_mask, encoder_input_ids, prompt_lengths, padding
             )
@@ -196,6 +196,43 @@ class Sampler:
         if return_scores:
             scores = _torch.exact_scores(native, self._plans, array, brain, options)
         return _output(drawn[0], drawn[2], scores, tensor)
+
+    def _step(self, logits: Any, input_ids: Any, generator: Any) -> Any:
+        """Tokens for arrays or tensors that can be read as they are; None for all others."""
+        kind = type(logits)
+        torch = _torch.ready()
+        if torch is not None and kind is torch.tensor:
+            try:
+                array = logits.numpy()
+                ids = input_ids.numpy() if type(input_ids) is kind else input_ids
+            except (RuntimeError, TypeError):
+                # A gradient, an accelerator, brain floats.
+                return None
+        elif kind is np.ndarray:
+            array, ids = logits, input_ids
+        else:
+            return None
+        native, state = self._native, self._state
+        lanes = DEFAULT_LANES if torch is None else torch.lanes
+        if not self._draws:
+            drawn = native.step(array, None, lanes, ids)
+        elif state is not None and generator is None:
+            drawn = native.step(array, state, lanes, ids)
+        elif torch is not None:
+            generator = generator or torch.generator
+            tensor = generator.get_state()
+            drawn = native.step(array, tensor.numpy(), lanes, ids)
+            if drawn is None:
+                return None
+            generator.set_state(tensor)
+        else:
+            return None
+        if type(drawn) is tuple:
+            options = None if ids is None else {"input_ids": ids}
+            if torch is not None:
+                drawn = _torch.resolve(drawn, self._plans, array, False, options)
+            drawn = drawn[0]
+        return drawn if drawn is None or kind is np.ndarray else torch.from_numpy(drawn)
 
     def choose(
         self, logits: Any, options: dict[str, Any] | None, *, return_scores: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,27 @@ if TYPE_CHECKING:
 # torch's AVX-512 build sums sixteen lanes, its AVX2 build eight.
 DEFAULT_LANES = 16
 _PROOF_SIZES = (7, 40, 1000, 4099)
+
+
+class Torch(NamedTuple):
+    """What a step takes of torch, looked up once."""
+
+    tensor: Any
+    from_numpy: Any
+    generator: Any
+    lanes: int
+
+
+_ready: Torch | None = None
+
+
+def ready() -> Torch | None:
+    """Torch, if the program uses it and the compiled stream is proven to be its own."""
+    global _ready
+    if _ready is None and is_loaded() and (lanes := proof()):
+        torch = module()
+        _ready = Torch(torch.Tensor, torch.from_numpy, torch.default_generator, lanes)
+    return _ready
 
 
 def is_loaded() -> bool:

@@ -84,6 +84,22 @@ impl<'py> Options<'py> {
     }
 }
 
+/// An array that can be read as it is: of this type, with two dimensions and contiguous rows.
+fn readable<'py, T: numpy::Element>(array: &Bound<'py, PyAny>) -> Option<PyReadonlyArray2<'py, T>> {
+    let array = array.cast::<PyArray2<T>>().ok()?;
+    let is_contiguous = array.strides()[1] == size_of::<T>() as isize || array.shape()[1] <= 1;
+    if is_contiguous { array.try_readonly().ok() } else { None }
+}
+
+/// Rows that torch has to decide, and the states where they begin.
+fn undecided(
+    py: Python<'_>,
+    rows: Vec<(usize, Option<TorchStream>)>,
+) -> Vec<(usize, Option<Bound<'_, PyBytes>>)> {
+    let state = |stream: TorchStream| PyBytes::new(py, &stream.to_state(0));
+    rows.into_iter().map(|(row, stream)| (row, stream.map(state))).collect()
+}
+
 /// The rows of an array, each of them contiguous.
 fn rows_of<'a, T: numpy::Element>(
     array: Option<&'a PyReadonlyArray2<'_, T>>,
@@ -175,8 +191,57 @@ impl Sampler {
         let bytes = state.as_slice_mut().map_err(|_| SamplingError::new_err("the state must be contiguous"))?;
         let mut stream = TorchStream::from_state(bytes).map_err(|error| from_sampling(&error))?;
         let out = self.run(py, &logits, brain, options, &mut Random::Torch(&mut stream))?;
-        stream.write_state(bytes).map_err(|error| from_sampling(&error))?;
+        stream.update_state(bytes).map_err(|error| from_sampling(&error))?;
         Ok(out)
+    }
+
+    /// One token for each row and no more: a step of a loop. `state` is that of torch's generator and advanced in place;
+    /// without one all rows are greedy. Gives None, and does nothing, for arrays that are not `float32` and `int64` with
+    /// contiguous rows.
+    #[pyo3(signature = (logits, state, sum_lanes, input_ids = None, /))]
+    fn step<'py>(
+        &self,
+        py: Python<'py>,
+        logits: &Bound<'py, PyAny>,
+        state: Option<PyReadwriteArray1<'py, u8>>,
+        sum_lanes: usize,
+        input_ids: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let Some(logits) = readable::<f32>(logits) else { return Ok(None) };
+        let ids = match input_ids {
+            None => None,
+            Some(ids) => match readable::<i64>(ids) {
+                Some(ids) => Some(ids),
+                None => return Ok(None),
+            },
+        };
+        let (rows, vocabulary) = (logits.shape()[0], logits.shape()[1]);
+        if vocabulary == 0 || ids.as_ref().is_some_and(|ids| ids.shape()[0] != rows) {
+            return Ok(None);
+        }
+        let options = Options { input_ids: ids, lanes: lanes(sum_lanes)?, ..Options::default() };
+        let histories = options.histories(rows)?;
+        let slices = slices(logits.as_array(), "logits")?;
+        let request = request(Logits::F32(&slices), vocabulary, &histories, &options);
+        let run = |random: &mut Random<'_>| {
+            py.detach(|| self.inner.run(&request, random)).map_err(|error| from_sampling(&error))
+        };
+        let out = match state {
+            Some(mut state) => {
+                let bytes = state.as_slice_mut().map_err(|_| SamplingError::new_err("the state must be contiguous"))?;
+                let mut stream = TorchStream::from_state(bytes).map_err(|error| from_sampling(&error))?;
+                let out = run(&mut Random::Torch(&mut stream))?;
+                stream.update_state(bytes).map_err(|error| from_sampling(&error))?;
+                out
+            }
+            None => run(&mut Random::Rows(&vec![(0, 0); rows]))?,
+        };
+        let tokens = PyArray1::from_slice(py, &out.tokens);
+        if out.uncertain.is_empty() {
+            return Ok(Some(tokens.into_any()));
+        }
+        let uncertain = undecided(py, out.uncertain);
+        Ok(Some((tokens, uncertain, py.None()).into_pyobject(py)?.into_any()))
     }
 
     /// Draws from the stream keyed by seed, step and token; greedy rows need no seeds, but the list has to be there.
@@ -239,8 +304,7 @@ impl Sampler {
             let request = request(logits, vocabulary, &histories, &options);
             py.detach(|| self.inner.run(&request, random)).map_err(|error| from_sampling(&error))
         })?;
-        let state = |stream: TorchStream| PyBytes::new(py, &stream.to_state(0));
-        let uncertain = out.uncertain.into_iter().map(|(row, stream)| (row, stream.map(state))).collect();
+        let uncertain = undecided(py, out.uncertain);
         let logprobs = match options.logprobs {
             Some(count) => {
                 let tokens = PyArray1::from_vec(py, out.top.tokens).reshape([rows, count])?;

@@ -37,6 +37,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn scale(self, exponent: Self, zero: u16) -> Self;
     /// Zero where `mask` is not set.
     unsafe fn keep(self, mask: u16) -> Self;
+    /// `other` where `mask` is set.
+    unsafe fn blend(self, mask: u16, other: Self) -> Self;
     /// Lanes with `self < other`.
     unsafe fn less(self, other: Self) -> u16;
     /// Lanes with `self >= other`.
@@ -45,6 +47,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn unordered(self, other: Self) -> u16;
     /// Adds the lanes to eight sums in double precision: lanes `i` and `i + 8` to sum `i`.
     unsafe fn add_to(self, sums: &mut [f64; 8]);
+    /// Adds `self * (other - from)`, lane by lane in double precision, to the sums of `add_to`.
+    unsafe fn add_weighted_to(self, other: Self, from: Self, sums: &mut [f64; 8]);
     /// Lower bounds of sixteen uniforms from the tempered even words, times `scale`, compared: `p >= bound`.
     unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16;
 }
@@ -56,6 +60,119 @@ pub struct Extent {
     pub max: f32,
     /// Whether a value is NaN.
     pub nan: bool,
+}
+
+/// What becomes of a value that a penalty meets.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum Rule {
+    /// Nothing.
+    #[default]
+    Same,
+    /// Below zero it is multiplied, else divided.
+    Scaled(f32),
+    /// Both are subtracted, one after the other.
+    Lowered(f32, f32),
+}
+
+impl Rule {
+    /// The value that `x` becomes.
+    #[inline]
+    pub fn of(self, x: f32) -> f32 {
+        match self {
+            Self::Same => x,
+            Self::Scaled(penalty) => {
+                if x < 0.0 {
+                    x * penalty
+                } else {
+                    x / penalty
+                }
+            }
+            Self::Lowered(first, second) => x - first - second,
+        }
+    }
+
+    /// Whether a value may become larger.
+    pub fn may_raise(self) -> bool {
+        match self {
+            Self::Same => false,
+            Self::Scaled(penalty) => penalty < 1.0,
+            Self::Lowered(first, second) => first < 0.0 || second < 0.0,
+        }
+    }
+
+    /// # Safety
+    /// The instruction set of `L`.
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(self, x: L, mask: u16) -> L {
+        // SAFETY: the caller's duty.
+        unsafe {
+            match self {
+                Self::Same => x,
+                Self::Scaled(penalty) => {
+                    let (below, penalty) = (x.less(L::splat(0.0)), L::splat(penalty));
+                    let mut out = x.blend(mask & below, x.mul(penalty));
+                    // Divisions take long, and logits that are penalized are mostly negative.
+                    if mask & !below != 0 {
+                        out = out.blend(mask & !below, x.div(penalty));
+                    }
+                    out
+                }
+                Self::Lowered(first, second) => x.blend(mask, x.sub(L::splat(first)).sub(L::splat(second))),
+            }
+        }
+    }
+}
+
+/// What differs from a row, without a copy of it. There is a word for each chunk, with a bit for each token; no words if
+/// nothing differs.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Changes<'c> {
+    /// Tokens whose value the rule gives.
+    pub ruled: &'c [u64],
+    /// The rule.
+    pub rule: Rule,
+    /// Tokens whose value stands in `values`, whatever the rule says.
+    pub stored: &'c [u64],
+    /// As long as the row.
+    pub values: &'c [f32],
+}
+
+impl Changes<'_> {
+    /// The value of a token, which is `own` in the row.
+    #[inline]
+    pub fn value(&self, id: usize, own: f32) -> f32 {
+        let has = |words: &[u64]| words.get(id / CHUNK).is_some_and(|word| word >> (id % CHUNK) & 1 == 1);
+        if has(self.stored) {
+            self.values[id]
+        } else if has(self.ruled) {
+            self.rule.of(own)
+        } else {
+            own
+        }
+    }
+
+    /// Whether a token of the chunk differs.
+    #[inline(always)]
+    fn touch(&self, chunk: usize) -> bool {
+        self.ruled.get(chunk).copied().unwrap_or(0) | self.stored.get(chunk).copied().unwrap_or(0) != 0
+    }
+
+    /// The values of the tokens from `at` on, which is a multiple of 16; `own` are those of the row, `count` of them.
+    ///
+    /// # Safety
+    /// The instruction set of `L`.
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(&self, own: L, at: usize, count: usize) -> L {
+        let mask = |words: &[u64]| (words.get(at / CHUNK).copied().unwrap_or(0) >> (at % CHUNK)) as u16;
+        // SAFETY: the caller's duty.
+        unsafe {
+            let out = self.rule.apply(own, mask(self.ruled));
+            match mask(self.stored) {
+                0 => out,
+                stored => out.blend(stored, L::load(&padded(&self.values[at..at + count], 0.0))),
+            }
+        }
+    }
 }
 
 /// Sums of the terms of a softmax.
@@ -119,13 +236,18 @@ pub fn maxima(isa: Isa, row: &[f32], out: &mut Vec<f32>) -> Extent {
     dispatch!(isa, maxima_with(row, out))
 }
 
-/// The same while the row is copied.
+/// Looks for the maxima of these chunks again, in a row of which values have changed.
+pub fn renew_maxima(isa: Isa, row: &[f32], changes: Changes<'_>, chunks: &[u32], out: &mut [f32]) {
+    dispatch!(isa, renew_maxima_with(row, changes, chunks, out));
+}
+
+/// Writes the row as it is after the changes.
 ///
 /// # Panics
-/// If `to` is not as long as `row`.
-pub fn copy_maxima(isa: Isa, row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
-    assert_eq!(row.len(), to.len(), "a place for each value");
-    dispatch!(isa, copy_maxima_with(row, to, out))
+/// If `out` is not as long as `row`.
+pub fn write_changed(isa: Isa, row: &[f32], changes: Changes<'_>, out: &mut [f32]) {
+    assert_eq!(row.len(), out.len(), "a place for each value");
+    dispatch!(isa, write_changed_with(row, changes, out));
 }
 
 /// The largest of a few values without NaN.
@@ -145,18 +267,37 @@ pub fn argmax(isa: Isa, row: &[f32]) -> (usize, Extent) {
     dispatch!(isa, argmax_with(row))
 }
 
+/// How a row becomes the terms of a softmax.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    /// What values are divided by.
+    pub temperature: f32,
+    /// The largest value after that.
+    pub max: f32,
+    /// Order of torch's sum.
+    pub lanes: SumLanes,
+}
+
 /// `exp(x / temperature - max)` of every value, as torch's softmax computes it, and the sums.
 ///
 /// # Panics
 /// If `out` is not as long as `row`.
-pub fn exp_terms(isa: Isa, row: &[f32], temperature: f32, max: f32, lanes: SumLanes, out: &mut [f32]) -> TermSum {
+pub fn exp_terms(isa: Isa, row: &[f32], changes: Changes<'_>, how: Terms, out: &mut [f32]) -> TermSum {
     assert_eq!(row.len(), out.len(), "one term for each value");
-    dispatch!(isa, exp_terms_with(row, temperature, max, lanes, out))
+    dispatch!(isa, exp_terms_with(row, changes, how, out))
 }
 
 /// Ids of the values that are at least `bound`, ascending; `maxima` are the row's own. Stops soon after `limit` ids.
-pub fn positions_at_least(isa: Isa, row: &[f32], maxima: &[f32], bound: f32, limit: usize, out: &mut Vec<u32>) {
-    dispatch!(isa, positions_with(row, maxima, bound, limit, out));
+pub fn positions_at_least(
+    isa: Isa,
+    row: &[f32],
+    changes: Changes<'_>,
+    maxima: &[f32],
+    bound: f32,
+    limit: usize,
+    out: &mut Vec<u32>,
+) {
+    dispatch!(isa, positions_with(row, changes, maxima, bound, limit, out));
 }
 
 /// Ids of the terms that are at least `from` and below `to`, ascending, and the sum of the terms below `from`.
@@ -172,6 +313,22 @@ pub fn cut_terms(isa: Isa, terms: &mut [f32], bound: f32, lanes: SumLanes) -> Te
 /// Copies `from`, with negative infinity where `keys` lies below `bound`, and divides by `temperature`.
 pub fn divide_above(isa: Isa, from: &[f32], keys: &[f32], bound: f32, temperature: f32, out: &mut [f32]) {
     dispatch!(isa, divide_above_with(from, keys, bound, temperature, out));
+}
+
+/// Copies `from` and divides by `temperature`, with negative infinity for values outside of `low..=high`.
+pub fn divide_within(isa: Isa, from: &[f32], low: f32, high: f32, temperature: f32, out: &mut [f32]) {
+    dispatch!(isa, divide_within_with(from, low, high, temperature, out));
+}
+
+/// The sum of `term * (x / temperature - max)`, in double precision; a term of zero counts as nothing.
+pub fn weighted_sum(isa: Isa, row: &[f32], terms: &[f32], temperature: f32, max: f32) -> f64 {
+    dispatch!(isa, weighted_sum_with(row, terms, temperature, max))
+}
+
+/// Ids of the values in `bounds[0]..bounds[1]` or `bounds[2]..bounds[3]`, ascending, and the sum of the terms of the values
+/// in `bounds[1]..bounds[2]`.
+pub fn around(isa: Isa, row: &[f32], terms: &[f32], bounds: [f32; 4], out: &mut Vec<u32>) -> f64 {
+    dispatch!(isa, around_with(row, terms, bounds, out))
 }
 
 /// Multiplies in place.
@@ -218,22 +375,6 @@ fn padded(tail: &[f32], fill: f32) -> [f32; 16] {
 #[inline(always)]
 pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> Extent {
     // SAFETY of all blocks here: the caller's duty.
-    unsafe { scan_maxima::<L, false>(row, &mut [], out) }
-}
-
-/// # Safety
-/// The instruction set of `L`.
-#[inline(always)]
-pub(super) unsafe fn copy_maxima_with<L: Lanes>(row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
-    // SAFETY: the caller's duty.
-    unsafe { scan_maxima::<L, true>(row, to, out) }
-}
-
-/// # Safety
-/// The instruction set of `L`.
-#[inline(always)]
-unsafe fn scan_maxima<L: Lanes, const COPY: bool>(row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
-    // SAFETY: the caller's duty.
     unsafe {
         out.clear();
         out.reserve(row.len().div_ceil(CHUNK));
@@ -241,19 +382,10 @@ unsafe fn scan_maxima<L: Lanes, const COPY: bool>(row: &[f32], to: &mut [f32], o
         let mut nan = 0;
         let mut lanes = [0.0; 16];
         let (chunks, tail) = row.as_chunks::<CHUNK>();
-        let (copies, copied_tail) = to.as_chunks_mut::<CHUNK>();
-        let mut copies = copies.iter_mut();
         for chunk in chunks {
             let (quarters, _) = chunk.as_chunks::<16>();
             let [a, b, c, d] =
                 [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
-            if COPY && let Some(copy) = copies.next() {
-                let (quarters, _) = copy.as_chunks_mut::<16>();
-                a.store(&mut quarters[0]);
-                b.store(&mut quarters[1]);
-                c.store(&mut quarters[2]);
-                d.store(&mut quarters[3]);
-            }
             nan |= a.unordered(b) | c.unordered(d);
             let top = a.max(b).max(c.max(d));
             all = all.max(top);
@@ -266,13 +398,46 @@ unsafe fn scan_maxima<L: Lanes, const COPY: bool>(row: &[f32], to: &mut [f32], o
                 nan |= u16::from(value.is_nan());
                 max = if value > max { value } else { max };
             }
-            if COPY {
-                copied_tail.copy_from_slice(tail);
-            }
             out.push(max);
         }
         all.store(&mut lanes);
         Extent { max: max.max(largest(&lanes)), nan: nan != 0 }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn renew_maxima_with<L: Lanes>(row: &[f32], changes: Changes<'_>, chunks: &[u32], out: &mut [f32]) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        for &chunk in chunks {
+            let from = chunk as usize * CHUNK;
+            let mut top = L::splat(f32::NEG_INFINITY);
+            for (i, own) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
+                let values = changes.apply(L::load(&padded(own, f32::NEG_INFINITY)), from + 16 * i, own.len());
+                // The largest so far comes second: a NaN is not the maximum of its chunk.
+                let kept = L::splat(f32::NEG_INFINITY).blend(u16::MAX >> (16 - own.len()), values);
+                top = kept.max(top);
+            }
+            let mut lanes = [0.0; 16];
+            top.store(&mut lanes);
+            out[chunk as usize] = largest(&lanes);
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn write_changed_with<L: Lanes>(row: &[f32], changes: Changes<'_>, out: &mut [f32]) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        for (i, (own, out)) in row.chunks(16).zip(out.chunks_mut(16)).enumerate() {
+            let mut all = [0.0; 16];
+            changes.apply(L::load(&padded(own, 0.0)), 16 * i, own.len()).store(&mut all);
+            out.copy_from_slice(&all[..own.len()]);
+        }
     }
 }
 
@@ -356,18 +521,21 @@ unsafe fn exp_with<L: Lanes>(x: L) -> L {
 #[inline(always)]
 pub(super) unsafe fn exp_terms_with<L: Lanes>(
     row: &[f32],
-    temperature: f32,
-    max: f32,
-    lanes: SumLanes,
+    changes: Changes<'_>,
+    how: Terms,
     out: &mut [f32],
 ) -> TermSum {
     // SAFETY: the caller's duty.
     unsafe {
-        match (lanes, temperature.to_bits() == 1f32.to_bits()) {
-            (SumLanes::Sixteen, false) => terms::<L, true, true>(row, temperature, max, out),
-            (SumLanes::Sixteen, true) => terms::<L, true, false>(row, temperature, max, out),
-            (SumLanes::Eight, false) => terms::<L, false, true>(row, temperature, max, out),
-            (SumLanes::Eight, true) => terms::<L, false, false>(row, temperature, max, out),
+        match (how.lanes, how.temperature.to_bits() == 1f32.to_bits(), changes.ruled.is_empty()) {
+            (SumLanes::Sixteen, false, true) => terms::<L, true, true, false>(row, changes, how, out),
+            (SumLanes::Sixteen, true, true) => terms::<L, true, false, false>(row, changes, how, out),
+            (SumLanes::Eight, false, true) => terms::<L, false, true, false>(row, changes, how, out),
+            (SumLanes::Eight, true, true) => terms::<L, false, false, false>(row, changes, how, out),
+            (SumLanes::Sixteen, false, false) => terms::<L, true, true, true>(row, changes, how, out),
+            (SumLanes::Sixteen, true, false) => terms::<L, true, false, true>(row, changes, how, out),
+            (SumLanes::Eight, false, false) => terms::<L, false, true, true>(row, changes, how, out),
+            (SumLanes::Eight, true, false) => terms::<L, false, false, true>(row, changes, how, out),
         }
     }
 }
@@ -377,10 +545,9 @@ pub(super) unsafe fn exp_terms_with<L: Lanes>(
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-unsafe fn term<L: Lanes, const DIVIDE: bool>(values: &[f32; 16], temperature: L, max: L) -> L {
+unsafe fn term<L: Lanes, const DIVIDE: bool>(x: L, temperature: L, max: L) -> L {
     // SAFETY: the caller's duty.
     unsafe {
-        let x = L::load(values);
         exp_with(if DIVIDE { x.div(temperature).sub(max) } else { x.sub(max) })
     }
 }
@@ -459,33 +626,44 @@ impl<L: Lanes, const SIXTEEN: bool> Sums<L, SIXTEEN> {
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
+unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool, const CHANGED: bool>(
     row: &[f32],
-    temperature: f32,
-    max: f32,
+    changes: Changes<'_>,
+    how: Terms,
     out: &mut [f32],
 ) -> TermSum {
     // SAFETY: the caller's duty.
     unsafe {
-        let [temperature, max] = [L::splat(temperature), L::splat(max)];
+        let [temperature, max] = [L::splat(how.temperature), L::splat(how.max)];
         let mut sums = Sums::<L, SIXTEEN>::new();
         let (from, from_tail) = row.as_chunks::<CHUNK>();
         let (to, to_tail) = out.as_chunks_mut::<CHUNK>();
-        for (from, to) in from.iter().zip(to) {
+        let tail_at = CHUNK * from.len();
+        for (chunk, (from, to)) in from.iter().zip(to).enumerate() {
             let (from, to) = (from.as_chunks::<16>().0, to.as_chunks_mut::<16>().0);
-            let a = term::<L, DIVIDE>(&from[0], temperature, max);
-            let b = term::<L, DIVIDE>(&from[1], temperature, max);
-            let c = term::<L, DIVIDE>(&from[2], temperature, max);
-            let d = term::<L, DIVIDE>(&from[3], temperature, max);
+            let mut x = [L::load(&from[0]), L::load(&from[1]), L::load(&from[2]), L::load(&from[3])];
+            if CHANGED && changes.touch(chunk) {
+                for (quarter, x) in x.iter_mut().enumerate() {
+                    *x = changes.apply(*x, CHUNK * chunk + 16 * quarter, 16);
+                }
+            }
+            let a = term::<L, DIVIDE>(x[0], temperature, max);
+            let b = term::<L, DIVIDE>(x[1], temperature, max);
+            let c = term::<L, DIVIDE>(x[2], temperature, max);
+            let d = term::<L, DIVIDE>(x[3], temperature, max);
             a.store(&mut to[0]);
             b.store(&mut to[1]);
             c.store(&mut to[2]);
             d.store(&mut to[3]);
             sums.add([a, b, c, d]);
         }
-        for (from, to) in from_tail.chunks(16).zip(to_tail.chunks_mut(16)) {
+        for (part, (from, to)) in from_tail.chunks(16).zip(to_tail.chunks_mut(16)).enumerate() {
             // The term of negative infinity is zero.
-            sums.add_last(term::<L, DIVIDE>(&padded(from, f32::NEG_INFINITY), temperature, max), to);
+            let mut x = L::load(&padded(from, f32::NEG_INFINITY));
+            if CHANGED {
+                x = changes.apply(x, tail_at + 16 * part, from.len());
+            }
+            sums.add_last(term::<L, DIVIDE>(x, temperature, max), to);
         }
         sums.finish(out)
     }
@@ -494,22 +672,19 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool>(
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-unsafe fn scan<L: Lanes>(row: &[f32], chunk: usize, bounds: L, out: &mut Vec<u32>) {
+unsafe fn scan<L: Lanes>(row: &[f32], changes: Changes<'_>, chunk: usize, bounds: L, out: &mut Vec<u32>) {
     // SAFETY: the caller's duty.
     unsafe {
         let from = chunk * CHUNK;
         for (i, values) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
-            let mut mask = match values.as_array::<16>() {
-                Some(values) => L::load(values).at_least(bounds),
-                // A padded lane equals the bound when that is negative infinity.
-                None => {
-                    L::load(&padded(values, f32::NEG_INFINITY)).at_least(bounds) & (u16::MAX >> (16 - values.len()))
-                }
+            let at = from + 16 * i;
+            let own = match values.as_array::<16>() {
+                Some(values) => L::load(values),
+                None => L::load(&padded(values, f32::NEG_INFINITY)),
             };
-            while mask != 0 {
-                out.push((from + 16 * i) as u32 + mask.trailing_zeros());
-                mask &= mask - 1;
-            }
+            let x = changes.apply(own, at, values.len());
+            // A padded lane equals the bound when that is negative infinity.
+            push_ids(x.at_least(bounds) & (u16::MAX >> (16 - values.len())), at as u32, out);
         }
     }
 }
@@ -519,6 +694,7 @@ unsafe fn scan<L: Lanes>(row: &[f32], chunk: usize, bounds: L, out: &mut Vec<u32
 #[inline(always)]
 pub(super) unsafe fn positions_with<L: Lanes>(
     row: &[f32],
+    changes: Changes<'_>,
     maxima: &[f32],
     bound: f32,
     limit: usize,
@@ -531,7 +707,7 @@ pub(super) unsafe fn positions_with<L: Lanes>(
         for (g, group) in groups.iter().enumerate() {
             let mut mask = L::load(group).at_least(bounds);
             while mask != 0 {
-                scan::<L>(row, 16 * g + mask.trailing_zeros() as usize, bounds, out);
+                scan::<L>(row, changes, 16 * g + mask.trailing_zeros() as usize, bounds, out);
                 mask &= mask - 1;
             }
             if out.len() > limit {
@@ -540,7 +716,7 @@ pub(super) unsafe fn positions_with<L: Lanes>(
         }
         for (i, &max) in tail.iter().enumerate() {
             if max >= bound {
-                scan::<L>(row, 16 * groups.len() + i, bounds, out);
+                scan::<L>(row, changes, 16 * groups.len() + i, bounds, out);
             }
         }
     }
@@ -651,6 +827,79 @@ pub(super) unsafe fn divide_above_with<L: Lanes>(
         for ((x, out), key) in row_tail.iter().zip(out_tail).zip(keys) {
             *out = if *key < bound { f32::NEG_INFINITY } else { x / temperature };
         }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn divide_within_with<L: Lanes>(from: &[f32], low: f32, high: f32, temperature: f32, out: &mut [f32]) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let [lows, highs, temperatures] = [L::splat(low), L::splat(high), L::splat(temperature)];
+        let nothing = L::splat(f32::NEG_INFINITY);
+        let (rows, row_tail) = from.as_chunks::<16>();
+        let (outs, out_tail) = out.as_chunks_mut::<16>();
+        for (x, out) in rows.iter().zip(outs) {
+            let x = L::load(x);
+            let kept = x.at_least(lows) & highs.at_least(x);
+            nothing.blend(kept, x.div(temperatures)).store(out);
+        }
+        for (&x, out) in row_tail.iter().zip(out_tail) {
+            *out = if x >= low && x <= high { x / temperature } else { f32::NEG_INFINITY };
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn weighted_sum_with<L: Lanes>(row: &[f32], terms: &[f32], temperature: f32, max: f32) -> f64 {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let [temperatures, tops, zero] = [L::splat(temperature), L::splat(max), L::splat(0.0)];
+        let mut sums = [0.0; 8];
+        let (rows, row_tail) = row.as_chunks::<16>();
+        let (groups, tail) = terms.as_chunks::<16>();
+        for (x, term) in rows.iter().zip(groups) {
+            let term = L::load(term);
+            // Zero times negative infinity would be no number.
+            let y = tops.blend(zero.less(term), L::load(x).div(temperatures));
+            term.add_weighted_to(y, tops, &mut sums);
+        }
+        if !tail.is_empty() {
+            let term = L::load(&padded(tail, 0.0));
+            let y = tops.blend(zero.less(term), L::load(&padded(row_tail, 0.0)).div(temperatures));
+            term.add_weighted_to(y, tops, &mut sums);
+        }
+        sums.iter().sum()
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn around_with<L: Lanes>(row: &[f32], terms: &[f32], bounds: [f32; 4], out: &mut Vec<u32>) -> f64 {
+    // SAFETY: the caller's duty.
+    unsafe {
+        out.clear();
+        let [a, b, c, d] = [L::splat(bounds[0]), L::splat(bounds[1]), L::splat(bounds[2]), L::splat(bounds[3])];
+        let mut sums = [0.0; 8];
+        let (rows, row_tail) = row.as_chunks::<16>();
+        let (groups, tail) = terms.as_chunks::<16>();
+        let mut id = 0;
+        for (x, term) in rows.iter().zip(groups) {
+            let x = L::load(x);
+            L::load(term).keep(x.at_least(b) & x.less(c)).add_to(&mut sums);
+            push_ids(x.at_least(a) & x.less(b) | x.at_least(c) & x.less(d), id, out);
+            id += 16;
+        }
+        if !tail.is_empty() {
+            let x = L::load(&padded(row_tail, f32::NAN));
+            L::load(&padded(tail, 0.0)).keep(x.at_least(b) & x.less(c)).add_to(&mut sums);
+            push_ids(x.at_least(a) & x.less(b) | x.at_least(c) & x.less(d), id, out);
+        }
+        sums.iter().sum()
     }
 }
 
@@ -799,6 +1048,10 @@ impl Lanes for Array {
         Self(std::array::from_fn(|i| if mask >> i & 1 == 1 { self.0[i] } else { 0.0 }))
     }
     #[inline(always)]
+    unsafe fn blend(self, mask: u16, other: Self) -> Self {
+        Self(std::array::from_fn(|i| if mask >> i & 1 == 1 { other.0[i] } else { self.0[i] }))
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {
         self.mask(other, |a, b| a < b)
     }
@@ -814,6 +1067,13 @@ impl Lanes for Array {
     unsafe fn add_to(self, sums: &mut [f64; 8]) {
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum += f64::from(self.0[i]) + f64::from(self.0[i + 8]);
+        }
+    }
+    #[inline(always)]
+    unsafe fn add_weighted_to(self, other: Self, from: Self, sums: &mut [f64; 8]) {
+        let product = |i: usize| f64::from(self.0[i]) * (f64::from(other.0[i]) - f64::from(from.0[i]));
+        for (i, sum) in sums.iter_mut().enumerate() {
+            *sum += product(i) + product(i + 8);
         }
     }
     #[inline(always)]

@@ -1,14 +1,14 @@
 //! The passes of `floats.rs` for x86-64: AVX-512 by hand, AVX2 by the compiler from the arrays.
 
 use std::arch::x86_64::{
-    __m512, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    __m512, __m512d, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
     _mm256_castpd_ps, _mm512_add_epi32, _mm512_add_pd, _mm512_add_ps, _mm512_and_si512, _mm512_castps_pd,
     _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
     _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_maskz_mov_ps, _mm512_maskz_set1_epi32, _mm512_max_ps,
-    _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_mov_ps, _mm512_maskz_mov_ps, _mm512_maskz_set1_epi32, _mm512_max_ps,
+    _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps,
     _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32,
-    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_ps,
+    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd, _mm512_sub_ps,
     _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 
@@ -29,6 +29,19 @@ pub(super) struct Avx512(__m512);
 unsafe fn power(exponent: __m512i) -> __m512 {
     // SAFETY: the caller's duty.
     unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(exponent, _mm512_set1_epi32(127)))) }
+}
+
+/// The lower and the upper eight lanes in double precision.
+///
+/// # Safety
+/// AVX-512 F and DQ.
+#[inline(always)]
+unsafe fn halves(lanes: __m512) -> [__m512d; 2] {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(lanes));
+        [_mm512_cvtps_pd(_mm512_castps512_ps256(lanes)), _mm512_cvtps_pd(_mm256_castpd_ps(upper))]
+    }
 }
 
 // SAFETY of every block below: callers of `Lanes` promise AVX-512 F and DQ.
@@ -104,6 +117,11 @@ impl Lanes for Avx512 {
         Self(unsafe { _mm512_maskz_mov_ps(mask, self.0) })
     }
     #[inline(always)]
+    unsafe fn blend(self, mask: u16, other: Self) -> Self {
+        // SAFETY: see the impl.
+        Self(unsafe { _mm512_mask_mov_ps(self.0, mask, other.0) })
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {
         // SAFETY: see the impl.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
@@ -119,12 +137,23 @@ impl Lanes for Avx512 {
         unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(self.0, other.0) }
     }
     #[inline(always)]
+    unsafe fn add_weighted_to(self, other: Self, from: Self, sums: &mut [f64; 8]) {
+        // SAFETY: see the impl; the array has eight values.
+        unsafe {
+            let [low, high] = halves(self.0);
+            let [other_low, other_high] = halves(other.0);
+            let [from_low, from_high] = halves(from.0);
+            let low = _mm512_mul_pd(low, _mm512_sub_pd(other_low, from_low));
+            let high = _mm512_mul_pd(high, _mm512_sub_pd(other_high, from_high));
+            let sum = _mm512_add_pd(_mm512_loadu_pd(sums.as_ptr()), _mm512_add_pd(low, high));
+            _mm512_storeu_pd(sums.as_mut_ptr(), sum);
+        }
+    }
+    #[inline(always)]
     unsafe fn add_to(self, sums: &mut [f64; 8]) {
         // SAFETY: see the impl; the array has eight values.
         unsafe {
-            let low = _mm512_cvtps_pd(_mm512_castps512_ps256(self.0));
-            let upper = _mm512_extractf64x4_pd::<1>(_mm512_castps_pd(self.0));
-            let high = _mm512_cvtps_pd(_mm256_castpd_ps(upper));
+            let [low, high] = halves(self.0);
             let sum = _mm512_add_pd(_mm512_loadu_pd(sums.as_ptr()), _mm512_add_pd(low, high));
             _mm512_storeu_pd(sums.as_mut_ptr(), sum);
         }
@@ -199,7 +228,7 @@ macro_rules! shells {
     ($module:ident, $lanes:ty, $features:literal) => {
         /// The passes, compiled for one instruction set.
         pub(super) mod $module {
-            use super::super::floats::{self, Extent, SumLanes, TermSum};
+            use super::super::floats::{self, Changes, Extent, SumLanes, TermSum, Terms};
 
             type Lanes = $lanes;
 
@@ -213,9 +242,16 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn copy_maxima_with(row: &[f32], to: &mut [f32], out: &mut Vec<f32>) -> Extent {
+            pub unsafe fn renew_maxima_with(row: &[f32], changes: Changes<'_>, chunks: &[u32], out: &mut [f32]) {
                 // SAFETY: the caller's duty.
-                unsafe { floats::copy_maxima_with::<Lanes>(row, to, out) }
+                unsafe { floats::renew_maxima_with::<Lanes>(row, changes, chunks, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn write_changed_with(row: &[f32], changes: Changes<'_>, out: &mut [f32]) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::write_changed_with::<Lanes>(row, changes, out) }
             }
             /// # Safety
             /// The features must be there.
@@ -227,22 +263,23 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn exp_terms_with(
-                row: &[f32],
-                temperature: f32,
-                max: f32,
-                lanes: SumLanes,
-                out: &mut [f32],
-            ) -> TermSum {
+            pub unsafe fn exp_terms_with(row: &[f32], changes: Changes<'_>, how: Terms, out: &mut [f32]) -> TermSum {
                 // SAFETY: the caller's duty.
-                unsafe { floats::exp_terms_with::<Lanes>(row, temperature, max, lanes, out) }
+                unsafe { floats::exp_terms_with::<Lanes>(row, changes, how, out) }
             }
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn positions_with(row: &[f32], maxima: &[f32], bound: f32, limit: usize, out: &mut Vec<u32>) {
+            pub unsafe fn positions_with(
+                row: &[f32],
+                changes: Changes<'_>,
+                maxima: &[f32],
+                bound: f32,
+                limit: usize,
+                out: &mut Vec<u32>,
+            ) {
                 // SAFETY: the caller's duty.
-                unsafe { floats::positions_with::<Lanes>(row, maxima, bound, limit, out) }
+                unsafe { floats::positions_with::<Lanes>(row, changes, maxima, bound, limit, out) }
             }
             /// # Safety
             /// The features must be there.
@@ -264,6 +301,27 @@ macro_rules! shells {
             pub unsafe fn divide_above_with(from: &[f32], keys: &[f32], bound: f32, temperature: f32, out: &mut [f32]) {
                 // SAFETY: the caller's duty.
                 unsafe { floats::divide_above_with::<Lanes>(from, keys, bound, temperature, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn divide_within_with(from: &[f32], low: f32, high: f32, temperature: f32, out: &mut [f32]) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::divide_within_with::<Lanes>(from, low, high, temperature, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn weighted_sum_with(row: &[f32], terms: &[f32], temperature: f32, max: f32) -> f64 {
+                // SAFETY: the caller's duty.
+                unsafe { floats::weighted_sum_with::<Lanes>(row, terms, temperature, max) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn around_with(row: &[f32], terms: &[f32], bounds: [f32; 4], out: &mut Vec<u32>) -> f64 {
+                // SAFETY: the caller's duty.
+                unsafe { floats::around_with::<Lanes>(row, terms, bounds, out) }
             }
             /// # Safety
             /// The features must be there.

@@ -202,6 +202,12 @@ impl Sampler {
         let mut out = Output { tokens: Vec::with_capacity(rows), ..Output::default() };
         let workers = if rows * request.vocabulary < SERIAL { 1 } else { threads::count().min(rows) };
         match random {
+            // Nothing is drawn before the one thing that may fail is done.
+            Random::Torch(stream) if rows == 1 => {
+                let filtered = self.filter(0, request, false)?;
+                let draw = |row, filtered: &mut Filtered| self.draw_torch(row, request, filtered, stream);
+                out.append(self.finish(0, request, filtered, draw)?);
+            }
             Random::Torch(stream) => {
                 let mut advanced = (**stream).clone();
                 if workers <= 1 {
@@ -273,7 +279,7 @@ impl Sampler {
         let start = stream.clone();
         let mut drawn = filtered.draw(Noise::Torch(stream));
         if !drawn.certain {
-            let exact = self.filter(row, request, true)?;
+            let exact = self.filter(row, request, true).inspect_err(|_| *stream = start.clone())?;
             let before = std::mem::replace(filtered, exact);
             self.keep(before.buffers);
             drawn = filtered.draw(Noise::Torch(&mut start.clone()));
@@ -350,6 +356,7 @@ impl Sampler {
         if request.logprobs.is_some() {
             // What is reported is read from the values.
             candidates.finish_cut();
+            candidates.row();
         }
         let fault = |what| Error::Row { row, what };
         let (distribution, greedy) = if options.do_sample {

@@ -2,7 +2,7 @@
 
 use crate::kernels::{
     Isa,
-    floats::{self, CHUNK, Extent, SumLanes, TermSum},
+    floats::{self, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms},
 };
 
 use super::error::RowFault;
@@ -37,8 +37,13 @@ impl Place {
 /// Buffers that rows share, one after the other.
 #[derive(Debug, Default)]
 pub struct Scratch {
-    /// The row, once it differs from the logits.
+    /// The row, once it differs from the logits; or those of its values that do.
     pub(crate) values: Vec<f32>,
+    /// While the row is that of the logits but for a few values: a bit for each that a rule gives, or the buffer.
+    ruled: Vec<u64>,
+    stored: Vec<u64>,
+    /// Chunks whose maximum a change may have moved.
+    moved: Vec<u32>,
     /// Maxima of chunks of the row.
     pub(crate) maxima: Vec<f32>,
     /// Terms of the row's softmax, or its probabilities.
@@ -73,6 +78,10 @@ pub struct Candidates<'a> {
     logits: &'a [f32],
     pub(crate) scratch: &'a mut Scratch,
     copied: bool,
+    /// A few values differ from the logits, those that are marked.
+    marked: bool,
+    /// What gives the values that are marked for it.
+    rule: Rule,
     /// The values are still to be divided by this (a row only).
     pub(crate) temperature: f32,
     extent: Option<Extent>,
@@ -94,6 +103,8 @@ impl<'a> Candidates<'a> {
             logits,
             scratch,
             copied: false,
+            marked: false,
+            rule: Rule::Same,
             temperature: 1.0,
             extent: None,
             terms: None,
@@ -119,7 +130,7 @@ impl<'a> Candidates<'a> {
         self.listed
     }
 
-    /// Whether the row's values differ from the logits.
+    /// Whether the row's values are in the buffer rather than in the logits.
     pub(crate) fn is_copied(&self) -> bool {
         self.copied
     }
@@ -146,17 +157,54 @@ impl<'a> Candidates<'a> {
         let top = self.extent().max;
         let chunk = self.scratch.maxima.iter().position(|&value| value >= top).unwrap_or_default();
         let from = chunk * CHUNK;
-        // Division may make smaller values equal to the largest.
-        let (row, temperature) = (self.row(), self.temperature);
+        let temperature = self.temperature;
         if is_not_one(temperature) {
-            return row.iter().position(|&value| value / temperature >= max).unwrap_or_default() as u32;
+            // Division may make smaller values equal to the largest.
+            return self.row().iter().position(|&value| value / temperature >= max).unwrap_or_default() as u32;
         }
-        (from + row[from..].iter().position(|&value| value >= top).unwrap_or_default()) as u32
+        let values = self.values();
+        (from..self.vocabulary()).find(|&id| values.of(id) >= top).unwrap_or_default() as u32
     }
 
     /// The row's values, before the temperature and before a cut by terms.
-    pub(crate) fn row(&self) -> &[f32] {
+    pub(crate) fn row(&mut self) -> &[f32] {
+        if self.marked {
+            self.own();
+        }
         if self.copied { &self.scratch.values } else { self.logits }
+    }
+
+    /// The same, one by one.
+    pub(crate) fn values(&self) -> Values<'_> {
+        let (base, changes) = self.parts();
+        Values { base, changes }
+    }
+
+    /// The row that the values come from, and what was changed in it.
+    fn parts(&self) -> (&[f32], Changes<'_>) {
+        let Scratch { values, ruled, stored, .. } = &*self.scratch;
+        if self.copied {
+            (values, Changes::default())
+        } else if self.marked {
+            (self.logits, Changes { ruled, rule: self.rule, stored, values })
+        } else {
+            (self.logits, Changes::default())
+        }
+    }
+
+    /// Puts the row's values into the buffer.
+    fn own(&mut self) {
+        if self.marked {
+            let mut buffer = std::mem::take(&mut self.scratch.floats);
+            buffer.resize(self.logits.len(), 0.0);
+            let (row, changes) = self.parts();
+            floats::write_changed(self.arithmetic.isa, row, changes, &mut buffer);
+            self.scratch.floats = std::mem::replace(&mut self.scratch.values, buffer);
+        } else if !self.copied {
+            self.scratch.values.clear();
+            self.scratch.values.extend_from_slice(self.logits);
+        }
+        (self.copied, self.marked) = (true, false);
     }
 
     /// Makes a list a row again.
@@ -173,7 +221,7 @@ impl<'a> Candidates<'a> {
         self.open_ids.clear();
         self.open_ids
             .extend(ids.iter().zip(&*places).filter(|(_, place)| place.is_open()).map(|(&id, &place)| (id, place)));
-        (self.listed, self.copied, self.temperature) = (false, true, 1.0);
+        (self.listed, self.copied, self.marked, self.temperature) = (false, true, false, 1.0);
         (self.extent, self.terms) = (None, None);
     }
 
@@ -183,11 +231,7 @@ impl<'a> Candidates<'a> {
         self.finish_cut();
         // An open token cannot be followed through an edit.
         self.settle();
-        if !self.copied {
-            self.scratch.values.clear();
-            self.scratch.values.extend_from_slice(self.logits);
-            self.copied = true;
-        }
+        self.own();
         let temperature = std::mem::replace(&mut self.temperature, 1.0);
         if is_not_one(temperature) {
             self.scratch.values.iter_mut().for_each(|value| *value /= temperature);
@@ -196,23 +240,26 @@ impl<'a> Candidates<'a> {
         &mut self.scratch.values
     }
 
-    /// The row's values after the temperature, to change a few of them, with their maxima kept up to date.
+    /// The row's values after the temperature, to change a few of them: they are marked, the others stay where they are.
     pub fn patch(&mut self) -> Patch<'_> {
         if self.listed || self.cut || self.has_open() || is_not_one(self.temperature) {
             self.edit();
         }
+        self.top();
         self.terms = None;
         let isa = self.arithmetic.isa;
-        if !self.copied {
-            let Scratch { values, maxima, .. } = &mut *self.scratch;
+        let Scratch { values, maxima, ruled, stored, moved, .. } = &mut *self.scratch;
+        moved.clear();
+        if !self.copied && !self.marked {
             values.resize(self.logits.len(), 0.0);
-            self.extent = Some(floats::copy_maxima(isa, self.logits, values, maxima));
-            self.copied = true;
-            return Patch { before: Some(self.logits), values, maxima, extent: &mut self.extent };
+            for words in [&mut *ruled, &mut *stored] {
+                words.clear();
+                words.resize(self.logits.len().div_ceil(CHUNK), 0);
+            }
+            (self.marked, self.rule) = (true, Rule::Same);
         }
-        self.extent();
-        let Scratch { values, maxima, .. } = &mut *self.scratch;
-        Patch { before: None, values, maxima, extent: &mut self.extent }
+        let base = (!self.copied).then_some(Base { logits: self.logits, ruled, rule: &mut self.rule, stored });
+        Patch { isa, base, values, maxima, moved, extent: &mut self.extent }
     }
 
     /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
@@ -228,11 +275,7 @@ impl<'a> Candidates<'a> {
         } else {
             self.finish_cut();
             let open = std::mem::take(&mut self.open_ids);
-            if !self.copied {
-                self.scratch.values.clear();
-                self.scratch.values.extend_from_slice(self.logits);
-                self.copied = true;
-            }
+            self.own();
             for (id, place) in open {
                 if place == Place::OpenRemoved {
                     self.scratch.values[id as usize] = f32::NEG_INFINITY;
@@ -266,6 +309,9 @@ impl<'a> Candidates<'a> {
     pub(crate) fn top(&mut self) -> Extent {
         if let Some(extent) = self.extent {
             return extent;
+        }
+        if self.marked {
+            self.own();
         }
         let Scratch { values, maxima, .. } = &mut *self.scratch;
         let row = if self.copied { &**values } else { self.logits };
@@ -314,11 +360,12 @@ impl<'a> Candidates<'a> {
         if let Some(terms) = self.terms {
             return terms;
         }
-        let Scratch { values, terms, .. } = &mut *self.scratch;
-        let row = if self.copied { &**values } else { self.logits };
-        terms.resize(row.len(), 0.0);
+        let mut terms = std::mem::take(&mut self.scratch.terms);
+        terms.resize(self.logits.len(), 0.0);
         let Arithmetic { isa, lanes, .. } = self.arithmetic;
-        let sums = floats::exp_terms(isa, row, self.temperature, max, lanes, terms);
+        let (row, changes) = self.parts();
+        let sums = floats::exp_terms(isa, row, changes, Terms { temperature: self.temperature, max, lanes }, &mut terms);
+        self.scratch.terms = terms;
         self.terms = Some(sums);
         sums
     }
@@ -332,20 +379,22 @@ impl<'a> Candidates<'a> {
     /// Puts the ids with a value of at least `bound` where the list will be; false if there are more than `limit`.
     pub(crate) fn find(&mut self, bound: f32, limit: usize) -> bool {
         self.extent();
-        let Scratch { values, maxima, ids, .. } = &mut *self.scratch;
-        let row = if self.copied { &**values } else { self.logits };
+        let mut ids = std::mem::take(&mut self.scratch.ids);
         ids.clear();
-        floats::positions_at_least(self.arithmetic.isa, row, maxima, bound.max(f32::MIN), limit, ids);
-        ids.len() <= limit
+        let (row, changes) = self.parts();
+        let (isa, maxima) = (self.arithmetic.isa, &self.scratch.maxima);
+        floats::positions_at_least(isa, row, changes, maxima, bound.max(f32::MIN), limit, &mut ids);
+        self.scratch.ids = ids;
+        self.scratch.ids.len() <= limit
     }
 
     /// Makes a list of the ids that stand where the list will be.
     pub(crate) fn list_found(&mut self) {
-        let Scratch { values, ids, ys, places, .. } = &mut *self.scratch;
-        let row = if self.copied { &**values } else { self.logits };
-        let temperature = self.temperature;
+        let mut ys = std::mem::take(&mut self.scratch.ys);
+        let (values, temperature) = (self.values(), self.temperature);
         ys.clear();
-        ys.extend(ids.iter().map(|&id| row[id as usize] / temperature));
+        ys.extend(self.scratch.ids.iter().map(|&id| values.of(id as usize) / temperature));
+        let Scratch { ids, places, .. } = &mut *self.scratch;
         places.clear();
         places.resize(ids.len(), Place::Kept);
         for &(id, place) in &self.open_ids {
@@ -353,6 +402,7 @@ impl<'a> Candidates<'a> {
                 places[i] = place;
             }
         }
+        self.scratch.ys = ys;
         self.open_ids.clear();
         self.listed = true;
         self.temperature = 1.0;
@@ -386,6 +436,42 @@ impl<'a> Candidates<'a> {
         self.cut = true;
     }
 
+    /// Removes values (before the temperature) outside of `low..=high`. The largest may go, so the terms are new ones.
+    pub(crate) fn cut_values(&mut self, low: f32, high: f32) {
+        let isa = self.arithmetic.isa;
+        if self.marked {
+            self.own();
+        }
+        let Scratch { values, floats: buffer, .. } = &mut *self.scratch;
+        let row = if self.copied { &**values } else { self.logits };
+        buffer.resize(row.len(), 0.0);
+        floats::divide_within(isa, row, low, high, self.temperature, buffer);
+        std::mem::swap(values, buffer);
+        (self.copied, self.temperature) = (true, 1.0);
+        (self.extent, self.terms) = (None, None);
+    }
+
+    /// Sum of each term times its value's distance from the largest: what is needed for the entropy.
+    pub(crate) fn weighted_sum(&mut self) -> f64 {
+        let max = self.max();
+        self.terms();
+        let terms = std::mem::take(&mut self.scratch.terms);
+        let (isa, temperature) = (self.arithmetic.isa, self.temperature);
+        let sum = floats::weighted_sum(isa, self.row(), &terms, temperature, max);
+        self.scratch.terms = terms;
+        sum
+    }
+
+    /// Puts the ids with values (before the temperature) in `bounds[0]..bounds[1]` or `bounds[2]..bounds[3]` where the list
+    /// will be, and sums the terms of the values between the two.
+    pub(crate) fn find_around(&mut self, bounds: [f32; 4]) -> f64 {
+        let (isa, mut ids) = (self.arithmetic.isa, std::mem::take(&mut self.scratch.ids));
+        let terms = std::mem::take(&mut self.scratch.terms);
+        let sum = floats::around(isa, self.row(), &terms, bounds, &mut ids);
+        (self.scratch.ids, self.scratch.terms) = (ids, terms);
+        sum
+    }
+
     /// Whether the terms, not the values, say what is removed.
     pub(crate) fn is_cut(&self) -> bool {
         self.cut
@@ -395,6 +481,9 @@ impl<'a> Candidates<'a> {
     pub(crate) fn finish_cut(&mut self) {
         if !std::mem::take(&mut self.cut) {
             return;
+        }
+        if self.marked {
+            self.own();
         }
         let Scratch { values, terms, floats: buffer, .. } = &mut *self.scratch;
         let row = if self.copied { &**values } else { self.logits };
@@ -432,17 +521,44 @@ impl<'a> Candidates<'a> {
     }
 }
 
+/// The values of a row, one by one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Values<'v> {
+    base: &'v [f32],
+    changes: Changes<'v>,
+}
+
+impl Values<'_> {
+    /// The value of a token.
+    #[inline]
+    pub(crate) fn of(&self, id: usize) -> f32 {
+        self.changes.value(id, self.base[id])
+    }
+}
+
+/// Logits of which a few values are changed, and the marks that say which.
+#[derive(Debug)]
+struct Base<'p> {
+    logits: &'p [f32],
+    ruled: &'p mut [u64],
+    rule: &'p mut Rule,
+    stored: &'p mut [u64],
+}
+
 /// Values of a row of which a few are changed, without another pass over the rest.
 #[derive(Debug)]
 pub struct Patch<'p> {
-    /// The logits, if nothing had changed them before.
-    before: Option<&'p [f32]>,
+    isa: Isa,
+    /// None if the values are all in the buffer.
+    base: Option<Base<'p>>,
     values: &'p mut [f32],
     maxima: &'p mut [f32],
+    /// Chunks whose maximum has to be looked for, when all changes are made.
+    moved: &'p mut Vec<u32>,
     extent: &'p mut Option<Extent>,
 }
 
-impl<'p> Patch<'p> {
+impl Patch<'_> {
     /// Size of the vocabulary.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -453,33 +569,19 @@ impl<'p> Patch<'p> {
         self.values.is_empty()
     }
 
-    /// The values as they were before the first edit; none if this is a later one.
-    pub fn before(&self) -> Option<&'p [f32]> {
-        self.before
+    fn parts(&self) -> (&[f32], Changes<'_>) {
+        match &self.base {
+            Some(Base { logits, ruled, rule, stored }) => {
+                (logits, Changes { ruled, rule: **rule, stored, values: self.values })
+            }
+            None => (self.values, Changes::default()),
+        }
     }
 
     /// A value; none beyond the vocabulary.
     pub fn get(&self, id: usize) -> Option<f32> {
-        self.values.get(id).copied()
-    }
-
-    /// Gives a value that came from the one before the edits; both are numbers, or neither.
-    ///
-    /// # Panics
-    /// If the id lies beyond the vocabulary.
-    #[inline]
-    pub fn replace(&mut self, id: usize, before: f32, value: f32) {
-        self.values[id] = value;
-        let max = self.maxima[id / CHUNK];
-        if before >= max || value > max {
-            self.find_max(id / CHUNK);
-        }
-    }
-
-    #[cold]
-    fn find_max(&mut self, chunk: usize) {
-        let from = chunk * CHUNK;
-        self.maxima[chunk] = floats::largest_of(&self.values[from..self.values.len().min(from + CHUNK)]);
+        let (row, changes) = self.parts();
+        row.get(id).map(|&own| changes.value(id, own))
     }
 
     /// Changes a value.
@@ -488,22 +590,122 @@ impl<'p> Patch<'p> {
     /// If the id lies beyond the vocabulary.
     #[inline]
     pub fn set(&mut self, id: usize, value: f32) {
-        let old = std::mem::replace(&mut self.values[id], value);
-        let max = &mut self.maxima[id / CHUNK];
+        let old = self.get(id).expect("the id is one of the vocabulary");
+        self.values[id] = value;
+        if let Some(base) = &mut self.base {
+            base.stored[id / CHUNK] |= 1 << (id % CHUNK);
+        }
         if old.is_nan() || value.is_nan() {
             *self.extent = None;
-        } else if value > *max {
-            *max = value;
-        } else if old >= *max && value < old {
-            self.find_max(id / CHUNK);
         }
+        let max = &mut self.maxima[id / CHUNK];
+        if old >= *max || value > *max {
+            // Once for each chunk, since nothing compares with NaN.
+            *max = f32::NAN;
+            self.moved.push((id / CHUNK) as u32);
+        }
+    }
+
+    /// Gives each of the distinct ids the value that the rule makes of its own. False, and nothing is done, if something
+    /// was changed before.
+    ///
+    /// # Errors
+    /// An id that is refused: one beyond the vocabulary, unless it is positive and `beyond_is_fine`.
+    pub fn replace_all(&mut self, ids: &[i64], beyond_is_fine: bool, rule: Rule) -> Result<bool, i64> {
+        let beyond = |id: i64| if beyond_is_fine && id >= 0 { Ok(()) } else { Err(id) };
+        Ok(self.mark::<false>(ids, rule, beyond, &mut [])?.is_some())
+    }
+
+    /// Gives each of the distinct ids the value that the rule for its number makes of its own. False, and nothing is done, if
+    /// something was changed before. `counts` are zeros, before and after.
+    ///
+    /// # Errors
+    /// An id beyond the vocabulary.
+    pub fn replace_counted(
+        &mut self,
+        ids: &[i64],
+        again: &mut Vec<u32>,
+        counts: &mut [f32],
+        rule: impl Fn(f32) -> Rule,
+    ) -> Result<bool, i64> {
+        // Every token as if it came once; those that come again are put down without a branch.
+        again.clear();
+        again.resize(ids.len() + 1, 0);
+        let Some(count) = self.mark::<true>(ids, rule(1.0), Err, again)? else { return Ok(false) };
+        for &id in &again[..count] {
+            counts[id as usize] += 1.0;
+        }
+        for &id in &again[..count] {
+            let more = std::mem::take(&mut counts[id as usize]);
+            let own = self.base.as_ref().map(|base| base.logits[id as usize]);
+            if let Some(own) = own
+                && more > 0.0
+            {
+                self.set(id as usize, rule(1.0 + more).of(own));
+            }
+        }
+        Ok(true)
+    }
+
+    /// The loop of both, none if something was changed before: how many ids it wrote into `again`, since they were seen
+    /// before. `beyond` decides on ids that the row lacks.
+    ///
+    /// The values themselves are not written: at thousands of tokens that would be another row through the caches.
+    #[inline(always)]
+    fn mark<const COUNTED: bool>(
+        &mut self,
+        ids: &[i64],
+        rule: Rule,
+        beyond: impl Fn(i64) -> Result<(), i64>,
+        again: &mut [u32],
+    ) -> Result<Option<usize>, i64> {
+        let Self { base: Some(base), maxima, moved, .. } = self else { return Ok(None) };
+        let Base { logits, ruled, stored, .. } = base;
+        if *base.rule != Rule::Same || stored.iter().any(|&word| word != 0) {
+            return Ok(None);
+        }
+        *base.rule = rule;
+        // The larger of old and new value says whether the chunk's maximum moves.
+        let raises = rule.may_raise();
+        let (maxima, ruled) = (&mut **maxima, &mut ruled[..]);
+        let mut count = 0;
+        for &id in ids {
+            // A negative id is a large one.
+            let at = id as usize;
+            if at >= logits.len() {
+                beyond(id)?;
+                continue;
+            }
+            let (chunk, bit) = (at / CHUNK, at % CHUNK);
+            let own = logits[at];
+            let word = ruled[chunk];
+            ruled[chunk] = word | 1 << bit;
+            if COUNTED {
+                again[count] = at as u32;
+                count += (word >> bit & 1) as usize;
+            }
+            let max = &mut maxima[chunk];
+            if own >= *max || raises && !max.is_nan() {
+                *max = f32::NAN;
+                moved.push(chunk as u32);
+            }
+        }
+        Ok(Some(count))
     }
 }
 
 impl Drop for Patch<'_> {
     fn drop(&mut self) {
-        if let Some(extent) = self.extent {
-            extent.max = floats::largest_of(self.maxima);
+        if self.extent.is_some() {
+            let moved = std::mem::take(self.moved);
+            let mut maxima = std::mem::take(&mut self.maxima);
+            let (row, changes) = self.parts();
+            floats::renew_maxima(self.isa, row, changes, &moved, maxima);
+            *self.moved = moved;
+            if let Some(extent) = self.extent {
+                extent.max = floats::largest_of(maxima);
+            }
+            std::mem::swap(&mut self.maxima, &mut maxima);
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::kernels::floats::Rule;
+
 use super::{
     candidates::{Candidates, Patch},
     error::{Error, Result},
@@ -194,10 +196,6 @@ impl Edit {
     }
 }
 
-fn penalize(value: f32, penalty: f32) -> f32 {
-    if value < 0.0 { value * penalty } else { value / penalty }
-}
-
 /// Penalizes each distinct id once.
 fn penalize_all(
     values: &mut Patch<'_>,
@@ -208,19 +206,12 @@ fn penalize_all(
 ) -> Result<()> {
     let what = if beyond_is_fine { "the history's token" } else { "the encoder's token" };
     let vocabulary = values.len();
-    let Some(before) = values.before() else {
+    let rule = Rule::Scaled(penalty);
+    let fresh = values.replace_all(ids, beyond_is_fine, rule);
+    if !fresh.map_err(|id| Error::TokenId { what, id, vocabulary })? {
         for &id in distinct(ids, vocabulary, what, scratch, beyond_is_fine)? {
             let id = id as usize;
-            values.set(id, penalize(values.get(id).unwrap_or(0.0), penalty));
-        }
-        return Ok(());
-    };
-    // From the values before the edit, a second visit changes nothing.
-    for &id in ids {
-        match before.get(usize::try_from(id).unwrap_or(usize::MAX)) {
-            Some(&value) => values.replace(id as usize, value, penalize(value, penalty)),
-            None if beyond_is_fine && id >= 0 => {}
-            None => return Err(Error::TokenId { what, id, vocabulary }),
+            values.set(id, rule.of(values.get(id).unwrap_or(0.0)));
         }
     }
     Ok(())
@@ -278,7 +269,13 @@ fn count_penalty(
     presence: f32,
     scratch: &mut EditScratch,
 ) -> Result<()> {
+    let (what, vocabulary) = ("the history's token", values.len());
+    let rule = |count: f32| Rule::Lowered(frequency * count, presence);
     scratch.counts.resize(values.len().max(scratch.counts.len()), 0.0);
+    let fresh = values.replace_counted(ids, &mut scratch.touched, &mut scratch.counts, rule);
+    if fresh.map_err(|id| Error::TokenId { what, id, vocabulary })? {
+        return Ok(());
+    }
     let mut wrong = None;
     for &id in ids {
         match in_vocabulary(values.len(), id) {
@@ -290,11 +287,11 @@ fn count_penalty(
         let Some(id) = in_vocabulary(values.len(), id) else { continue };
         let count = std::mem::take(&mut scratch.counts[id]);
         if count > 0.0 && wrong.is_none() {
-            values.set(id, values.get(id).unwrap_or(0.0) - frequency * count - presence);
+            values.set(id, rule(count).of(values.get(id).unwrap_or(0.0)));
         }
     }
     match wrong {
-        Some(id) => Err(Error::TokenId { what: "the history's token", id, vocabulary: values.len() }),
+        Some(id) => Err(Error::TokenId { what, id, vocabulary }),
         None => Ok(()),
     }
 }

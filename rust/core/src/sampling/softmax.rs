@@ -1,6 +1,6 @@
 //! The arithmetic of torch's softmax on a few tokens of a row, and logarithms.
 
-use crate::kernels::floats::{self, SumLanes};
+use crate::kernels::floats::{self, Changes, SumLanes, Terms};
 
 use super::{
     candidates::{Arithmetic, Candidates, Scratch},
@@ -24,7 +24,8 @@ pub fn torch_sum(terms: impl Iterator<Item = (usize, f32)>, size: usize, lanes: 
 /// `exp(y - max)` of each value.
 pub fn exp_terms(arithmetic: Arithmetic, ys: &[f32], max: f32, out: &mut Vec<f32>) {
     out.resize(ys.len(), 0.0);
-    floats::exp_terms(arithmetic.isa, ys, 1.0, max, arithmetic.lanes, out);
+    let how = Terms { temperature: 1.0, max, lanes: arithmetic.lanes };
+    floats::exp_terms(arithmetic.isa, ys, Changes::default(), how, out);
 }
 
 /// The softmax of a row, with torch's arithmetic.

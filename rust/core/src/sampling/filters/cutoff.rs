@@ -1,7 +1,8 @@
 //! Epsilon and eta: remove tokens below a probability, unless they are among the likeliest.
 
-use super::super::candidates::{Candidates, Place};
+use super::super::candidates::{Candidates, LONGEST_LIST, Place};
 use super::kth_largest;
+use crate::kernels::floats;
 
 /// Error of torch's entropy, hence the relative one of eta.
 const ENTROPY_ERROR: f64 = 4e-5;
@@ -35,11 +36,11 @@ pub fn eta(row: &mut Candidates<'_>, epsilon: f32, min_keep: usize) {
 pub(super) fn entropy(row: &mut Candidates<'_>) -> f64 {
     let max = f64::from(row.max());
     let sum = row.terms().wide;
-    let temperature = row.temperature;
-    let weighted = |y: f32, term: f32| if term > 0.0 { f64::from(term) * (f64::from(y) - max) } else { 0.0 };
-    let total: f64 = match row.list() {
-        Some((_, ys)) => ys.iter().zip(&row.scratch.list_terms).map(|(&y, &term)| weighted(y, term)).sum(),
-        None => row.row().iter().zip(&row.scratch.terms).map(|(&x, &term)| weighted(x / temperature, term)).sum(),
+    let total = if let Some((_, ys)) = row.list() {
+        let weighted = |y: f32, term: f32| if term > 0.0 { f64::from(term) * (f64::from(y) - max) } else { 0.0 };
+        ys.iter().zip(&row.scratch.list_terms).map(|(&y, &term)| weighted(y, term)).sum()
+    } else {
+        row.weighted_sum()
     };
     sum.ln() - total / sum
 }
@@ -54,14 +55,22 @@ fn cut(row: &mut Candidates<'_>, factor: f32, bound: f32, error: f32, min_keep: 
         }
         row.scratch.list_terms = terms;
     } else {
-        let temperature = row.temperature;
+        // The maximum first: it may take the temperature into the values.
         let max = row.extent().max;
+        let temperature = row.temperature;
         // term >= bound / factor, in values; generously.
         let depth = (bound / factor * (1.0 - 2.0 * error)).max(f32::MIN_POSITIVE).ln() - 0.01;
         let low = max + depth * temperature;
         let low = (low - (low.abs() + max.abs()) * 1e-6).min(max);
-        let low = if min_keep > 1 { f32::NEG_INFINITY } else { low };
-        row.gather(low);
+        if min_keep > 1 {
+            row.gather(f32::NEG_INFINITY);
+        } else if row.find(low, LONGEST_LIST) {
+            row.list_found();
+        } else if on_wide_row(row, factor, bound, error) {
+            return;
+        } else {
+            row.gather(low);
+        }
     }
     let scratch = &mut *row.scratch;
     if scratch.ys.is_empty() {
@@ -79,4 +88,42 @@ fn cut(row: &mut Candidates<'_>, factor: f32, bound: f32, error: f32, min_keep: 
         keep.push(p >= bound || scratch.ys[i] >= likeliest || open && error > 0.0);
     }
     row.retain(|i, _, _| keep[i]);
+}
+
+/// Thousands of tokens stay: the smallest term that may stay cuts the row. False if the likeliest token may be beside it.
+fn on_wide_row(row: &mut Candidates<'_>, factor: f32, bound: f32, error: f32) -> bool {
+    if factor <= bound * (1.0 + 2.0 * error) {
+        return false;
+    }
+    let least = smallest(bound / factor, |term| term * factor >= bound);
+    if error > 0.0 {
+        let (isa, scratch) = (row.arithmetic.isa, &mut *row.scratch);
+        let from = smallest(least * (1.0 - error), |term| term * factor > bound * (1.0 - error));
+        let to = smallest(least * (1.0 + error), |term| term * factor >= bound * (1.0 + error));
+        if from <= 0.0 {
+            return false;
+        }
+        floats::zone(isa, &scratch.terms, from, to, &mut scratch.ids);
+        let place = |id: u32| Place::open(scratch.terms[id as usize] >= least);
+        let open: Vec<(u32, Place)> = scratch.ids.iter().map(|&id| (id, place(id))).collect();
+        row.cut_terms(from);
+        row.open_ids = open;
+        return true;
+    }
+    if least > 0.0 {
+        row.cut_terms(least);
+    }
+    true
+}
+
+/// The smallest number from which on `holds` does, near `guess`.
+fn smallest(guess: f32, holds: impl Fn(f32) -> bool) -> f32 {
+    let mut least = guess.max(0.0);
+    while least > 0.0 && holds(least.next_down()) {
+        least = least.next_down();
+    }
+    while !holds(least) {
+        least = least.next_up();
+    }
+    least
 }

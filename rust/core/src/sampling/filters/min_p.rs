@@ -70,7 +70,8 @@ fn on_wide_row(row: &mut Candidates<'_>, share: f32, open: bool) {
 fn within_band(row: &mut Candidates<'_>, max: f32, share: f32) -> bool {
     let mut ys = std::mem::take(&mut row.scratch.floats);
     ys.clear();
-    ys.extend(row.scratch.ids.iter().map(|&id| row.row()[id as usize] / row.temperature));
+    let values = row.values();
+    ys.extend(row.scratch.ids.iter().map(|&id| values.of(id as usize) / row.temperature));
     softmax::exp_terms(row.arithmetic, &ys, max, &mut row.scratch.list_terms);
     row.scratch.floats = ys;
     row.scratch.list_terms.iter().any(|term| (term - share).abs() <= share * BAND)

@@ -272,10 +272,10 @@ fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
     };
     // Value, term and id of the tokens next to the border, in torch's order; of equal ones the later come first.
     let terms = &row.scratch.terms;
-    let values = row.row();
+    let values = row.values();
     let mut order: Vec<(f32, f32, u32)> = ids
         .iter()
-        .map(|&id| (values[id as usize] / temperature, terms[id as usize], id))
+        .map(|&id| (values.of(id as usize) / temperature, terms[id as usize], id))
         .filter(|(_, term, _)| *term >= from && *term < to)
         .collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.2.cmp(&a.2)));

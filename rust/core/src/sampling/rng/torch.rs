@@ -27,6 +27,8 @@ pub struct TorchStream {
     words: Box<[u32; WORDS]>,
     /// Words of the block that are used up.
     position: usize,
+    /// Whether the words are still those that were read.
+    is_first_block: bool,
 }
 
 impl TorchStream {
@@ -38,7 +40,7 @@ impl TorchStream {
             let before = words[i - 1];
             words[i] = 1_812_433_253u32.wrapping_mul(before ^ (before >> 30)).wrapping_add(i as u32);
         }
-        Self { isa: crate::kernels::isa(), words, position: WORDS }
+        Self { isa: crate::kernels::isa(), words, position: WORDS, is_first_block: false }
     }
 
     /// The stream at the state that `torch.Generator.get_state` gave.
@@ -55,10 +57,11 @@ impl TorchStream {
             return Err(Error::State("its position is out of range"));
         }
         let mut words = Box::new([0; WORDS]);
-        for (i, to) in words.iter_mut().enumerate() {
-            *to = word(STATE + 8 * i);
+        for (to, from) in words.iter_mut().zip(state[STATE..].as_chunks::<8>().0) {
+            *to = u64::from_le_bytes(*from) as u32;
         }
-        Ok(Self { isa: crate::kernels::isa(), words, position: if left == 1 { WORDS } else { next } })
+        let position = if left == 1 { WORDS } else { next };
+        Ok(Self { isa: crate::kernels::isa(), words, position, is_first_block: true })
     }
 
     /// Runs on another instruction set; the stream is the same.
@@ -85,12 +88,28 @@ impl TorchStream {
         if state.len() != STATE_BYTES {
             return Err(Error::State("it has 5056 bytes"));
         }
-        state[LEFT..LEFT + 4].copy_from_slice(&((WORDS + 1 - self.position) as u32).to_le_bytes());
-        state[NEXT..NEXT + 8].copy_from_slice(&(self.position as u64).to_le_bytes());
-        for (to, &word) in state[STATE..].chunks_exact_mut(8).zip(self.words.iter()) {
-            to.copy_from_slice(&u64::from(word).to_le_bytes());
+        self.write_position(state);
+        for (to, &word) in state[STATE..].as_chunks_mut::<8>().0.iter_mut().zip(self.words.iter()) {
+            *to = u64::from(word).to_le_bytes();
         }
         Ok(())
+    }
+
+    /// Writes the position into the state that the stream was read from: no more than has changed.
+    ///
+    /// # Errors
+    /// [`Error::State`] if the state has another size.
+    pub fn update_state(&self, state: &mut [u8]) -> Result<()> {
+        if state.len() == STATE_BYTES && self.is_first_block {
+            self.write_position(state);
+            return Ok(());
+        }
+        self.write_state(state)
+    }
+
+    fn write_position(&self, state: &mut [u8]) {
+        state[LEFT..LEFT + 4].copy_from_slice(&((WORDS + 1 - self.position) as u32).to_le_bytes());
+        state[NEXT..NEXT + 8].copy_from_slice(&(self.position as u64).to_le_bytes());
     }
 
     /// One tempered word.
@@ -110,6 +129,7 @@ impl TorchStream {
     fn next_block(&mut self) {
         next_block(self.isa, &mut self.words);
         self.position = 0;
+        self.is_first_block = false;
     }
 
     /// Steps over `count` words.
