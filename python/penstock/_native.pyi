@@ -441,8 +441,9 @@ class Sampler:
         input_ids: Any = None,
         /,
     ) -> Any:
-        """One token for each row and no more: tokens, or what `draw_torch` returns if torch has to decide.
+        """One token for each row and no more.
 
+        Returns tokens, or what `draw_torch` returns if torch has to decide for a row.
         `state` is advanced in place; without one all rows are greedy. Returns None for arrays that
         are not `float32` and `int64` with contiguous rows.
         """

@@ -27,6 +27,7 @@ from penstock.sampling import Sampler, SamplingParams
 
 digest = hashlib.sha256()
 rng = np.random.default_rng(1)
+ids = rng.integers(0, 300, size=(3, 90))
 for vocabulary in (7, 63, 64, 65, 130, 1000, 4097, 40000):
     for scale in (0.1, 1.5, 6.0):
         logits = (rng.normal(size=(3, vocabulary)) * scale).astype(np.float32)
@@ -40,11 +41,14 @@ for vocabulary in (7, 63, 64, 65, 130, 1000, 4097, 40000):
             SamplingParams(typical_p=0.8),
             SamplingParams(eta_cutoff=1e-3, epsilon_cutoff=1e-4, renormalize_logits=True),
             SamplingParams(top_h=0.5),
+            SamplingParams(temperature=0.9, typical_p=0.5, repetition_penalty=1.2),
+            SamplingParams(top_k=40, frequency_penalty=0.3, presence_penalty=0.1),
+            SamplingParams(top_p=0.9, repetition_penalty=0.8, bad_words_ids=[[3], [5, 6]]),
         ):
             for rng_name in ("torch", "row-seeds"):
                 sampler = Sampler(params, rng=rng_name, seed=3)
                 for _ in range(3):
-                    out = sampler(logits, logprobs=3, return_scores=True)
+                    out = sampler(logits, ids % vocabulary, logprobs=3, return_scores=True)
                     digest.update(out.tokens.tobytes() + out.logprobs.tobytes())
                     digest.update(out.top_logprobs[0].tobytes() + out.scores.tobytes())
 print(digest.hexdigest())

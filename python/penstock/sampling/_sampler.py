@@ -9,8 +9,8 @@ import numpy as np
 from penstock import _native
 from penstock.errors import SamplingError
 from penstock.sampling import _arrays, _torch
-from penstock.sampling._torch import DEFAULT_LANES
 from penstock.sampling._params import SamplingParams
+from penstock.sampling._torch import DEFAULT_LANES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -201,7 +201,9 @@ class Sampler:
         """Tokens for arrays or tensors that can be read as they are; None for all others."""
         kind = type(logits)
         torch = _torch.ready()
+        from_numpy = None
         if torch is not None and kind is torch.tensor:
+            from_numpy = torch.from_numpy
             try:
                 array = logits.numpy()
                 ids = input_ids.numpy() if type(input_ids) is kind else input_ids
@@ -228,11 +230,11 @@ class Sampler:
         else:
             return None
         if type(drawn) is tuple:
-            options = None if ids is None else {"input_ids": ids}
             if torch is not None:
+                options = None if ids is None else {"input_ids": ids}
                 drawn = _torch.resolve(drawn, self._plans, array, False, options)
             drawn = drawn[0]
-        return drawn if drawn is None or kind is np.ndarray else torch.from_numpy(drawn)
+        return drawn if drawn is None or from_numpy is None else from_numpy(drawn)
 
     def choose(
         self, logits: Any, options: dict[str, Any] | None, *, return_scores: bool = False

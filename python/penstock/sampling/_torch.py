@@ -32,16 +32,16 @@ class Torch(NamedTuple):
     lanes: int
 
 
-_ready: Torch | None = None
+# Empty until the program uses torch.
+_ready: list[Torch] = []
 
 
 def ready() -> Torch | None:
     """Torch, if the program uses it and the compiled stream is proven to be its own."""
-    global _ready
-    if _ready is None and is_loaded() and (lanes := proof()):
+    if not _ready and is_loaded() and (lanes := proof()):
         torch = module()
-        _ready = Torch(torch.Tensor, torch.from_numpy, torch.default_generator, lanes)
-    return _ready
+        _ready.append(Torch(torch.Tensor, torch.from_numpy, torch.default_generator, lanes))
+    return _ready[0] if _ready else None
 
 
 def is_loaded() -> bool:

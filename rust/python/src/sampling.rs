@@ -92,10 +92,7 @@ fn readable<'py, T: numpy::Element>(array: &Bound<'py, PyAny>) -> Option<PyReado
 }
 
 /// Rows that torch has to decide, and the states where they begin.
-fn undecided(
-    py: Python<'_>,
-    rows: Vec<(usize, Option<TorchStream>)>,
-) -> Vec<(usize, Option<Bound<'_, PyBytes>>)> {
+fn undecided(py: Python<'_>, rows: Vec<(usize, Option<TorchStream>)>) -> Vec<(usize, Option<Bound<'_, PyBytes>>)> {
     let state = |stream: TorchStream| PyBytes::new(py, &stream.to_state(0));
     rows.into_iter().map(|(row, stream)| (row, stream.map(state))).collect()
 }

@@ -103,23 +103,37 @@ impl Rule {
     /// # Safety
     /// The instruction set of `L`.
     #[inline(always)]
-    unsafe fn apply<L: Lanes>(self, x: L, mask: u16) -> L {
+    unsafe fn apply<L: Lanes, const N: usize>(self, x: [L; N], masks: [u16; N]) -> [L; N] {
+        let mut out = x;
         // SAFETY: the caller's duty.
         unsafe {
             match self {
-                Self::Same => x,
+                Self::Same => {}
                 Self::Scaled(penalty) => {
-                    let (below, penalty) = (x.less(L::splat(0.0)), L::splat(penalty));
-                    let mut out = x.blend(mask & below, x.mul(penalty));
-                    // Divisions take long, and logits that are penalized are mostly negative.
-                    if mask & !below != 0 {
-                        out = out.blend(mask & !below, x.div(penalty));
+                    let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
+                    let (mut rest, mut any) = ([0; N], 0);
+                    for i in 0..N {
+                        let below = x[i].less(zero);
+                        rest[i] = masks[i] & !below;
+                        any |= rest[i];
+                        out[i] = x[i].blend(masks[i] & below, x[i].mul(penalty));
                     }
-                    out
+                    // Divisions take long, and logits that are penalized are mostly negative.
+                    if any != 0 {
+                        for i in 0..N {
+                            out[i] = out[i].blend(rest[i], x[i].div(penalty));
+                        }
+                    }
                 }
-                Self::Lowered(first, second) => x.blend(mask, x.sub(L::splat(first)).sub(L::splat(second))),
+                Self::Lowered(first, second) => {
+                    let [first, second] = [L::splat(first), L::splat(second)];
+                    for i in 0..N {
+                        out[i] = x[i].blend(masks[i], x[i].sub(first).sub(second));
+                    }
+                }
             }
         }
+        out
     }
 }
 
@@ -157,6 +171,27 @@ impl Changes<'_> {
         self.ruled.get(chunk).copied().unwrap_or(0) | self.stored.get(chunk).copied().unwrap_or(0) != 0
     }
 
+    /// The values of a whole chunk.
+    ///
+    /// # Safety
+    /// The instruction set of `L`.
+    #[inline(always)]
+    unsafe fn apply_to_chunk<L: Lanes>(&self, own: [L; 4], chunk: usize) -> [L; 4] {
+        let masks = |word: u64| [word as u16, (word >> 16) as u16, (word >> 32) as u16, (word >> 48) as u16];
+        // SAFETY: the caller's duty.
+        unsafe {
+            let mut out = self.rule.apply(own, masks(self.ruled[chunk]));
+            if self.stored[chunk] != 0 {
+                let values = self.values[CHUNK * chunk..CHUNK * (chunk + 1)].as_chunks::<16>().0;
+                let masks = masks(self.stored[chunk]);
+                for i in 0..4 {
+                    out[i] = out[i].blend(masks[i], L::load(&values[i]));
+                }
+            }
+            out
+        }
+    }
+
     /// The values of the tokens from `at` on, which is a multiple of 16; `own` are those of the row, `count` of them.
     ///
     /// # Safety
@@ -166,7 +201,7 @@ impl Changes<'_> {
         let mask = |words: &[u64]| (words.get(at / CHUNK).copied().unwrap_or(0) >> (at % CHUNK)) as u16;
         // SAFETY: the caller's duty.
         unsafe {
-            let out = self.rule.apply(own, mask(self.ruled));
+            let [out] = self.rule.apply([own], [mask(self.ruled)]);
             match mask(self.stored) {
                 0 => out,
                 stored => out.blend(stored, L::load(&padded(&self.values[at..at + count], 0.0))),
@@ -547,9 +582,7 @@ pub(super) unsafe fn exp_terms_with<L: Lanes>(
 #[inline(always)]
 unsafe fn term<L: Lanes, const DIVIDE: bool>(x: L, temperature: L, max: L) -> L {
     // SAFETY: the caller's duty.
-    unsafe {
-        exp_with(if DIVIDE { x.div(temperature).sub(max) } else { x.sub(max) })
-    }
+    unsafe { exp_with(if DIVIDE { x.div(temperature).sub(max) } else { x.sub(max) }) }
 }
 
 /// Both sums of the terms of a row, chunk by chunk.
@@ -643,9 +676,7 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool, const CHANGED
             let (from, to) = (from.as_chunks::<16>().0, to.as_chunks_mut::<16>().0);
             let mut x = [L::load(&from[0]), L::load(&from[1]), L::load(&from[2]), L::load(&from[3])];
             if CHANGED && changes.touch(chunk) {
-                for (quarter, x) in x.iter_mut().enumerate() {
-                    *x = changes.apply(*x, CHUNK * chunk + 16 * quarter, 16);
-                }
+                x = changes.apply_to_chunk(x, chunk);
             }
             let a = term::<L, DIVIDE>(x[0], temperature, max);
             let b = term::<L, DIVIDE>(x[1], temperature, max);
@@ -833,7 +864,13 @@ pub(super) unsafe fn divide_above_with<L: Lanes>(
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-pub(super) unsafe fn divide_within_with<L: Lanes>(from: &[f32], low: f32, high: f32, temperature: f32, out: &mut [f32]) {
+pub(super) unsafe fn divide_within_with<L: Lanes>(
+    from: &[f32],
+    low: f32,
+    high: f32,
+    temperature: f32,
+    out: &mut [f32],
+) {
     // SAFETY: the caller's duty.
     unsafe {
         let [lows, highs, temperatures] = [L::splat(low), L::splat(high), L::splat(temperature)];

@@ -5,11 +5,11 @@ use std::arch::x86_64::{
     _mm256_castpd_ps, _mm512_add_epi32, _mm512_add_pd, _mm512_add_ps, _mm512_and_si512, _mm512_castps_pd,
     _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
     _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_mov_ps, _mm512_maskz_mov_ps, _mm512_maskz_set1_epi32, _mm512_max_ps,
-    _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32,
-    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd, _mm512_sub_ps,
-    _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
+    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_mov_ps, _mm512_maskz_mov_ps, _mm512_maskz_set1_epi32,
+    _mm512_max_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_roundscale_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32,
+    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd,
+    _mm512_sub_ps, _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 
 use super::{

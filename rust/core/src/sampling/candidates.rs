@@ -250,7 +250,8 @@ impl<'a> Candidates<'a> {
         let isa = self.arithmetic.isa;
         let Scratch { values, maxima, ruled, stored, moved, .. } = &mut *self.scratch;
         moved.clear();
-        if !self.copied && !self.marked {
+        let first = !self.copied && !self.marked;
+        if first {
             values.resize(self.logits.len(), 0.0);
             for words in [&mut *ruled, &mut *stored] {
                 words.clear();
@@ -259,7 +260,7 @@ impl<'a> Candidates<'a> {
             (self.marked, self.rule) = (true, Rule::Same);
         }
         let base = (!self.copied).then_some(Base { logits: self.logits, ruled, rule: &mut self.rule, stored });
-        Patch { isa, base, values, maxima, moved, extent: &mut self.extent }
+        Patch { isa, base, first, values, maxima, moved, extent: &mut self.extent }
     }
 
     /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
@@ -364,7 +365,8 @@ impl<'a> Candidates<'a> {
         terms.resize(self.logits.len(), 0.0);
         let Arithmetic { isa, lanes, .. } = self.arithmetic;
         let (row, changes) = self.parts();
-        let sums = floats::exp_terms(isa, row, changes, Terms { temperature: self.temperature, max, lanes }, &mut terms);
+        let sums =
+            floats::exp_terms(isa, row, changes, Terms { temperature: self.temperature, max, lanes }, &mut terms);
         self.scratch.terms = terms;
         self.terms = Some(sums);
         sums
@@ -551,6 +553,8 @@ pub struct Patch<'p> {
     isa: Isa,
     /// None if the values are all in the buffer.
     base: Option<Base<'p>>,
+    /// Nothing was changed before.
+    first: bool,
     values: &'p mut [f32],
     maxima: &'p mut [f32],
     /// Chunks whose maximum has to be looked for, when all changes are made.
@@ -591,6 +595,7 @@ impl Patch<'_> {
     #[inline]
     pub fn set(&mut self, id: usize, value: f32) {
         let old = self.get(id).expect("the id is one of the vocabulary");
+        self.first = false;
         self.values[id] = value;
         if let Some(base) = &mut self.base {
             base.stored[id / CHUNK] |= 1 << (id % CHUNK);
@@ -632,23 +637,24 @@ impl Patch<'_> {
         again.clear();
         again.resize(ids.len() + 1, 0);
         let Some(count) = self.mark::<true>(ids, rule(1.0), Err, again)? else { return Ok(false) };
+        let Some(base) = &mut self.base else { return Ok(false) };
         for &id in &again[..count] {
             counts[id as usize] += 1.0;
         }
         for &id in &again[..count] {
-            let more = std::mem::take(&mut counts[id as usize]);
-            let own = self.base.as_ref().map(|base| base.logits[id as usize]);
-            if let Some(own) = own
-                && more > 0.0
-            {
-                self.set(id as usize, rule(1.0 + more).of(own));
+            let id = id as usize;
+            let more = std::mem::take(&mut counts[id]);
+            if more > 0.0 {
+                // A maximum that this moves is looked for again already.
+                self.values[id] = rule(1.0 + more).of(base.logits[id]);
+                base.stored[id / CHUNK] |= 1 << (id % CHUNK);
             }
         }
         Ok(true)
     }
 
-    /// The loop of both, none if something was changed before: how many ids it wrote into `again`, since they were seen
-    /// before. `beyond` decides on ids that the row lacks.
+    /// Marks the ids; none if something was changed before. Gives the number of ids that it wrote into `again`, since they
+    /// were marked already. `beyond` decides on ids that the row lacks.
     ///
     /// The values themselves are not written: at thousands of tokens that would be another row through the caches.
     #[inline(always)]
@@ -659,35 +665,36 @@ impl Patch<'_> {
         beyond: impl Fn(i64) -> Result<(), i64>,
         again: &mut [u32],
     ) -> Result<Option<usize>, i64> {
-        let Self { base: Some(base), maxima, moved, .. } = self else { return Ok(None) };
-        let Base { logits, ruled, stored, .. } = base;
-        if *base.rule != Rule::Same || stored.iter().any(|&word| word != 0) {
-            return Ok(None);
-        }
+        let Self { base: Some(base), first: true, maxima, moved, .. } = self else { return Ok(None) };
         *base.rule = rule;
-        // The larger of old and new value says whether the chunk's maximum moves.
-        let raises = rule.may_raise();
-        let (maxima, ruled) = (&mut **maxima, &mut ruled[..]);
+        let (logits, ruled, maxima) = (base.logits, &mut *base.ruled, &mut **maxima);
+        let size = logits.len();
         let mut count = 0;
         for &id in ids {
             // A negative id is a large one.
             let at = id as usize;
-            if at >= logits.len() {
+            if at >= size {
                 beyond(id)?;
                 continue;
             }
-            let (chunk, bit) = (at / CHUNK, at % CHUNK);
-            let own = logits[at];
-            let word = ruled[chunk];
-            ruled[chunk] = word | 1 << bit;
+            let (word, bit) = (&mut ruled[at / CHUNK], at % CHUNK);
             if COUNTED {
                 again[count] = at as u32;
-                count += (word >> bit & 1) as usize;
+                count += (*word >> bit & 1) as usize;
             }
-            let max = &mut maxima[chunk];
-            if own >= *max || raises && !max.is_nan() {
-                *max = f32::NAN;
-                moved.push(chunk as u32);
+            *word |= 1 << bit;
+        }
+        // A loop of its own, and a short one: many of its reads wait for memory together.
+        if rule.may_raise() {
+            moved.extend((0..ruled.len() as u32).filter(|&chunk| ruled[chunk as usize] != 0));
+        } else {
+            for &id in ids {
+                let at = id as usize;
+                if at < size && logits[at] >= maxima[at / CHUNK] {
+                    // Once for each chunk, since nothing compares with NaN.
+                    maxima[at / CHUNK] = f32::NAN;
+                    moved.push((at / CHUNK) as u32);
+                }
             }
         }
         Ok(Some(count))
