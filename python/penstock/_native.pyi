@@ -267,6 +267,10 @@ class Tokenizer:
         """Cuts, finishes and fills up an encoding or a pair."""
     def encode_ids(self, text: str, /, add_special_tokens: bool = True) -> NDArray[np.uint32]:
         """Encodes one text to ids."""
+    def encode_lists(
+        self, text: str, type_ids: bool, attention_mask: bool, /
+    ) -> dict[str, list[int]]:
+        """Encodes one text to lists under the names of transformers."""
     def encode_ragged(
         self, texts: Any, /, add_special_tokens: bool = True, offsets: bool = False
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.uint32] | None]:
@@ -350,6 +354,15 @@ class Tokenizer:
         """Returns a tokenizer with another model."""
     def description(self) -> list[tuple[str, str, str]]:
         """Returns the stages: stage, component, and what runs it."""
+
+def row_lists(values: NDArray[np.uint32], ends: NDArray[np.int64], /) -> list[list[int]]:
+    """Returns a list for each row of ids that lie behind one another; row i ends at ends[i + 1]."""
+
+def row_ones(ends: NDArray[np.int64], /) -> list[list[int]]:
+    """Returns a list of ones for each row, as long as the row."""
+
+def matrix_lists(matrix: NDArray[np.int64], lengths: list[int] | None = None, /) -> list[list[int]]:
+    """Returns a list for each row of a matrix: all of it, or its first values."""
 
 def tiktoken_encodings() -> dict[str, tuple[str, list[tuple[str, int]]]]:
     """Returns the pattern and the special tokens of the published tiktoken encodings by name."""

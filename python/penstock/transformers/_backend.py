@@ -54,6 +54,8 @@ _OWN = frozenset(
         "_real",
         "_reason",
         "_split_special",
+        "_texts",
+        "_tokens",
         "_truncation",
         "_variants",
     }
@@ -89,9 +91,11 @@ class Backend:
         own["_truncation"] = _UNSET if frame is None else None
         own["_padding"] = _UNSET if frame is None else None
         own["_split_special"] = _UNSET
+        own["_tokens"] = (None, {})
         own["_variants"] = {}
         own["_lock"] = threading.RLock()
         own["_calls"] = Counter[str]()
+        own["_texts"] = 0
         own["_fallbacks"] = Counter[str]()
         _backends.add(self)
 
@@ -99,6 +103,13 @@ class Backend:
         """Counts a native call."""
         self._calls[operation] += 1
         totals[operation] += 1
+
+    def calls(self) -> dict[str, int]:
+        """How often the engine ran, by operation. Single texts are counted apart, in less time."""
+        calls = Counter[str](self._calls)
+        if self._texts:
+            calls["encode"] += self._texts
+        return dict(calls)
 
     def count_fallback(self, operation: str, why: str) -> None:
         """Counts a call that stock runs."""
@@ -149,6 +160,7 @@ class Backend:
             own["_given"] = (tuple(names), self._framed())
             own["_frame"] = None
         own["_building"] = False
+        own["_tokens"] = (None, {})
 
     def give(self, attributes: dict[str, Any], names: Iterable[str] | None = None) -> None:
         """Puts into `attributes` what the class keeps of its file, all of it or some."""
@@ -361,8 +373,17 @@ class Backend:
 
     def get_added_tokens_decoder(self) -> dict[int, tokenizers.AddedToken]:
         """As in `tokenizers`."""
-        found = self._vocabulary().get_added_tokens_decoder()
-        return {index: as_stock_token(token) for index, token in found.items()}
+        own = self.__dict__
+        vocabulary = self._vocabulary()
+        if not own["_building"]:
+            found = vocabulary.get_added_tokens_decoder()
+            return {index: as_stock_token(token) for index, token in found.items()}
+        known, tokens = own["_tokens"]
+        if known is not vocabulary or type(known) is tokenizers.Tokenizer:
+            found = vocabulary.get_added_tokens_decoder()
+            tokens = {index: as_stock_token(token) for index, token in found.items()}
+            own["_tokens"] = vocabulary, tokens
+        return dict(tokens)
 
     def add_tokens(self, tokens: Sequence[str | tokenizers.AddedToken]) -> int:
         """As in `tokenizers`."""
@@ -548,6 +569,11 @@ def as_stock_token(token: Any) -> tokenizers.AddedToken:
     """An added token in the reference's class."""
     if isinstance(token, tokenizers.AddedToken):
         return token
+    return copy_of_token(token)
+
+
+def copy_of_token(token: Any) -> tokenizers.AddedToken:
+    """A new added token of the reference's class."""
     return tokenizers.AddedToken(
         token.content,
         single_word=token.single_word,

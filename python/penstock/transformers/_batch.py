@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import torch
 from transformers.tokenization_utils_base import BatchEncoding
+
+from penstock import _native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,13 +73,47 @@ class Encodings(Sequence["Encoding"]):
         return list, (self._list(),)
 
 
+class OneEncoding(Encodings):
+    """The encoding of one text."""
+
+    __slots__ = ("_native", "_text")
+
+    def __init__(self, native: _native.Tokenizer, text: str) -> None:
+        self._native, self._text = native, text
+        self._made = None
+
+    def _list(self) -> list[Encoding]:
+        made = self._made
+        if made is None:
+            made = self._made = whole(self._native).encode_batch([self._text], False, True)
+        return made
+
+
+def whole(native: _native.Tokenizer) -> _native.Tokenizer:
+    """The tokenizer without truncation and padding of its own."""
+    if native.truncation is not None:
+        native = native.with_truncation(None)
+    if native.padding is not None:
+        native = native.with_padding(None)
+    return native
+
+
+_new: Any = BatchEncoding.__new__
+
+
 def make_batch(
     data: dict[str, Any], encodings: Sequence[Encoding] | None, n_sequences: int | None
 ) -> BatchEncoding:
     """A `BatchEncoding` of finished columns, without the constructor's copies and conversions."""
-    batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
-    batch.__dict__.update(data=data, _encodings=encodings, _n_sequences=n_sequences)
+    batch: BatchEncoding = _new(BatchEncoding)
+    batch.data = data
+    batch._encodings = encodings
+    batch._n_sequences = n_sequences
     return batch
+
+
+Column = tuple["NDArray[np.int64]", "list[int]"]
+"""All values of a column, and the length of each row."""
 
 
 class Rows:
@@ -97,17 +132,14 @@ class Rows:
 
     def lists(self) -> dict[str, Any]:
         """The columns as lists."""
-        ids, lengths = self.ids.tolist(), self.lengths()
-        data: dict[str, Any] = {
-            "input_ids": [ids[start:end] for start, end in pairwise(self.ends.tolist())]
-        }
+        data: dict[str, Any] = {"input_ids": _native.row_lists(self.ids, self.ends)}
         if self.mask:
-            data["attention_mask"] = [[1] * count for count in lengths]
+            data["attention_mask"] = _native.row_ones(self.ends)
         if self.length:
-            data["length"] = lengths
+            data["length"] = self.lengths()
         return data
 
-    def columns(self) -> dict[str, tuple[NDArray[np.int64], list[int]]] | None:
+    def columns(self) -> dict[str, Column] | None:
         """The columns as arrays, with the lengths of rows; None if one has no rows."""
         if self.length:
             return None
@@ -118,23 +150,59 @@ class Rows:
         return found
 
 
+class Matrices:
+    """The columns of a batch as matrices."""
+
+    __slots__ = ("arrays", "length", "lengths")
+
+    def __init__(
+        self, arrays: dict[str, NDArray[np.int64]], lengths: list[int] | None, *, length: bool
+    ) -> None:
+        """Matrices of one shape; `lengths` are those of rows that do not fill them."""
+        self.arrays, self.lengths, self.length = arrays, lengths, length
+
+    def lists(self) -> dict[str, Any]:
+        """The columns as lists."""
+        data: dict[str, Any] = {
+            name: _native.matrix_lists(array, self.lengths) for name, array in self.arrays.items()
+        }
+        if self.length:
+            data["length"] = self._lengths()
+        return data
+
+    def _lengths(self) -> list[int]:
+        rows, width = self.arrays["input_ids"].shape
+        return [width] * rows if self.lengths is None else list(self.lengths)
+
+    def columns(self) -> dict[str, Column] | None:
+        """The columns as arrays, with the lengths of rows; None if one has no rows."""
+        if self.length:
+            return None
+        lengths = self._lengths()
+        width = self.arrays["input_ids"].shape[1]
+        here = np.arange(width) < np.array(lengths, np.int64)[:, None]
+        return {name: (array[here], lengths) for name, array in self.arrays.items()}
+
+
 _pending: weakref.WeakValueDictionary[int, BatchEncoding] = weakref.WeakValueDictionary()
 """Batches whose lists nobody has looked at, by identity: they have no hash."""
 
 
-def make_lazy_batch(rows: Rows, encodings: Sequence[Encoding]) -> BatchEncoding:
+def make_lazy_batch(
+    rows: Rows | Matrices, encodings: Sequence[Encoding], n_sequences: int
+) -> BatchEncoding:
     """A `BatchEncoding` whose lists are made when somebody looks at them."""
     batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
-    batch.__dict__.update(_rows=rows, _encodings=encodings, _n_sequences=1)
+    batch.__dict__.update(_rows=rows, _encodings=encodings, _n_sequences=n_sequences)
     _pending[id(batch)] = batch
     return batch
 
 
-def rows_of(batch: Any) -> Rows | None:
+def rows_of(batch: Any) -> Rows | Matrices | None:
     """What the lists of a batch will be made of; None once they are made."""
     if type(batch) is not BatchEncoding or "data" in batch.__dict__:
         return None
-    rows: Rows | None = batch.__dict__.get("_rows")
+    rows: Rows | Matrices | None = batch.__dict__.get("_rows")
     return rows
 
 

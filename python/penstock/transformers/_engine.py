@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from tokenizers import AddedToken
 from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import BatchEncoding, TruncationStrategy
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
@@ -24,10 +25,12 @@ from transformers.utils.generic import PaddingStrategy, TensorType
 
 from penstock.errors import PenstockError, TruncationError
 from penstock.transformers import _patch
-from penstock.transformers._backend import Backend, Padding, Truncation
+from penstock.transformers._backend import Backend, Padding, Truncation, copy_of_token
 from penstock.transformers._batch import (
     Data,
     Encodings,
+    Matrices,
+    OneEncoding,
     Rows,
     as_tensors,
     make_batch,
@@ -64,6 +67,8 @@ class UnsupportedError(ValueError):
 
 class _State:
     installed = False
+    encode_plus: Any = None
+    """What stands in the class while the replacements are in place."""
 
 
 thread_state = threading.local()
@@ -189,15 +194,25 @@ def held(name: str, value: Any) -> Iterator[None]:
         setattr(thread_state, name, before)
 
 
+class TokensById(dict[int, AddedToken]):
+    """Added tokens on their way into a constructor, which copies them deeply: here in no time."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[int, AddedToken]:
+        """A plain dictionary with tokens of its own."""
+        return {index: copy_of_token(token) for index, token in self.items()}
+
+
 def _make_convert(original: Any) -> Any:
     convert: Callable[..., dict[str, Any]] = original.__func__
 
     @functools.wraps(convert)
     def convert_to_native_format(cls: Any, /, **kwargs: Any) -> Any:
         frame: Frame | None = getattr(thread_state, "frame", None)
-        if frame is None:
-            return convert(cls, **kwargs)
-        return frame.arguments(kwargs)
+        found = convert(cls, **kwargs) if frame is None else frame.arguments(kwargs)
+        tokens = found.get("added_tokens_decoder")
+        if type(tokens) is dict and all(type(token) is AddedToken for token in tokens.values()):
+            found["added_tokens_decoder"] = TokensById(tokens)
+        return found
 
     return classmethod(convert_to_native_format)
 
@@ -474,6 +489,7 @@ def _make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., B
         with in_stock(backend, "encode", why):
             return original(self, **arguments)
 
+    _State.encode_plus = _encode_plus
     return _encode_plus
 
 
@@ -598,18 +614,19 @@ def _lists(
         names.append("attention_mask")
     if special_mask:
         names.append("special_tokens_mask")
-    data: dict[str, Any] = {}
-    for name in names:
-        rows = arrays[name].tolist()
-        if ragged:
-            rows = [row[:end] for row, end in zip(rows, lengths, strict=True)]
-        data[name] = rows if request.batched else rows[0]
-    if length:
-        data["length"] = lengths
     if ragged:
         request.padding = None
     n_sequences = 1 if request.seconds is None else 2
-    return make_batch(data, Encodings(request.encodings), n_sequences)
+    rows = Matrices(
+        {name: arrays[name] for name in names}, lengths if ragged else None, length=length
+    )
+    encodings = Encodings(request.encodings)
+    if request.batched:
+        return make_lazy_batch(rows, encodings, n_sequences)
+    data = {
+        name: column[0] if name != "length" else column for name, column in rows.lists().items()
+    }
+    return make_batch(data, encodings, n_sequences)
 
 
 def _with_padding(request: Request) -> Request:
@@ -629,7 +646,7 @@ def _ragged_lists(
     rows = Rows(values, ends, mask=mask, length=length)
     if max_length is None and np.diff(ends).max() > tokenizer.model_max_length:
         _warn(tokenizer, rows.lengths(), max_length, verbose)
-    return make_lazy_batch(rows, Encodings(request.encodings))
+    return make_lazy_batch(rows, Encodings(request.encodings), 1)
 
 
 def _general(
@@ -685,20 +702,13 @@ def _warn(tokenizer: Any, lengths: Sequence[int], max_length: int | None, verbos
 def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
     @functools.wraps(original)
     def call(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
-        if type(text) is str and not args and not kwargs and is_plain(self):
-            backend = engine_for(self)
-            if backend is not None:
-                split = self.split_special_tokens
-                native = backend.variant(split_special_tokens=split)
-                if native is not None:
-                    try:
-                        result = _one_text(self, native, text)
-                    except REFUSED:
-                        pass  # the original path counts it and says why
-                    else:
-                        backend.remember(None, None, split_special_tokens=split)
-                        backend.count("encode")
-                        return result
+        if type(text) is str and not args and not kwargs:
+            try:
+                found = _one_text(self, text)
+            except REFUSED:
+                found = None  # the original path counts it and says why
+            if found is not None:
+                return found
         return original(self, text, *args, **kwargs)
 
     return call
@@ -707,33 +717,47 @@ def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEnc
 def is_plain(tokenizer: Any) -> bool:
     """True if nothing but our own methods stands between a call and the engine."""
     cls = type(tokenizer)
-    return _is_ours(cls, "_encode_plus") and not hasattr(cls, "_switch_to_input_mode")
+    return cls._encode_plus is _State.encode_plus and not _switches_modes(cls)
 
 
-def _one_text(tokenizer: Any, native: _native.Tokenizer, text: str) -> BatchEncoding:
+@functools.cache
+def _switches_modes(cls: Any) -> bool:
+    return hasattr(cls, "_switch_to_input_mode")
+
+
+def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
     """`tokenizer(text)` and nothing else: the call a server makes most."""
+    own = tokenizer.__dict__
+    backend = own.get("_tokenizer")
+    if type(backend) is not Backend:
+        backend = engine_for(tokenizer)
+        if backend is None:
+            return None
+    if not is_plain(tokenizer):
+        return None
+    state = backend.__dict__
+    native = state["_native"]
+    split = tokenizer.split_special_tokens
+    if native is None or state["_exposed"] or native.encode_special_tokens is not split:
+        native = backend.variant(split_special_tokens=split)
+        if native is None:
+            return None
     names = tokenizer.model_input_names
-    data: dict[str, Any]
-    if "token_type_ids" in names:
-        arrays = native.encode_padded(
-            [text], None, False, True, None, None, "int64", (False, True, False, False), False
-        )
-        ids = arrays["input_ids"][0].tolist()
-        data = {"input_ids": ids, "token_type_ids": arrays["token_type_ids"][0].tolist()}
-    else:
-        ids = native.encode_ids(text, True).tolist()
-        data = {"input_ids": ids}
+    data = native.encode_lists(text, "token_type_ids" in names, "attention_mask" in names)
+    ids = data["input_ids"]
     if len(ids) > tokenizer.model_max_length:
         tokenizer._eventual_warn_about_too_long_sequence(ids, None, True)
-    if "attention_mask" in names:
-        data["attention_mask"] = [1] * len(ids)
+    state["_truncation"] = state["_padding"] = None
+    state["_split_special"] = split
+    state["_texts"] += 1
+    batch: BatchEncoding = _new(BatchEncoding)
+    batch.data = data
+    batch._encodings = OneEncoding(native, text)
+    batch._n_sequences = 1
+    return batch
 
-    def encodings() -> list[Encoding]:
-        return Request(
-            native, [text], None, None, False, False, True, None, None, False
-        ).encodings()
 
-    return make_batch(data, Encodings(encodings), 1)
+_new: Any = BatchEncoding.__new__
 
 
 def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -1216,7 +1240,7 @@ def engine_of(tokenizer: Any) -> EngineReport:
         backend.reason,
         tuple(native.description()) if native is not None else (),
         overridden,
-        dict(backend._calls),
+        backend.calls(),
         dict(backend._fallbacks),
     )
 

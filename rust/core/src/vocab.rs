@@ -7,6 +7,7 @@
 //! those bits agree.
 
 use std::hash::{BuildHasher, RandomState};
+use std::ops::Range;
 
 use crate::ids::TokenId;
 use crate::kernels::prefetch;
@@ -84,8 +85,9 @@ impl Vocab {
         }
         let mut vocab = Self { text, starts, by_id, slots: vec![0; slot_count(ids.len())], ids, seed: random_seed() };
         for entry in 0..vocab.ids.len() {
-            let hash = hash(vocab.seed, vocab.bytes_of(entry));
-            let slot = vocab.find(vocab.bytes_of(entry), hash).err()?;
+            let token = vocab.spelled(entry);
+            let hash = token.hash(vocab.seed);
+            let slot = vocab.find(&token, hash).err()?;
             vocab.slots[slot] = vocab.slot_value(hash, entry);
         }
         Some(vocab)
@@ -97,8 +99,9 @@ impl Vocab {
     /// When `id` exceeds [`MAX_TOKEN_ID`] or the text of all tokens [`MAX_VOCAB_BYTES`]; whoever reads a file checks both.
     pub fn insert(&mut self, token: &str, id: TokenId) -> Option<TokenId> {
         assert!(id <= MAX_TOKEN_ID, "token id {id} is beyond the limit of {MAX_TOKEN_ID}");
-        let hash = hash(self.seed, token.as_bytes());
-        match self.find(token.as_bytes(), hash) {
+        let spelled = Spelled::new(token.as_bytes());
+        let hash = spelled.hash(self.seed);
+        match self.find(&spelled, hash) {
             Ok(entry) => {
                 let old = std::mem::replace(&mut self.ids[entry], id);
                 if self.by_id[old as usize] == entry as u32 {
@@ -143,20 +146,20 @@ impl Vocab {
 
     /// The id of `token`.
     pub fn id(&self, token: &str) -> Option<TokenId> {
-        let token = token.as_bytes();
-        self.find(token, hash(self.seed, token)).ok().map(|entry| self.ids[entry])
+        let token = Spelled::new(token.as_bytes());
+        self.find(&token, token.hash(self.seed)).ok().map(|entry| self.ids[entry])
     }
 
     /// The ids of several tokens at once.
     ///
     /// A look-up waits for memory three times (slot, place, text). Taking each of these steps for all tokens before the
     /// next lets the waits overlap, which resolves the merges of a large file in a third of the time.
-    pub fn ids<const N: usize>(&self, tokens: &[&[u8]; N]) -> [Option<TokenId>; N] {
+    pub fn ids<const N: usize>(&self, tokens: &[Spelled<'_>; N]) -> [Option<TokenId>; N] {
         let mask = self.slots.len() - 1;
         let known = self.ids.len() as u32;
         let (mut hashes, mut entries) = ([0; N], [VACANT; N]);
         for (hash, token) in hashes.iter_mut().zip(tokens) {
-            *hash = self::hash(self.seed, token);
+            *hash = token.hash(self.seed);
             prefetch(&self.slots[*hash as usize & mask]);
         }
         for (entry, &hash) in entries.iter_mut().zip(&hashes) {
@@ -173,8 +176,8 @@ impl Vocab {
         }
         let mut found = [None; N];
         for (index, found) in found.iter_mut().enumerate().filter(|(index, _)| entries[*index] < known) {
-            let (entry, token) = (entries[index] as usize, tokens[index]);
-            *found = if same(self.bytes_of(entry), token) {
+            let (entry, token) = (entries[index] as usize, &tokens[index]);
+            *found = if self.spelled(entry).same(token) {
                 Some(self.ids[entry])
             } else {
                 self.find(token, hashes[index]).ok().map(|entry| self.ids[entry])
@@ -189,12 +192,17 @@ impl Vocab {
         (entry != VACANT).then(|| self.text_of(entry as usize))
     }
 
-    /// Whether the token with the id `id` is `left` followed by `right`.
-    #[inline]
-    pub fn is_joined(&self, id: TokenId, left: &[u8], right: &[u8]) -> bool {
+    /// Whether the token with the id `id` is what two others make.
+    #[inline(always)]
+    pub fn is_joined(&self, id: TokenId, joined: &Joined<'_>) -> bool {
         let Some(&entry) = self.by_id.get(id as usize).filter(|&&entry| entry != VACANT) else { return false };
-        let token = self.bytes_of(entry as usize);
-        token.len() == left.len() + right.len() && same(&token[..left.len()], left) && same(&token[left.len()..], right)
+        let token = self.spelled(entry as usize);
+        let middle = joined.left.len();
+        token.bytes.len() == middle + joined.right.len()
+            && match joined.words {
+                Some([low, high]) => (token.low ^ low) | (token.high ^ high) == 0,
+                None => token.bytes[..middle] == *joined.left && token.bytes[middle..] == *joined.right,
+            }
     }
 
     /// Two tokens that have the same id, and that id.
@@ -236,10 +244,10 @@ impl Vocab {
         &self.text[self.starts[entry] as usize..self.starts[entry + 1] as usize]
     }
 
-    /// The text of an entry as bytes, which needs no look at character boundaries.
-    #[inline]
-    fn bytes_of(&self, entry: usize) -> &[u8] {
-        &self.text.as_bytes()[self.starts[entry] as usize..self.starts[entry + 1] as usize]
+    /// The text of an entry, which needs no look at character boundaries.
+    #[inline(always)]
+    fn spelled(&self, entry: usize) -> Spelled<'_> {
+        Spelled::within(self.text.as_bytes(), self.starts[entry] as usize..self.starts[entry + 1] as usize)
     }
 
     fn set_entry(&mut self, id: TokenId, entry: u32) {
@@ -279,7 +287,7 @@ impl Vocab {
 
     /// The entry that holds `token`, or the free slot where it belongs.
     #[inline]
-    fn find(&self, token: &[u8], hash: u64) -> Result<usize, usize> {
+    fn find(&self, token: &Spelled<'_>, hash: u64) -> Result<usize, usize> {
         let mask = self.slots.len() - 1;
         let mut slot = hash as usize & mask;
         loop {
@@ -289,7 +297,7 @@ impl Vocab {
             }
             if (value ^ (hash >> 32) as u32) & !self.number_mask() == 0 {
                 let entry = (value & self.number_mask()) as usize - 1;
-                if same(self.bytes_of(entry), token) {
+                if self.spelled(entry).same(token) {
                     return Ok(entry);
                 }
             }
@@ -302,7 +310,7 @@ impl Vocab {
         self.slots = vec![0; self.slots.len() * 2];
         let mask = self.slots.len() - 1;
         for entry in 0..self.ids.len() {
-            let hash = hash(self.seed, self.bytes_of(entry));
+            let hash = self.spelled(entry).hash(self.seed);
             let mut slot = hash as usize & mask;
             while self.slots[slot] != 0 {
                 slot = (slot + 1) & mask;
@@ -321,40 +329,140 @@ fn slot_count(tokens: usize) -> usize {
     (tokens.min(MAX_TOKEN_ID as usize) * 2).next_power_of_two().max(16)
 }
 
-/// Folded multiply over eight bytes at a time, the last eight overlapping the ones before.
-#[inline]
-pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    let len = bytes.len();
-    let mut state = seed ^ len as u64;
-    let last = if let Some(tail) = bytes.last_chunk::<8>() {
-        let mut start = 0;
-        while start + 8 < len {
-            state = fold(state ^ word(&bytes[start..]));
-            start += 8;
-        }
-        u64::from_le_bytes(*tail)
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << 32
-    } else if len > 0 {
-        u64::from(bytes[0]) | u64::from(bytes[len / 2]) << 8 | u64::from(bytes[len - 1]) << 16
-    } else {
-        0
-    };
-    fold(fold(state ^ last) ^ seed)
+/// Bytes of a token that are held in two words. Nearly all tokens are shorter.
+const WINDOW: usize = 16;
+
+/// The bits that the first bytes of a word take.
+const MASKS: [u64; 9] = {
+    let mut masks = [u64::MAX; 9];
+    let mut len = 0;
+    while len < 8 {
+        masks[len] = (1 << (8 * len)) - 1;
+        len += 1;
+    }
+    masks
+};
+
+/// A token, and its first sixteen bytes as numbers.
+///
+/// The lengths of tokens follow no order that a processor could predict. Comparing and hashing a whole window at once, with
+/// zeros behind the token's end, takes no branch that depends on them.
+#[derive(Clone, Copy)]
+pub struct Spelled<'t> {
+    bytes: &'t [u8],
+    low: u64,
+    high: u64,
 }
 
-/// Equality of tokens, most of which are too short for a call of `memcmp` to pay.
+impl<'t> Spelled<'t> {
+    /// A token by itself.
+    #[inline]
+    pub fn new(bytes: &'t [u8]) -> Self {
+        let len = bytes.len();
+        let (low, high) = if let (Some(first), Some(last)) = (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+            let high = match bytes.get(8..).and_then(<[u8]>::first_chunk) {
+                Some(high) => u64::from_le_bytes(*high),
+                None if len == 8 => 0,
+                None => u64::from_le_bytes(*last) >> (8 * (16 - len)),
+            };
+            (u64::from_le_bytes(*first), high)
+        } else if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+            (u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << (8 * (len - 4)), 0)
+        } else if let (Some(&first), Some(&last)) = (bytes.first(), bytes.last()) {
+            (u64::from(first) | u64::from(bytes[len / 2]) << (8 * (len / 2)) | u64::from(last) << (8 * (len - 1)), 0)
+        } else {
+            (0, 0)
+        };
+        Self { bytes, low, high }
+    }
+
+    /// The token at a place of a text, of which what follows is read along.
+    #[inline(always)]
+    pub fn within(text: &'t [u8], place: Range<usize>) -> Self {
+        match text.get(place.start..).and_then(<[u8]>::first_chunk::<WINDOW>) {
+            Some(window) => {
+                let (low, high) = split(window);
+                let len = place.len();
+                let (first, second) = (MASKS[len.min(8)], MASKS[len.clamp(8, WINDOW) - 8]);
+                Self { bytes: &text[place], low: low & first, high: high & second }
+            }
+            None => Self::new(&text[place]),
+        }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &'t [u8] {
+        self.bytes
+    }
+
+    /// The first sixteen bytes, with zeros behind the token's end, as two words; None if there are more.
+    #[inline(always)]
+    pub fn words(&self) -> Option<[u64; 2]> {
+        (self.bytes.len() <= WINDOW).then_some([self.low, self.high])
+    }
+
+    /// Equality of tokens.
+    #[inline(always)]
+    fn same(&self, other: &Self) -> bool {
+        // At once: which of them differs first follows no order either.
+        let differ = (self.low ^ other.low) | (self.high ^ other.high) | (self.bytes.len() ^ other.bytes.len()) as u64;
+        differ == 0 && (self.bytes.len() <= WINDOW || self.bytes == other.bytes)
+    }
+
+    /// Folded multiply of the window, and of what is behind it eight bytes at a time, the last eight overlapping the ones
+    /// before.
+    #[inline(always)]
+    fn hash(&self, seed: u64) -> u64 {
+        let len = self.bytes.len();
+        let mut state = seed ^ len as u64;
+        if len > WINDOW {
+            let mut start = WINDOW;
+            while start + 8 < len {
+                state = fold(state ^ word(&self.bytes[start..]), MULTIPLIER);
+                start += 8;
+            }
+            state = fold(state ^ word(&self.bytes[len - 8..]), MULTIPLIER);
+        }
+        fold(fold(self.low ^ state, MULTIPLIER ^ self.high) ^ seed, MULTIPLIER)
+    }
+}
+
+/// One token behind another.
+pub struct Joined<'t> {
+    left: &'t [u8],
+    right: &'t [u8],
+    words: Option<[u64; 2]>,
+}
+
+impl<'t> Joined<'t> {
+    /// Two tokens.
+    #[inline(always)]
+    pub fn new(left: &Spelled<'t>, right: &Spelled<'t>) -> Self {
+        let middle = left.bytes.len();
+        let words = (middle < WINDOW && middle + right.bytes.len() <= WINDOW).then(|| {
+            let whole = |part: &Spelled<'_>| u128::from(part.low) | u128::from(part.high) << 64;
+            let whole = whole(left) | whole(right) << (8 * middle);
+            [whole as u64, (whole >> 64) as u64]
+        });
+        Self { left: left.bytes, right: right.bytes, words }
+    }
+
+    /// Their text.
+    pub fn text(&self) -> Vec<u8> {
+        [self.left, self.right].concat()
+    }
+}
+
+#[inline(always)]
+fn split(window: &[u8; WINDOW]) -> (u64, u64) {
+    let whole = u128::from_le_bytes(*window);
+    (whole as u64, (whole >> 64) as u64)
+}
+
+/// A hash of bytes, as the vocabulary uses it.
 #[inline]
-fn same(left: &[u8], right: &[u8]) -> bool {
-    if left.len() != right.len() {
-        return false;
-    }
-    match left.len() {
-        0..4 => left.iter().zip(right).all(|(left, right)| left == right),
-        4..8 => left.first_chunk::<4>() == right.first_chunk() && left.last_chunk::<4>() == right.last_chunk(),
-        8..=16 => left.first_chunk::<8>() == right.first_chunk() && left.last_chunk::<8>() == right.last_chunk(),
-        _ => left == right,
-    }
+pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
+    Spelled::new(bytes).hash(seed)
 }
 
 #[inline]
@@ -363,8 +471,8 @@ fn word(bytes: &[u8]) -> u64 {
 }
 
 #[inline]
-fn fold(value: u64) -> u64 {
-    let product = u128::from(value) * u128::from(MULTIPLIER);
+fn fold(value: u64, factor: u64) -> u64 {
+    let product = u128::from(value) * u128::from(factor);
     product as u64 ^ (product >> 64) as u64
 }
 
@@ -392,6 +500,44 @@ mod tests {
             assert_eq!(vocab.id(&format!("{token}x")), map.get(&format!("{token}x")).copied());
         }
         assert_eq!(vocab.iter().map(|(token, id)| (token.to_owned(), id)).collect::<HashMap<_, _>>(), map);
+    }
+
+    #[test]
+    fn a_window_is_the_token_whatever_follows_it() {
+        let text: Vec<u8> = (0..100u8).map(|byte| byte.wrapping_mul(89) | 1).collect();
+        for len in 0..40 {
+            for start in [0, 7, 100 - len] {
+                let (alone, within) =
+                    (Spelled::new(&text[start..start + len]), Spelled::within(&text, start..start + len));
+                assert!(alone.same(&within), "{len}");
+                assert_eq!((alone.low, alone.high, alone.bytes), (within.low, within.high, within.bytes), "{len}");
+                assert_eq!(alone.hash(3), within.hash(3));
+                let padded = |index: usize| if index < len { text[start + index] } else { 0 };
+                assert_eq!(alone.low.to_le_bytes(), std::array::from_fn(padded), "{len}");
+                assert_eq!(alone.high.to_le_bytes(), std::array::from_fn(|index| padded(index + 8)), "{len}");
+            }
+        }
+    }
+
+    #[test]
+    fn joined_tokens_are_found_at_every_seam() {
+        let word = "abcdefghijklmnopqrstuvwxyz";
+        let mut vocab = Vocab::default();
+        for len in 0..=word.len() {
+            vocab.insert(&word[..len], len as TokenId);
+        }
+        for len in 0..=word.len() {
+            for middle in 0..=len {
+                let part = |range: Range<usize>| Spelled::new(&word.as_bytes()[range]);
+                let joined = Joined::new(&part(0..middle), &part(middle..len));
+                assert_eq!(joined.text(), &word.as_bytes()[..len]);
+                for id in 0..=word.len() + 1 {
+                    assert_eq!(vocab.is_joined(id as TokenId, &joined), id == len, "{len} {middle} {id}");
+                }
+            }
+        }
+        let found = vocab.ids(&[Spelled::new(b"abc"), Spelled::new(b"abd"), Spelled::new(word.as_bytes())]);
+        assert_eq!(found, [Some(3), None, Some(26)]);
     }
 
     #[test]

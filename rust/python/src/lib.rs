@@ -14,6 +14,7 @@ mod draft;
 mod encoding;
 mod errors;
 mod inputs;
+mod lists;
 mod options;
 mod padded;
 mod sampling;
@@ -32,6 +33,7 @@ mod _native {
         decode_stream::DecodeStream,
         draft::Draft,
         encoding::Encoding,
+        lists::{matrix_lists, row_lists, row_ones},
         sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},
         training::{WordCounter, byte_level_alphabet},

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2};
 use penstock::TokenId;
 use penstock::formats::tiktoken::ENCODINGS;
-use penstock::tokenizer::{self, EncodeOptions, Fields};
+use penstock::tokenizer::{self, EncodeOptions, Fields, Input};
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
@@ -18,6 +19,7 @@ use crate::decode_stream::DecodeStream;
 use crate::encoding::Encoding;
 use crate::errors::{detached, interruptible, to_py};
 use crate::inputs::{Item, Rows, Sequence, Texts, text};
+use crate::lists::{list, ones};
 use crate::options::{self, PaddingArguments, TruncationArguments};
 
 /// Values, row offsets and, on request, character offsets of a batch.
@@ -25,6 +27,9 @@ type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, 
 
 /// Bytes from which on one text is worth the threads.
 const LONG_TEXT: usize = 1 << 20;
+
+/// Bytes up to which a text is encoded without letting other threads run.
+const SHORT_TEXT: usize = 1 << 11;
 
 /// A token of a model: id, text, and bytes of the piece.
 type Token = (TokenId, String, (u32, u32));
@@ -166,6 +171,41 @@ impl Tokenizer {
             detached(py, || self.0.encode_ids(&text, add_special_tokens))?
         };
         Ok(array(py, ids))
+    }
+
+    /// One text to lists, under the names of transformers.
+    #[pyo3(signature = (text, type_ids, attention_mask, /))]
+    fn encode_lists<'py>(
+        &self,
+        py: Python<'py>,
+        text: &Bound<'py, PyAny>,
+        type_ids: bool,
+        attention_mask: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let text = crate::inputs::text(text, None)?;
+        // Handing the interpreter over and back takes longer than a short text.
+        let is_short = text.len() <= SHORT_TEXT;
+        let dict = PyDict::new(py);
+        let count = if type_ids {
+            let fields = Fields { type_ids, ..Fields::default() };
+            let encode = || {
+                let inputs = [(Input::Text(&text), None)];
+                self.0.encode_padded::<u32>(&inputs, &EncodeOptions::plain(true), fields, &|| false)
+            };
+            let row = if is_short { encode().map_err(|error| to_py(error, None))? } else { detached(py, encode)? };
+            dict.set_item(intern!(py, "input_ids"), list(py, &row.input_ids)?)?;
+            dict.set_item(intern!(py, "token_type_ids"), list(py, &row.type_ids)?)?;
+            row.input_ids.len()
+        } else {
+            let encode = || self.0.encode_ids(&text, true);
+            let ids = if is_short { encode().map_err(|error| to_py(error, None))? } else { detached(py, encode)? };
+            dict.set_item(intern!(py, "input_ids"), list(py, &ids)?)?;
+            ids.len()
+        };
+        if attention_mask {
+            dict.set_item(intern!(py, "attention_mask"), ones(py, count)?)?;
+        }
+        Ok(dict)
     }
 
     #[pyo3(signature = (texts, /, add_special_tokens=true, offsets=false))]

@@ -12,7 +12,7 @@ use crate::ids::TokenId;
 use crate::models::{
     Bpe, BpeConfig, Merge, Model, Unigram, UnigramConfig, WordLevel, WordLevelConfig, WordPiece, WordPieceConfig,
 };
-use crate::vocab::{MAX_TOKEN_ID, MAX_VOCAB_BYTES, Vocab};
+use crate::vocab::{MAX_TOKEN_ID, MAX_VOCAB_BYTES, Spelled, Vocab};
 
 /// The kinds of model, in the order in which the reference tries them on a model without a `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -419,8 +419,9 @@ impl MergesSeed<'_> {
     fn resolve(self, batch: &mut Batch, result: &mut Vec<Merge>) -> Result<()> {
         let part = |range: Range<usize>| batch.text.get(range).unwrap_or_default();
         let pair = |place: usize| batch.pairs.get(place).cloned().unwrap_or_default();
-        let left = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| part(pair(place).left()).as_bytes()));
-        let right = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| part(pair(place).right()).as_bytes()));
+        let spelled = |range: Range<usize>| Spelled::new(part(range).as_bytes());
+        let left = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| spelled(pair(place).left())));
+        let right = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| spelled(pair(place).right())));
         for (place, pair) in batch.pairs.iter().enumerate() {
             let unknown = |token: &str| Error::UnknownMergeToken { index: pair.index, token: token.to_owned() };
             let left = left[place].ok_or_else(|| unknown(part(pair.left())))?;

@@ -7,7 +7,12 @@
 
 use std::ops::Range;
 
-use crate::{TokenId, Vocab, models::Merge};
+use crate::{
+    TokenId, Vocab,
+    kernels::pages::advise_huge,
+    models::{Merge, bpe::MAX_MERGES},
+    vocab::{Joined, Spelled},
+};
 
 /// What was read.
 pub(super) struct Quick {
@@ -187,6 +192,15 @@ impl Reader<'_> {
         }
     }
 
+    /// The token at a place that [`Self::string`] gave.
+    #[inline(always)]
+    fn spelled(&self, place: &Range<usize>) -> Spelled<'_> {
+        match place.start.checked_sub(self.bytes.len()) {
+            None => Spelled::within(self.bytes, place.clone()),
+            Some(start) => Spelled::within(&self.text, start..place.end - self.bytes.len()),
+        }
+    }
+
     /// Passes what stands behind a value of an object or a list: a comma, or its end.
     #[inline(always)]
     fn goes_on(&mut self, end: u8) -> Option<bool> {
@@ -332,7 +346,9 @@ impl Reader<'_> {
 
     /// Passes a list of merges.
     fn merges(&mut self, vocab: &Vocab) -> Option<Vec<Merge>> {
-        let mut merges = Vec::with_capacity(vocab.len());
+        // Nearly every merge takes more bytes; what is not used is given back.
+        let mut merges = Vec::with_capacity(((self.bytes.len() - self.at) / 20).min(MAX_MERGES));
+        advise_huge(merges.spare_capacity_mut());
         let mut batch: [Pair; BATCH] = std::array::from_fn(|_| [0..0, 0..0]);
         let (mut count, mut form) = (0, None);
         self.text.clear();
@@ -410,22 +426,21 @@ impl Reader<'_> {
 
     /// Turns merges into ids.
     fn resolve(&self, vocab: &Vocab, batch: &[Pair], merges: &mut Vec<Merge>) -> Option<()> {
-        let nothing: &[u8] = &[];
-        let mut tokens = [[nothing; BATCH]; 2];
-        for (place, pair) in batch.iter().enumerate() {
-            tokens[0][place] = self.part(&pair[0]);
-            tokens[1][place] = self.part(&pair[1]);
+        let mut lefts = [Spelled::new(&[]); BATCH];
+        let mut rights = lefts;
+        for (place, [left, right]) in batch.iter().enumerate() {
+            lefts[place] = self.spelled(left);
+            rights[place] = self.spelled(right);
         }
-        let [lefts, rights] = tokens;
         let (left_ids, right_ids) = (vocab.ids(&lefts), vocab.ids(&rights));
         // Lists are usually sorted by result, and may hold one result several times.
         let mut result = merges.last().map_or(0, |last| last.result);
         for place in 0..batch.len() {
-            let (left, right) = (lefts[place], rights[place]);
-            if !vocab.is_joined(result, left, right) {
+            let joined = Joined::new(&lefts[place], &rights[place]);
+            if !vocab.is_joined(result, &joined) {
                 result += 1;
-                if !vocab.is_joined(result, left, right) {
-                    result = vocab.id(std::str::from_utf8(&[left, right].concat()).ok()?)?;
+                if !vocab.is_joined(result, &joined) {
+                    result = vocab.id(std::str::from_utf8(&joined.text()).ok()?)?;
                 }
             }
             merges.push(Merge { left: left_ids[place]?, right: right_ids[place]?, result });

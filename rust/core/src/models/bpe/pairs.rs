@@ -56,14 +56,16 @@ impl PairTable {
         let set = |word: &AtomicU64, bits: u64| word.store(word.load(Relaxed) | bits, Relaxed);
         // Slots are fetched some merges ahead, so that the waits for memory overlap.
         for (first, merges) in (0..).step_by(AHEAD).zip(merges.chunks(AHEAD)) {
-            for merge in merges {
-                prefetch(&table.slots[(hash(key(merge.left, merge.right)) >> table.shift) as usize]);
+            let mut hashes = [0; AHEAD];
+            for (known, merge) in hashes.iter_mut().zip(merges) {
+                *known = hash(key(merge.left, merge.right));
+                prefetch(&table.slots[(*known >> table.shift) as usize]);
             }
-            for (rank, merge) in (first..).zip(merges) {
+            for ((rank, merge), hash) in (first..).zip(merges).zip(hashes) {
                 let key = key(merge.left, merge.right);
-                let (slot, _) = table.find(key, hash(key));
+                let (slot, _) = table.find(key, hash);
                 table.slots[slot].store(!(key << RANK_BITS | rank as u64), Relaxed);
-                let bit = hash(key) >> table.filter_shift;
+                let bit = hash >> table.filter_shift;
                 set(&table.filter[bit as usize / 64], 1 << (bit % 64));
                 set(&table.results[rank / 2], u64::from(merge.result) << (32 * (rank % 2)));
             }

@@ -1,6 +1,10 @@
 //! Token id to bytes.
 
-use crate::{TokenId, Vocab, unicode::byte_chars::char_byte, vocab::hash};
+use crate::{
+    TokenId, Vocab,
+    unicode::byte_chars::char_byte,
+    vocab::{Spelled, hash},
+};
 
 /// The bytes that each token stands for in a byte-level vocabulary, in one arena.
 pub struct TokenBytes {
@@ -111,17 +115,38 @@ impl TokenFilter {
     }
 }
 
+/// True if the first `len` of eight bytes are ASCII and visible; behind them are zeros.
+#[inline(always)]
+fn are_visible(word: u64, len: usize) -> bool {
+    const fn repeat(byte: u8) -> u64 {
+        u64::from_ne_bytes([byte; 8])
+    }
+    // Visible ones where nothing is.
+    let word = word | repeat(b'!').checked_shl(8 * len as u32).unwrap_or(0);
+    let below = word.wrapping_sub(repeat(b'!')) & !word;
+    let delete = word ^ repeat(0x7F);
+    let deletes = delete.wrapping_sub(repeat(1)) & !delete;
+    (below | deletes | word) & repeat(0x80) == 0
+}
+
 /// Appends what one token string stands for.
 pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) {
     let start = out.len();
     // Most tokens are a word behind its space.
-    let (space, word) = match token.strip_prefix('\u{120}') {
-        Some(word) => (&b" "[..], word.as_bytes()),
-        None => (&[][..], token.as_bytes()),
+    let (word, has_space) = match token.strip_prefix('\u{120}') {
+        Some(word) => (Spelled::new(word.as_bytes()), true),
+        None => (Spelled::new(token.as_bytes()), false),
     };
-    if word.iter().fold(true, |plain, byte| plain & matches!(byte, b'!'..=b'~')) {
-        out.extend_from_slice(space);
-        out.extend_from_slice(word);
+    if let Some([low, high]) = word.words()
+        && are_visible(low, word.bytes().len().min(8))
+        && are_visible(high, word.bytes().len().saturating_sub(8))
+    {
+        // A fixed number of bytes is one store instead of a call. What is too much is written over.
+        out.push(b' ');
+        out.truncate(start + usize::from(has_space));
+        let end = out.len() + word.bytes().len();
+        out.extend_from_slice(&(u128::from(low) | u128::from(high) << 64).to_le_bytes());
+        out.truncate(end);
         return;
     }
     let mut bytes = token.bytes();
