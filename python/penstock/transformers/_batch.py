@@ -105,10 +105,11 @@ def make_batch(
     data: dict[str, Any], encodings: Sequence[Encoding] | None, n_sequences: int | None
 ) -> BatchEncoding:
     """A `BatchEncoding` of finished columns, without the constructor's copies and conversions."""
-    batch: BatchEncoding = _new(BatchEncoding)
-    batch.data = data
-    batch._encodings = encodings
-    batch._n_sequences = n_sequences
+    made: Any = _new(BatchEncoding)
+    made.data = data
+    made._encodings = encodings
+    made._n_sequences = n_sequences
+    batch: BatchEncoding = made
     return batch
 
 

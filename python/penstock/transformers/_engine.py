@@ -716,7 +716,7 @@ def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEnc
 
 def is_plain(tokenizer: Any) -> bool:
     """True if nothing but our own methods stands between a call and the engine."""
-    cls = type(tokenizer)
+    cls: Any = type(tokenizer)
     return cls._encode_plus is _State.encode_plus and not _switches_modes(cls)
 
 
@@ -750,10 +750,11 @@ def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
     state["_truncation"] = state["_padding"] = None
     state["_split_special"] = split
     state["_texts"] += 1
-    batch: BatchEncoding = _new(BatchEncoding)
-    batch.data = data
-    batch._encodings = OneEncoding(native, text)
-    batch._n_sequences = 1
+    made: Any = _new(BatchEncoding)  # make_batch, in place
+    made.data = data
+    made._encodings = OneEncoding(native, text)
+    made._n_sequences = 1
+    batch: BatchEncoding = made
     return batch
 
 
