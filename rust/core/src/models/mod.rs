@@ -1,5 +1,6 @@
 //! `model`: pieces of text to token ids.
 
+pub mod alphabet;
 pub mod bpe;
 mod trie;
 mod unigram;
@@ -11,6 +12,7 @@ use crate::{
     Result, TokenId, Vocab,
     encoding::{SPANS, Tokens},
 };
+use alphabet::{Alphabet, Letter, Letters};
 use bpe::BpeScratch;
 pub use bpe::{Bpe, BpeConfig, BpeOptions, Merge};
 pub use unigram::{Unigram, UnigramConfig, UnigramScratch};
@@ -35,6 +37,7 @@ pub struct ModelScratch {
     bpe: BpeScratch,
     unigram: UnigramScratch,
     wordpiece: Vec<(TokenId, u32)>,
+    letters: Letters,
 }
 
 impl Model {
@@ -117,6 +120,15 @@ impl Model {
         Ok(named.collect())
     }
 
+    /// The letters that [`Self::encode_letters`] reads.
+    pub fn alphabet(&self) -> &Alphabet {
+        match self {
+            Self::WordPiece(wordpiece) => wordpiece.alphabet(),
+            Self::Unigram(unigram) => unigram.alphabet(),
+            Self::Bpe(_) | Self::WordLevel(_) => Alphabet::ANY,
+        }
+    }
+
     /// Encodes one piece of text, which is one word whatever comes of it.
     ///
     /// `LEVEL` is what [`Tokens`] collects; with spans also the text of what is unknown to Unigram. Spans count bytes of `piece` from `base` on; for BPE they may leave the piece or
@@ -131,39 +143,63 @@ impl Model {
         scratch: &mut ModelScratch,
         out: &mut Tokens,
     ) -> Result<()> {
+        if let Self::Bpe(bpe) = self {
+            return bpe.encode_piece::<LEVEL>(piece, base, &mut scratch.bpe, out);
+        }
+        let mut letters = std::mem::take(&mut scratch.letters);
+        letters.write(self.alphabet(), piece, base, LEVEL > 0);
+        let done = self.encode_letters::<LEVEL>(&letters.letters, &letters.starts, scratch, out);
+        scratch.letters = letters;
+        done
+    }
+
+    /// As [`Self::encode_piece`], of letters that begin and end at these bytes of some text.
+    ///
+    /// # Errors
+    /// As [`Self::encode_piece`].
+    pub fn encode_letters<const LEVEL: u8>(
+        &self,
+        piece: &[Letter],
+        starts: &[u32],
+        scratch: &mut ModelScratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
         let before = out.len();
         match self {
-            Self::Bpe(bpe) => return bpe.encode_piece::<LEVEL>(piece, base, &mut scratch.bpe, out),
+            Self::Bpe(bpe) => {
+                let base = starts.first().copied().unwrap_or(0);
+                return bpe.encode_letters::<LEVEL>(piece, base, &mut scratch.bpe, out);
+            }
             Self::WordPiece(wordpiece) => {
                 let tokens = &mut scratch.wordpiece;
                 tokens.clear();
                 wordpiece.encode(piece, tokens)?;
-                let mut start = base;
+                let mut start = 0;
                 for &(id, end) in &*tokens {
                     out.push(id);
                     if LEVEL > 0 {
-                        out.push_span(start, base + end);
-                        start = base + end;
+                        out.push_span(starts[start], starts[end as usize]);
+                        start = end as usize;
                     }
                 }
             }
             Self::Unigram(unigram) => unigram.encode(piece, &mut scratch.unigram, |id, start, end, unknown| {
                 // Unknown text goes by its own name.
                 if LEVEL > 0 && unknown {
-                    let text = &piece[start as usize..end as usize];
-                    if unigram.vocab().token(id) != Some(text) {
+                    let text = unigram.alphabet().spell(&piece[start as usize..end as usize]);
+                    if unigram.vocab().token(id) != Some(&text) {
                         out.texts.push((out.len() as u32, text.into()));
                     }
                 }
                 out.push(id);
                 if LEVEL > 0 {
-                    out.push_span(base + start, base + end);
+                    out.push_span(starts[start as usize], starts[end as usize]);
                 }
             })?,
             Self::WordLevel(wordlevel) => {
-                out.push(wordlevel.encode(piece)?);
+                out.push(wordlevel.encode(&Alphabet::ANY.spell(piece))?);
                 if LEVEL > 0 {
-                    out.push_span(base, base + piece.len() as u32);
+                    out.push_span(starts[0], starts[piece.len()]);
                 }
             }
         }

@@ -1,197 +1,255 @@
-//! A double-array trie over bytes: from a node and a byte to the next node in one load.
+//! A double-array trie over letters: from a node and a letter to the next node in one load.
 //!
-//! A slot of eight bytes holds the base of its own children, the value of the key that ends there, and the byte that leads
-//! to it. The child of a node for byte `c` lies in slot `base ^ c`, so all children of a node lie in one block of 256
-//! slots, and no two nodes have the same base: the byte alone then tells whether a slot is this node's child.
+//! The child of a node for letter `l` lies in slot `base + l`, and no two nodes have the same base: the letter in a slot
+//! then tells whether it is this node's child. Letters are numbered by frequency ([`Alphabet`]), which keeps the children
+//! of a node close to each other, and nodes are placed depth first, which keeps the nodes of a word so.
 
-/// No value; values are smaller.
-pub(super) const NO_VALUE: u32 = (1 << VALUE_BITS) - 1;
+use super::alphabet::{Alphabet, Letter};
 
-const BASE_BITS: u32 = 32;
-const VALUE_BITS: u32 = 23;
-/// Stands above the byte of a slot that is somebody's child.
-const USED: u64 = 1 << 8;
-/// Base of a node without children: beyond all slots.
-const NO_BASE: u32 = u32::MAX;
+/// Set in a label where a key ends.
+const ENDS: u32 = 1 << 31;
 
-/// Where a walk has come to.
-#[derive(Clone, Copy)]
-pub(super) struct Node(u64);
-
-impl Node {
-    fn new(base: u32, value: u32) -> Self {
-        Self(u64::from(base) | u64::from(value) << BASE_BITS)
-    }
-
-    /// The value of the key that ends here, or [`NO_VALUE`].
-    #[inline(always)]
-    pub(super) fn value(self) -> u32 {
-        (self.0 >> BASE_BITS) as u32 & NO_VALUE
-    }
-}
-
-/// Keys and a number below [`NO_VALUE`] for each.
-pub(super) struct Trie {
-    slots: Vec<u64>,
-    root: Node,
-}
-
-impl Trie {
-    /// Builds the trie of `keys`; of equal keys the last one counts, and empty keys are left out.
-    ///
-    /// # Panics
-    /// When a value is too large.
-    pub(super) fn new<'k>(keys: impl Iterator<Item = (&'k [u8], u32)>) -> Self {
-        let mut keys: Vec<(&[u8], u32)> = keys.filter(|(key, _)| !key.is_empty()).collect();
-        // Stable, so that equal keys stay in their order.
-        keys.sort_by_key(|&(key, _)| key);
-        let mut builder = Builder::default();
-        let root = Node::new(builder.build(&keys), NO_VALUE);
-        Self { slots: builder.slots, root }
-    }
-
-    /// Where every walk begins.
-    #[inline(always)]
-    pub(super) fn root(&self) -> Node {
-        self.root
-    }
-
-    /// The next node, if a key goes on like this.
-    #[inline(always)]
-    pub(super) fn next(&self, node: Node, byte: u8) -> Option<Node> {
-        let slot = *self.slots.get((node.0 as u32 ^ u32::from(byte)) as usize)?;
-        (slot >> (BASE_BITS + VALUE_BITS) == USED | u64::from(byte)).then_some(Node(slot))
-    }
-}
-
-/// Slots of a block, and bits of a [`Bits`].
-const BLOCK: usize = 256;
-/// Blocks that new nodes are tried in.
-const OPEN_BLOCKS: usize = 16;
-/// Nodes for which a block had no place, after which it is left as it is.
-const PATIENCE: u32 = 24;
-
+/// A node, as its parent sees it.
 #[derive(Clone, Copy, Default)]
-struct Bits([u64; BLOCK / 64]);
+pub(super) struct Slot<V> {
+    /// Where its own children lie.
+    base: u32,
+    /// The letter that leads here, and whether a key ends here.
+    label: u32,
+    value: V,
+}
+
+impl<V: Copy> Slot<V> {
+    /// The value of the key that ends here; for other nodes the default.
+    #[inline(always)]
+    pub(super) fn value_or_default(&self) -> V {
+        self.value
+    }
+
+    /// The value of the key that ends here.
+    #[inline(always)]
+    pub(super) fn value(&self) -> Option<V> {
+        (self.label & ENDS != 0).then_some(self.value)
+    }
+
+    /// Where the walk goes on.
+    #[inline(always)]
+    pub(super) fn base(&self) -> u32 {
+        self.base
+    }
+}
+
+/// Keys and a value for each.
+pub(super) struct Trie<V> {
+    slots: Vec<Slot<V>>,
+}
+
+/// Where every walk begins.
+pub(super) const ROOT: u32 = 0;
+
+impl Trie<u32> {
+    /// Builds the trie of `keys`; of equal keys the last one counts, and empty keys are left out.
+    pub(super) fn new<'k>(alphabet: &Alphabet, keys: impl Iterator<Item = (&'k str, u32)>) -> Self {
+        let mut keys: Vec<Key<'_>> = (0..)
+            .zip(keys)
+            .filter(|(_, (key, _))| !key.is_empty())
+            .map(|(i, (key, value))| Key::new(key, i, value))
+            .collect();
+        keys.sort_unstable_by(|a, b| (a.start, a.text, a.index).cmp(&(b.start, b.text, b.index)));
+        let mut builder = Builder::default();
+        builder.place_all(&drafts(alphabet, &keys));
+        Self { slots: builder.finish() }
+    }
+
+    /// The trie with other values, those of nodes where no key ends being `default`.
+    pub(super) fn map<V>(&self, default: V, value: impl Fn(u32) -> V) -> Trie<V>
+    where
+        V: Copy,
+    {
+        let slot = |slot: &Slot<u32>| {
+            let value = if slot.label & ENDS == 0 { default } else { value(slot.value) };
+            Slot { base: slot.base, label: slot.label, value }
+        };
+        Trie { slots: self.slots.iter().map(slot).collect() }
+    }
+
+    /// The value of every slot.
+    pub(super) fn values(&self) -> Box<[u32]> {
+        self.slots.iter().map(|slot| slot.value).collect()
+    }
+}
+
+impl<V: Copy> Trie<V> {
+    /// The child for a letter of the node with this base, and the number of its slot.
+    #[inline(always)]
+    pub(super) fn next(&self, base: u32, letter: Letter) -> Option<(usize, Slot<V>)> {
+        let at = base as usize + letter as usize;
+        let slot = *self.slots.get(at)?;
+        (slot.label & !ENDS == letter).then_some((at, slot))
+    }
+}
+
+/// A key on its way into the trie.
+struct Key<'k> {
+    /// Its first bytes, which decide most comparisons.
+    start: u64,
+    text: &'k str,
+    index: usize,
+    value: u32,
+}
+
+impl<'k> Key<'k> {
+    fn new(text: &'k str, index: usize, value: u32) -> Self {
+        let mut start = [0; 8];
+        let len = text.len().min(8);
+        start[..len].copy_from_slice(&text.as_bytes()[..len]);
+        Self { start: u64::from_be_bytes(start), text, index, value }
+    }
+}
+
+/// No node.
+const NONE: u32 = u32::MAX;
+
+/// A node that has no place yet.
+struct Draft {
+    letter: Letter,
+    value: Option<u32>,
+    /// Its last child, and the child of its parent before it.
+    last: u32,
+    before: u32,
+}
+
+/// The nodes of sorted keys, the root first.
+fn drafts(alphabet: &Alphabet, keys: &[Key<'_>]) -> Vec<Draft> {
+    let mut drafts = vec![Draft { letter: 0, value: None, last: NONE, before: NONE }];
+    // The nodes of the key before, from the root.
+    let mut path = vec![0];
+    let mut before = "";
+    for key in keys {
+        let shared = before.chars().zip(key.text.chars()).take_while(|(a, b)| a == b).count();
+        path.truncate(shared + 1);
+        for c in key.text.chars().skip(shared) {
+            let parent = path[path.len() - 1];
+            let node = drafts.len() as u32;
+            let draft =
+                Draft { letter: alphabet.letter(c), value: None, last: NONE, before: drafts[parent as usize].last };
+            drafts.push(draft);
+            drafts[parent as usize].last = node;
+            path.push(node);
+        }
+        drafts[path[path.len() - 1] as usize].value = Some(key.value);
+        before = key.text;
+    }
+    drafts
+}
+
+/// A growing set of numbers.
+#[derive(Default)]
+struct Bits(Vec<u64>);
 
 impl Bits {
     fn set(&mut self, at: usize) {
+        if at / 64 >= self.0.len() {
+            self.0.resize((at / 64 + 1).next_power_of_two(), 0);
+        }
         self.0[at / 64] |= 1 << (at % 64);
     }
 
-    fn has(&self, at: usize) -> bool {
-        self.0[at / 64] >> (at % 64) & 1 == 1
-    }
-
-    fn zeros(self) -> impl Iterator<Item = usize> {
-        self.0.into_iter().enumerate().flat_map(|(i, word)| {
-            let mut rest = !word;
-            std::iter::from_fn(move || {
-                let bit = (rest != 0).then(|| rest.trailing_zeros() as usize)?;
-                rest &= rest - 1;
-                Some(i * 64 + bit)
-            })
-        })
+    /// Which of the 64 numbers from `at` on are in it.
+    #[inline(always)]
+    fn from(&self, at: usize) -> u64 {
+        let word = |i: usize| self.0.get(i).copied().unwrap_or(0);
+        let (low, high) = (word(at / 64), word(at / 64 + 1));
+        if at.is_multiple_of(64) { low } else { low >> (at % 64) | high << (64 - at % 64) }
     }
 }
 
-/// A block that still takes nodes.
-struct Open {
-    start: usize,
-    taken: Bits,
-    /// Bases that nodes have, which no other node may have.
-    bases: Bits,
-    refusals: u32,
-}
-
-impl Open {
-    /// Takes slots for children with these labels and returns the base that leads to them.
-    fn place(&mut self, labels: &[Label]) -> Option<u32> {
-        let (first, rest) = labels.split_first()?;
-        let base = self.taken.zeros().map(|slot| slot ^ usize::from(first.byte)).find(|&base| {
-            !self.bases.has(base) && rest.iter().all(|label| !self.taken.has(base ^ usize::from(label.byte)))
-        })?;
-        self.bases.set(base);
-        for label in labels {
-            self.taken.set(base ^ usize::from(label.byte));
-        }
-        Some((self.start + base) as u32)
-    }
-}
-
-/// A child that is yet to be placed: its byte, and the keys that pass it.
-struct Label {
-    byte: u8,
-    from: usize,
-    to: usize,
-}
+/// Windows of 64 places that are tried before a node goes to the end.
+const WINDOWS: usize = 16;
+/// Places taken of a window's 64 from which on new nodes are not tried there.
+const CROWDED: u32 = 56;
 
 #[derive(Default)]
 struct Builder {
-    slots: Vec<u64>,
-    open: Vec<Open>,
+    slots: Vec<Slot<u32>>,
+    taken: Bits,
+    bases: Bits,
+    /// Where the first window begins.
+    from: usize,
 }
 
 impl Builder {
-    /// Places all nodes of the sorted `keys`; returns the base of the root.
-    fn build(&mut self, keys: &[(&[u8], u32)]) -> u32 {
-        let mut labels = Vec::new();
-        collect(keys, 0, keys.len(), 0, &mut labels);
-        let root = self.place(&labels);
-        // Nodes that have a slot and lack a base: the slot, the keys that pass it, the depth.
-        let mut stack = Vec::new();
-        let mut base = root;
-        let mut depth = 0;
-        loop {
-            for Label { byte, from, to } in labels.drain(..) {
-                stack.push(((base ^ u32::from(byte)) as usize, byte, from, to, depth + 1));
+    fn place_all(&mut self, drafts: &[Draft]) {
+        let mut letters = Vec::new();
+        let mut stack = vec![(0, None)];
+        while let Some((node, slot)) = stack.pop() {
+            letters.clear();
+            let child = |node: u32| (node != NONE).then_some(node);
+            let mut next = child(drafts[node as usize].last);
+            while let Some(node) = next {
+                letters.push(drafts[node as usize].letter);
+                next = child(drafts[node as usize].before);
             }
-            let Some((slot, byte, from, to, at)) = stack.pop() else { return root };
-            let value = collect(keys, from, to, at, &mut labels);
-            base = self.place(&labels);
-            depth = at;
-            self.slots[slot] = Node::new(base, value).0 | (USED | u64::from(byte)) << (BASE_BITS + VALUE_BITS);
+            if letters.is_empty() {
+                continue;
+            }
+            // The root is the first.
+            let base = if slot.is_none() { self.take(ROOT as usize, &letters) } else { self.place(&letters) };
+            if let Some(slot) = slot {
+                self.slots[slot as usize].base = base;
+            }
+            let mut next = child(drafts[node as usize].last);
+            while let Some(node) = next {
+                let Draft { letter, value, before, .. } = drafts[node as usize];
+                let slot = base + letter;
+                let ends = if value.is_some() { ENDS } else { 0 };
+                self.slots[slot as usize] = Slot { base: NONE, label: letter | ends, value: value.unwrap_or_default() };
+                stack.push((node, Some(slot)));
+                next = child(before);
+            }
         }
     }
 
-    fn place(&mut self, labels: &[Label]) -> u32 {
-        if labels.is_empty() {
-            return NO_BASE;
+    /// Finds a base under which all of these letters have a free place.
+    fn place(&mut self, letters: &[Letter]) -> u32 {
+        let least = letters.iter().copied().min().unwrap_or_default() as usize;
+        while self.taken.from(self.from).count_ones() >= CROWDED {
+            self.from += 64;
         }
-        for i in 0..self.open.len() {
-            let block = &mut self.open[i];
-            if let Some(base) = block.place(labels) {
-                return base;
+        let mut window = self.from.max(least);
+        for tried in 0.. {
+            if tried == WINDOWS {
+                window = window.max(self.slots.len());
             }
-            block.refusals += 1;
+            let base = window - least;
+            let closed = |closed, &letter: &Letter| closed | self.taken.from(base + letter as usize);
+            let open = !letters.iter().fold(self.bases.from(base), closed);
+            if open != 0 {
+                return self.take(base + open.trailing_zeros() as usize, letters);
+            }
+            window += 64;
         }
-        self.open.retain(|block| block.refusals < PATIENCE);
-        if self.open.len() == OPEN_BLOCKS {
-            self.open.remove(0);
-        }
-        let mut block = Open { start: self.slots.len(), taken: Bits::default(), bases: Bits::default(), refusals: 0 };
-        self.slots.resize(self.slots.len() + BLOCK, 0);
-        let base = block.place(labels).expect("an empty block takes any children");
-        self.open.push(block);
-        base
+        unreachable!("behind the last slot every place is free")
     }
-}
 
-/// The children of the node that `keys[from..to]` pass at `depth`, and the value of the key that ends there.
-fn collect(keys: &[(&[u8], u32)], mut from: usize, to: usize, depth: usize, labels: &mut Vec<Label>) -> u32 {
-    let mut value = NO_VALUE;
-    while from < to && keys[from].0.len() == depth {
-        value = keys[from].1;
-        assert!(value < NO_VALUE, "a value has {VALUE_BITS} bits");
-        from += 1;
+    fn take(&mut self, base: usize, letters: &[Letter]) -> u32 {
+        self.bases.set(base);
+        for &letter in letters {
+            let slot = base + letter as usize;
+            self.taken.set(slot);
+            if slot >= self.slots.len() {
+                self.slots.resize(slot + 1, Slot::default());
+            }
+        }
+        base as u32
     }
-    while from < to {
-        let byte = keys[from].0[depth];
-        let count = keys[from..to].partition_point(|(key, _)| key[depth] == byte);
-        labels.push(Label { byte, from, to: from + count });
-        from += count;
+
+    fn finish(mut self) -> Vec<Slot<u32>> {
+        // Walks from nodes without children leave the slots.
+        let end = self.slots.len() as u32;
+        self.slots.iter_mut().filter(|slot| slot.base == NONE).for_each(|slot| slot.base = end);
+        self.slots
     }
-    value
 }
 
 #[cfg(test)]
@@ -202,24 +260,28 @@ mod tests {
 
     use super::*;
 
-    fn find(trie: &Trie, key: &[u8]) -> Option<u32> {
-        let end = key.iter().try_fold(trie.root(), |node, &byte| trie.next(node, byte))?;
-        (end.value() != NO_VALUE).then(|| end.value())
+    fn find(trie: &Trie<u32>, letters: &[Letter]) -> Option<u32> {
+        let (mut base, mut value) = (ROOT, None);
+        for &letter in letters {
+            let (_, slot) = trie.next(base, letter)?;
+            (base, value) = (slot.base(), slot.value());
+        }
+        value
     }
 
     proptest! {
         #[test]
-        fn agrees_with_a_map(
-            keys in prop::collection::vec(prop::collection::vec(prop_oneof![0..4u8, 250..=255u8, any::<u8>()], 0..6), 0..400),
-        ) {
-            let map: BTreeMap<&[u8], u32> = keys.iter().zip(0..).map(|(key, value)| (key.as_slice(), value)).collect();
-            let trie = Trie::new(keys.iter().zip(0..).map(|(key, value)| (key.as_slice(), value)));
+        fn agrees_with_a_map(keys in prop::collection::vec("[a-dx-zé中\u{10FFFF}]{0,6}|\\PC{0,3}", 0..400)) {
+            let map: BTreeMap<&str, u32> = keys.iter().zip(0..).map(|(key, value)| (key.as_str(), value)).collect();
+            let alphabet = Alphabet::new(keys.iter().map(String::as_str));
+            let trie = Trie::new(&alphabet, keys.iter().zip(0..).map(|(key, value)| (key.as_str(), value)));
+            let letters = |key: &str| key.chars().map(|c| alphabet.letter(c)).collect::<Vec<_>>();
             for key in &keys {
-                let expected = map.get(key.as_slice()).copied().filter(|_| !key.is_empty());
-                prop_assert_eq!(find(&trie, key), expected);
-                for byte in 0..=255 {
-                    let longer = [key, &[byte][..]].concat();
-                    prop_assert_eq!(find(&trie, &longer), map.get(longer.as_slice()).copied());
+                let expected = map.get(key.as_str()).copied().filter(|_| !key.is_empty());
+                prop_assert_eq!(find(&trie, &letters(key)), expected);
+                for c in "abcdefxyzé中文\0\u{10FFFF}".chars().chain(keys.iter().flat_map(|key| key.chars().take(1)).take(20)) {
+                    let longer = format!("{key}{c}");
+                    prop_assert_eq!(find(&trie, &letters(&longer)), map.get(longer.as_str()).copied());
                 }
             }
         }

@@ -4,7 +4,10 @@
 //! prefix, without it. A walk goes no further than the longest token, so time is linear in the length of a word however
 //! long words may be.
 
-use super::trie::{NO_VALUE, Trie};
+use super::{
+    alphabet::{Alphabet, Letter},
+    trie::{ROOT, Trie},
+};
 use crate::{Error, Result, TokenId, Vocab};
 
 /// The `model` object of a tokenizer.json with `"type": "WordPiece"`.
@@ -22,10 +25,11 @@ pub struct WordPieceConfig {
 /// A `WordPiece` model.
 pub struct WordPiece {
     vocab: Vocab,
+    alphabet: Alphabet,
     /// All tokens.
-    starts: Trie,
+    starts: Trie<TokenId>,
     /// Tokens that begin with the prefix, without it.
-    rests: Trie,
+    rests: Trie<TokenId>,
     unk: Option<TokenId>,
     unk_token: String,
     prefix: String,
@@ -36,11 +40,12 @@ impl WordPiece {
     /// Builds the tries; `unk_token` need not be in the vocabulary as long as no text needs it.
     pub fn new(config: WordPieceConfig) -> Self {
         let WordPieceConfig { vocab, unk_token, continuing_subword_prefix: prefix, max_input_chars_per_word } = config;
-        let starts = Trie::new(vocab.iter().map(|(token, id)| (token.as_bytes(), id)));
-        let rest = |(token, id): (_, _)| Some((str::strip_prefix(token, prefix.as_str())?.as_bytes(), id));
-        let rests = Trie::new(vocab.iter().filter_map(rest));
+        let alphabet = Alphabet::new(vocab.iter().map(|(token, _)| token));
+        let starts = Trie::new(&alphabet, vocab.iter());
+        let rest = |(token, id): (_, _)| Some((str::strip_prefix(token, prefix.as_str())?, id));
+        let rests = Trie::new(&alphabet, vocab.iter().filter_map(rest));
         let unk = vocab.id(&unk_token);
-        Self { vocab, starts, rests, unk, unk_token, prefix, max_chars: max_input_chars_per_word }
+        Self { vocab, alphabet, starts, rests, unk, unk_token, prefix, max_chars: max_input_chars_per_word }
     }
 
     /// The vocabulary.
@@ -63,15 +68,18 @@ impl WordPiece {
         self.max_chars
     }
 
-    /// Gives `emit` the tokens of a word and where they end in it.
+    /// The letters that words are given in.
+    pub fn alphabet(&self) -> &Alphabet {
+        &self.alphabet
+    }
+
+    /// Appends the tokens of a word and behind which of its letters they end.
     ///
     /// # Errors
     /// [`Error::MissingUnkToken`] for an unknown word when the vocabulary lacks `unk_token`.
-    pub fn encode(&self, word: &str, tokens: &mut Vec<(TokenId, u32)>) -> Result<()> {
+    pub fn encode(&self, word: &[Letter], tokens: &mut Vec<(TokenId, u32)>) -> Result<()> {
         let first = tokens.len();
-        // No word has more characters than bytes.
-        if word.len() > self.max_chars && word.chars().count() > self.max_chars || !self.cover(word.as_bytes(), tokens)
-        {
+        if word.len() > self.max_chars || !self.cover(word, tokens) {
             tokens.truncate(first);
             let missing = || Error::MissingUnkToken { model: "WordPiece", token: Some(self.unk_token.clone()) };
             tokens.push((self.unk.ok_or_else(missing)?, word.len() as u32));
@@ -80,17 +88,17 @@ impl WordPiece {
     }
 
     /// The longest matches one after the other; false when there is none somewhere.
-    fn cover(&self, word: &[u8], tokens: &mut Vec<(TokenId, u32)>) -> bool {
+    fn cover(&self, word: &[Letter], tokens: &mut Vec<(TokenId, u32)>) -> bool {
         let mut at = 0;
         let mut trie = &self.starts;
         while at < word.len() {
-            let mut node = trie.root();
+            let mut base = ROOT;
             let mut longest = None;
-            for (end, &byte) in (at + 1..).zip(&word[at..]) {
-                let Some(next) = trie.next(node, byte) else { break };
-                node = next;
-                if node.value() != NO_VALUE {
-                    longest = Some((node.value(), end as u32));
+            for (end, &letter) in (at + 1..).zip(&word[at..]) {
+                let Some((_, node)) = trie.next(base, letter) else { break };
+                base = node.base();
+                if let Some(token) = node.value() {
+                    longest = Some((token, end as u32));
                 }
             }
             let Some((token, end)) = longest else { return false };

@@ -10,20 +10,16 @@ use std::sync::{
 
 use crate::{
     Normalizer, PreTokenizer,
+    models::alphabet::{Alphabet, Letter},
     normalizers::{OneChar, one_char},
     pre_tokenizers::PrependScheme,
     unicode::{PUNCTUATION, WHITE_SPACE, property},
 };
 
-/// No plain character.
-const NONE: u8 = 0;
-
 /// Rules that make a plain part pieces.
 pub(super) struct PlainWords {
-    /// What each ASCII character of a word becomes, or [`NONE`].
-    map: [u8; 128],
-    /// What others become, but for blanks; without it they stay as they are.
-    others: Option<CharTable>,
+    /// What each character becomes; without it only spaces change.
+    rules: Option<CharTable>,
     /// What may stand before the word.
     blanks: Blanks,
     /// What each piece begins with.
@@ -41,45 +37,55 @@ enum Blanks {
     Marked,
 }
 
-/// The pieces of a part.
+/// The pieces of a part, in the letters of the model.
 #[derive(Default)]
 pub(super) struct PlainPieces {
-    text: String,
-    /// Where each piece ends in `text`.
+    letters: Vec<Letter>,
+    /// Where each piece ends in `letters`.
     ends: Vec<usize>,
-    /// For each byte of `text` the bytes of the part that it stands for, where they were asked for.
+    /// Where each letter begins in the text that they spell, and where the last one ends, if spans were asked for.
+    starts: Vec<u32>,
+    /// For each byte of that text the bytes of the part that it stands for, if spans were asked for.
     origins: Vec<[u32; 2]>,
     track: bool,
 }
 
 impl PlainPieces {
     fn begin(&mut self, track: bool) {
-        self.text.clear();
+        self.letters.clear();
         self.ends.clear();
+        self.starts.clear();
         self.origins.clear();
         self.track = track;
+        if track {
+            self.starts.push(0);
+        }
     }
 
     #[inline(always)]
-    fn push(&mut self, c: char, from: usize, to: usize) {
-        self.text.push(c);
+    fn push(&mut self, alphabet: &Alphabet, letter: Letter, from: usize, to: usize) {
+        self.letters.push(letter);
         if self.track {
-            self.origins.resize(self.text.len(), [from as u32, to as u32]);
+            let end = self.origins.len() + alphabet.char(letter).len_utf8();
+            self.origins.resize(end, [from as u32, to as u32]);
+            self.starts.push(end as u32);
         }
     }
 
     /// Ends a piece, unless nothing is in it.
     #[inline(always)]
     fn end(&mut self) {
-        if self.ends.last().copied().unwrap_or(0) < self.text.len() {
-            self.ends.push(self.text.len());
+        if self.ends.last().copied().unwrap_or(0) < self.letters.len() {
+            self.ends.push(self.letters.len());
         }
     }
 
-    /// The pieces and where they begin in the text.
-    pub(super) fn pieces(&self) -> impl Iterator<Item = (usize, &str)> {
+    /// The pieces, and where their letters begin and end if spans were asked for.
+    pub(super) fn pieces(&self) -> impl Iterator<Item = (&[Letter], &[u32])> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| (start, &self.text[start..end]))
+        starts
+            .zip(&self.ends)
+            .map(|(start, &end)| (&self.letters[start..end], if self.track { &self.starts[start..=end] } else { &[] }))
     }
 
     /// The bytes of the part that a span of the pieces stands for.
@@ -93,12 +99,16 @@ impl PlainPieces {
 
 impl PlainWords {
     /// The rules for BERT's pipeline.
-    pub(super) fn bert(normalizers: &[&Normalizer]) -> Self {
-        Self::new(normalizers, Splitter::Bert, Blanks::Dropped, None)
+    pub(super) fn bert(normalizers: &[&Normalizer], alphabet: &Alphabet) -> Self {
+        Self::new(normalizers, Splitter::Bert, Blanks::Dropped, None, alphabet)
     }
 
     /// The rules for words that `WhitespaceSplit` cuts and these steps rewrite, if there are any.
-    pub(super) fn white_space(normalizers: &[&Normalizer], rest: &[&PreTokenizer]) -> Option<Self> {
+    pub(super) fn white_space(
+        normalizers: &[&Normalizer],
+        rest: &[&PreTokenizer],
+        alphabet: &Alphabet,
+    ) -> Option<Self> {
         let mark = match rest {
             [] => None,
             [PreTokenizer::Metaspace(metaspace)]
@@ -108,103 +118,119 @@ impl PlainWords {
             }
             _ => return None,
         };
-        Some(Self::new(normalizers, Splitter::WhiteSpace(mark), Blanks::Dropped, mark))
+        Some(Self::new(normalizers, Splitter::WhiteSpace(mark), Blanks::Dropped, mark, alphabet))
     }
 
     /// The rules for words that `Metaspace` cuts.
-    pub(super) fn metaspace(normalizers: &[&Normalizer], mark: char) -> Self {
-        Self::new(normalizers, Splitter::Spaces(mark), Blanks::One, Some(mark))
+    pub(super) fn metaspace(normalizers: &[&Normalizer], mark: char, alphabet: &Alphabet) -> Self {
+        Self::new(normalizers, Splitter::Spaces(mark), Blanks::One, Some(mark), alphabet)
     }
 
     /// The rules for text of which only the spaces change.
     pub(super) fn marks(mark: char) -> Self {
-        let map = std::array::from_fn(|byte| byte as u8);
-        Self { map, others: None, blanks: Blanks::Marked, mark: Some(mark) }
+        Self { rules: None, blanks: Blanks::Marked, mark: Some(mark) }
     }
 
-    fn new(normalizers: &[&Normalizer], splitter: Splitter, blanks: Blanks, mark: Option<char>) -> Self {
+    fn new(
+        normalizers: &[&Normalizer],
+        splitter: Splitter,
+        blanks: Blanks,
+        mark: Option<char>,
+        alphabet: &Alphabet,
+    ) -> Self {
         let steps = normalizers.iter().map(|&step| step.clone()).collect();
-        Self { map: letters(normalizers), others: Some(CharTable::new(steps, splitter)), blanks, mark }
+        let rules = CharTable::new(steps, splitter);
+        for (c, becomes) in letters(normalizers) {
+            rules.set(c, Rule::new(0, &[becomes], alphabet));
+        }
+        Self { rules: Some(rules), blanks, mark }
     }
 
     /// Writes the pieces of a part, if it is plain. A `first` part gets a mark that is not there.
     #[inline]
-    pub(super) fn write(&self, part: &str, first: bool, track: bool, out: &mut PlainPieces) -> bool {
+    pub(super) fn write(
+        &self,
+        alphabet: &Alphabet,
+        part: &[u8],
+        first: bool,
+        track: bool,
+        out: &mut PlainPieces,
+    ) -> bool {
         out.begin(track);
-        let Some(others) = &self.others else {
-            self.write_marked(part, first, out);
+        let Some(rules) = &self.rules else {
+            self.write_marked(alphabet, part, first, out);
             return true;
         };
-        let blank = |&byte: &u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' ');
-        let skipped = part.bytes().take_while(blank).count();
-        let expected = if first { skipped == 0 } else { skipped == 1 && part.starts_with(' ') };
+        let blank = |&&byte: &&u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' ');
+        let skipped = part.iter().take_while(blank).count();
+        let expected = if first { skipped == 0 } else { skipped == 1 && part[0] == b' ' };
         if self.blanks == Blanks::One && !expected || skipped == part.len() {
             return false;
         }
+        // The mark stands for the space, or takes the place of the character.
+        let of_space = (self.blanks == Blanks::One && !first).then(|| (skipped - 1, skipped));
         let mut wide = false;
         let mut in_piece = false;
-        for (at, c) in part[skipped..].char_indices() {
-            let (from, to) = (skipped + at, skipped + at + c.len_utf8());
-            let rule = match self.map.get(c as usize) {
-                Some(&byte) if byte != NONE => Rule::ascii(byte),
-                // Blanks are left to whoever knows what stands beside them.
-                _ if matches!(c, '\t' | '\n' | '\r' | ' ') => return false,
-                _ => others.get(c),
-            };
-            if rule.has(DEPENDS) || rule.has(AFTER_WIDE) && !wide {
-                return false;
-            }
-            wide = rule.has(WIDE);
-            if rule.has(BREAKS | ALONE) {
-                out.end();
-                in_piece = false;
-                if rule.has(BREAKS) {
+        let mut to = skipped;
+        while to < part.len() {
+            let from = to;
+            let (c, len) = decode(&part[from..]);
+            to += len;
+            let rule = rules.get(c, alphabet);
+            if rule.has(SPECIAL) {
+                if rule.has(DEPENDS) || rule.has(AFTER_WIDE) && !wide {
+                    return false;
+                }
+                if rule.has(BREAKS | ALONE) {
+                    out.end();
+                    in_piece = false;
+                }
+                if rule.count() == 0 {
+                    wide = rule.has(WIDE);
                     continue;
                 }
             }
-            if rule.count() > 0 && !std::mem::replace(&mut in_piece, true) {
-                // The mark stands for the space, or takes the place of the character.
-                if let Some(mark) = self.mark {
-                    let of_space = self.blanks == Blanks::One && !first;
-                    let (from, to) = if of_space { (skipped - 1, skipped) } else { (from, to) };
-                    out.push(mark, from, to);
-                }
+            wide = rule.has(WIDE);
+            if !std::mem::replace(&mut in_piece, true)
+                && let Some(mark) = self.mark
+            {
+                let (from, to) = of_space.unwrap_or((from, to));
+                out.push(alphabet, alphabet.letter(mark), from, to);
             }
-            rule.each(|c| out.push(c, from, to));
-            if rule.has(ALONE) {
-                out.end();
-                in_piece = false;
+            if rule.has(SPECIAL) {
+                rule.each(|letter| out.push(alphabet, letter, from, to));
+                if rule.has(ALONE) {
+                    out.end();
+                    in_piece = false;
+                }
+            } else {
+                out.push(alphabet, rule.letter(), from, to);
             }
         }
         out.end();
         // A space whose word vanishes is a mark still.
-        self.blanks != Blanks::One || !out.text.is_empty()
+        self.blanks != Blanks::One || !out.letters.is_empty()
     }
 
-    fn write_marked(&self, part: &str, first: bool, out: &mut PlainPieces) {
-        let mark = self.mark.expect("given with the rule");
+    fn write_marked(&self, alphabet: &Alphabet, part: &[u8], first: bool, out: &mut PlainPieces) {
+        let mark = alphabet.letter(self.mark.expect("given with the rule"));
         if first {
-            out.push(mark, 0, part.chars().next().map_or(0, char::len_utf8));
+            out.push(alphabet, mark, 0, if part.is_empty() { 0 } else { decode(part).1 });
         }
-        if out.track {
-            for (at, c) in part.char_indices() {
-                out.push(if c == ' ' { mark } else { c }, at, at + c.len_utf8());
-            }
-        } else {
-            let mut from = 0;
-            for space in memchr::memchr_iter(b' ', part.as_bytes()) {
-                out.text.push_str(&part[from..space]);
-                out.text.push(mark);
-                from = space + 1;
-            }
-            out.text.push_str(&part[from..]);
+        let mut at = 0;
+        while at < part.len() {
+            let (c, len) = decode(&part[at..]);
+            let letter =
+                if c == u32::from(b' ') { mark } else { alphabet.letter(char::from_u32(c).unwrap_or_default()) };
+            out.push(alphabet, letter, at, at + len);
+            at += len;
         }
         out.end();
     }
 }
 
-/// What normalizers make of each visible ASCII character, whatever visible ASCII stands beside it.
-fn letters(normalizers: &[&Normalizer]) -> [u8; 128] {
+/// What normalizers make of visible ASCII characters, where that is another, whatever visible ASCII stands beside it.
+fn letters(normalizers: &[&Normalizer]) -> Vec<(char, char)> {
     let mut in_patterns = [false; 128];
     for step in normalizers {
         if let Normalizer::Replace(replace) = step
@@ -213,23 +239,17 @@ fn letters(normalizers: &[&Normalizer]) -> [u8; 128] {
             literal.bytes().filter(u8::is_ascii).for_each(|byte| in_patterns[usize::from(byte)] = true);
         }
     }
-    std::array::from_fn(|byte| {
-        let c = byte as u8;
-        if !c.is_ascii_graphic() || in_patterns[byte] {
-            return NONE;
-        }
-        let mut text = char::from(c).to_string();
+    let becomes = |c: char| {
+        let mut text = c.to_string();
         for step in normalizers {
-            match step.normalize(&text) {
-                Ok(next) => text = next.into_owned(),
-                Err(_) => return NONE,
-            }
+            text = step.normalize(&text).ok()?.into_owned();
         }
         match text.as_bytes() {
-            &[new] if new.is_ascii_graphic() => new,
-            _ => NONE,
+            &[new] if new.is_ascii_graphic() => Some((c, char::from(new))),
+            _ => None,
         }
-    })
+    };
+    ('!'..='~').filter(|&c| !in_patterns[c as usize]).filter_map(becomes).collect()
 }
 
 /// What cuts the normalized text into pieces.
@@ -242,7 +262,7 @@ enum Splitter {
     Spaces(char),
 }
 
-/// What becomes of a character: up to three others of 17 to 21 bits, their number, and flags.
+/// What becomes of a character: up to three letters of 17 to 21 bits, their number, and flags.
 #[derive(Clone, Copy)]
 struct Rule(u64);
 
@@ -258,15 +278,12 @@ const WIDE: u64 = 1 << 60;
 const ALONE: u64 = 1 << 59;
 /// Ends a piece and vanishes.
 const BREAKS: u64 = 1 << 58;
-/// Bits of the first, the second and the third character.
+/// Anything but one letter that is added to a piece.
+const SPECIAL: u64 = 1 << 57;
+/// Bits of the first, the second and the third letter.
 const BITS: [u32; 3] = [21, 17, 17];
 
 impl Rule {
-    #[inline(always)]
-    fn ascii(byte: u8) -> Self {
-        Self(KNOWN | 1 << COUNT_SHIFT | u64::from(byte))
-    }
-
     #[inline(always)]
     fn has(self, flags: u64) -> bool {
         self.0 & flags != 0
@@ -277,25 +294,36 @@ impl Rule {
         self.0 >> COUNT_SHIFT & 3
     }
 
-    /// The characters.
+    /// The first letter.
     #[inline(always)]
-    fn each(self, mut take: impl FnMut(char)) {
+    fn letter(self) -> Letter {
+        self.0 as Letter & ((1 << BITS[0]) - 1)
+    }
+
+    /// The letters.
+    #[inline(always)]
+    fn each(self, mut take: impl FnMut(Letter)) {
         let mut rest = self.0;
         for bits in BITS.into_iter().take(self.count() as usize) {
-            take(char::from_u32(rest as u32 & ((1 << bits) - 1)).unwrap_or_default());
+            take(rest as Letter & ((1 << bits) - 1));
             rest >>= bits;
         }
     }
 
-    /// Null when the characters do not fit.
-    fn new(flags: u64, chars: &[char]) -> Self {
-        let fits = chars.len() <= 3 && chars.iter().zip(BITS).all(|(&c, bits)| u32::from(c) >> bits == 0);
-        if !fits {
-            return Self(KNOWN | DEPENDS);
+    /// Of characters whose neighbours decide.
+    const OPEN: Self = Self(KNOWN | DEPENDS | SPECIAL);
+
+    /// Open when the letters do not fit.
+    fn new(flags: u64, chars: &[char], alphabet: &Alphabet) -> Self {
+        let letters: Vec<Letter> = chars.iter().map(|&c| alphabet.letter(c)).collect();
+        if letters.len() > 3 || letters.iter().zip(BITS).any(|(&letter, bits)| letter >> bits != 0) {
+            return Self::OPEN;
         }
-        let packed = chars.iter().zip([0, BITS[0], BITS[0] + BITS[1]]);
-        let packed = packed.fold(0, |all, (&c, shift)| all | u64::from(u32::from(c)) << shift);
-        Self(KNOWN | flags | (chars.len() as u64) << COUNT_SHIFT | packed)
+        let packed = letters.iter().zip([0, BITS[0], BITS[0] + BITS[1]]);
+        let packed = packed.fold(0, |all, (&letter, shift)| all | u64::from(letter) << shift);
+        let special = letters.len() != 1 || flags & (AFTER_WIDE | ALONE | BREAKS) != 0;
+        let flags = KNOWN | flags | if special { SPECIAL } else { 0 };
+        Self(flags | (letters.len() as u64) << COUNT_SHIFT | packed)
     }
 }
 
@@ -316,48 +344,68 @@ impl CharTable {
     }
 
     #[inline(always)]
-    fn get(&self, c: char) -> Rule {
+    fn get(&self, c: u32, alphabet: &Alphabet) -> Rule {
         let rule = match self.pages[c as usize / PAGE].get() {
             Some(page) => Rule(page[c as usize % PAGE].load(Ordering::Relaxed)),
             None => Rule(0),
         };
-        if rule.has(KNOWN) { rule } else { self.find(c) }
+        if rule.has(KNOWN) { rule } else { self.find(char::from_u32(c).unwrap_or_default(), alphabet) }
     }
 
     #[cold]
-    fn find(&self, c: char) -> Rule {
-        let rule = self.rule(c);
-        let page = self.pages[c as usize / PAGE].get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE]));
-        page[c as usize % PAGE].store(rule.0, Ordering::Relaxed);
+    fn find(&self, c: char, alphabet: &Alphabet) -> Rule {
+        let rule = self.rule(c, alphabet);
+        self.set(c, rule);
         rule
     }
 
-    fn rule(&self, c: char) -> Rule {
+    fn set(&self, c: char, rule: Rule) {
+        let page = self.pages[c as usize / PAGE].get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE]));
+        page[c as usize % PAGE].store(rule.0, Ordering::Relaxed);
+    }
+
+    fn rule(&self, c: char, alphabet: &Alphabet) -> Rule {
+        // Blanks are left to whoever knows what stands beside them.
+        if matches!(c, '\t' | '\n' | '\r' | ' ') {
+            return Rule::OPEN;
+        }
         let Some(OneChar { text, after_wide, wide }) = one_char(&self.steps, c) else {
-            return Rule(KNOWN | DEPENDS);
+            return Rule::OPEN;
         };
         let flags = if after_wide { AFTER_WIDE } else { 0 } | if wide { WIDE } else { 0 };
         let is_blank = |c: &char| property(*c) & WHITE_SPACE != 0;
         let chars: Vec<char> = text.chars().collect();
         let words: Vec<&[char]> = chars.split(is_blank).filter(|word| !word.is_empty()).collect();
         let blanks = chars.iter().any(is_blank);
+        let rule = |flags, chars: &[char]| Rule::new(flags, chars, alphabet);
         match &self.splitter {
-            Splitter::Spaces(mark) if chars.contains(&' ') || chars.contains(mark) => Rule(KNOWN | DEPENDS),
-            Splitter::Spaces(_) => Rule::new(flags, &chars),
-            Splitter::WhiteSpace(Some(mark)) if chars.contains(mark) => Rule(KNOWN | DEPENDS),
-            _ if blanks && words.is_empty() => Rule::new(flags | BREAKS, &[]),
-            Splitter::WhiteSpace(_) if blanks => Rule(KNOWN | DEPENDS),
-            Splitter::WhiteSpace(_) => Rule::new(flags, &chars),
+            Splitter::Spaces(mark) if chars.contains(&' ') || chars.contains(mark) => Rule::OPEN,
+            Splitter::Spaces(_) => rule(flags, &chars),
+            Splitter::WhiteSpace(Some(mark)) if chars.contains(mark) => Rule::OPEN,
+            _ if blanks && words.is_empty() => rule(flags | BREAKS, &[]),
+            Splitter::WhiteSpace(_) if blanks => Rule::OPEN,
+            Splitter::WhiteSpace(_) => rule(flags, &chars),
             Splitter::Bert => match (words.as_slice(), blanks) {
-                ([[one]], _) if property(*one) & PUNCTUATION != 0 => Rule::new(flags | ALONE, &[*one]),
-                _ if chars.iter().any(|&c| property(c) & PUNCTUATION != 0) => Rule(KNOWN | DEPENDS),
-                (_, false) => Rule::new(flags, &chars),
+                ([[one]], _) if property(*one) & PUNCTUATION != 0 => rule(flags | ALONE, &[*one]),
+                _ if chars.iter().any(|&c| property(c) & PUNCTUATION != 0) => Rule::OPEN,
+                (_, false) => rule(flags, &chars),
                 // Set apart on both sides.
-                ([word], true) if is_blank(&chars[0]) && is_blank(&chars[chars.len() - 1]) => {
-                    Rule::new(flags | ALONE, word)
-                }
-                _ => Rule(KNOWN | DEPENDS),
+                ([word], true) if is_blank(&chars[0]) && is_blank(&chars[chars.len() - 1]) => rule(flags | ALONE, word),
+                _ => Rule::OPEN,
             },
         }
+    }
+}
+
+/// The first code point of well-formed UTF-8, and its bytes.
+#[inline(always)]
+fn decode(text: &[u8]) -> (u32, usize) {
+    let low = |byte: u8| u32::from(byte & 0x3F);
+    match *text {
+        [a @ 0..0x80, ..] => (u32::from(a), 1),
+        [a @ 0..0xE0, b, ..] => (u32::from(a & 0x1F) << 6 | low(b), 2),
+        [a @ 0..0xF0, b, c, ..] => (u32::from(a & 0x0F) << 12 | low(b) << 6 | low(c), 3),
+        [a, b, c, d, ..] => (u32::from(a & 0x07) << 18 | low(b) << 12 | low(c) << 6 | low(d), 4),
+        _ => (0, 1),
     }
 }

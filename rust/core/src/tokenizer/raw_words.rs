@@ -39,6 +39,7 @@ const CACHE_BYTES: usize = 64 << 20;
 
 /// What stands for a space in the vocabularies of `SentencePiece`.
 const MARK: char = '▁';
+const MARK_BYTES: &[u8] = "▁".as_bytes();
 
 /// A pipeline that runs on the parts of a text.
 pub(super) struct RawWords {
@@ -125,9 +126,9 @@ impl RawWords {
         if model.vocab().id_bound() > DESCRIBED as usize {
             return Ok(None);
         }
-        let plan = bert(&normalizers, &steps)
-            .or_else(|| white_space(&normalizers, &steps))
-            .or_else(|| metaspace(&normalizers, &steps))
+        let plan = bert(&normalizers, &steps, model)
+            .or_else(|| white_space(&normalizers, &steps, model))
+            .or_else(|| metaspace(&normalizers, &steps, model))
             .or_else(|| marks(&normalizers, &steps, model));
         let Some(Plan { cut, part_normalizers, part_steps, first, plain, plain_first, one_word }) = plan else {
             return Ok(None);
@@ -228,14 +229,14 @@ fn owned(steps: &[&PreTokenizer]) -> Vec<PreTokenizer> {
 /// BERT: its pre-tokenizer cuts at white space and around punctuation and drops or isolates it, and its normalizer puts
 /// spaces around ideographs. The normalizer looks at one character at a time, but for the order of combining marks, which
 /// does not reach over a character that is none; those at the cuts are none.
-fn bert<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Option<Plan<'p>> {
+fn bert<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Model) -> Option<Plan<'p>> {
     match (normalizers, steps) {
         ([Normalizer::Bert(bert)], [PreTokenizer::Bert]) if bert.handle_chinese_chars => Some(Plan {
             cut: Cut::Bert,
             part_normalizers: normalizers.to_vec(),
             part_steps: owned(steps),
             first: FirstPart::LikeOthers,
-            plain: Some(PlainWords::bert(normalizers)),
+            plain: Some(PlainWords::bert(normalizers, model.alphabet())),
             plain_first: false,
             one_word: false,
         }),
@@ -290,7 +291,7 @@ fn keeps_blanks(normalizers: &[&Normalizer], blanks: &str, accept: impl Fn(char)
 }
 
 /// `WhitespaceSplit` comes first, so that what follows sees words.
-fn white_space<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Option<Plan<'p>> {
+fn white_space<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Model) -> Option<Plan<'p>> {
     let [PreTokenizer::WhitespaceSplit, rest @ ..] = steps else { return None };
     let of_words = |step: &&PreTokenizer| match step {
         PreTokenizer::Metaspace(metaspace) => metaspace.prepend_scheme != PrependScheme::First,
@@ -302,14 +303,14 @@ fn white_space<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> O
         part_normalizers: normalizers.to_vec(),
         part_steps: owned(steps),
         first: FirstPart::LikeOthers,
-        plain: PlainWords::white_space(normalizers, rest),
+        plain: PlainWords::white_space(normalizers, rest, model.alphabet()),
         plain_first: false,
         one_word: false,
     })
 }
 
 /// `Metaspace` alone, cutting before every space. Only the first part may lack one, and gets it or not.
-fn metaspace<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Option<Plan<'p>> {
+fn metaspace<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Model) -> Option<Plan<'p>> {
     let [PreTokenizer::Metaspace(metaspace @ Metaspace { split: true, .. })] = steps else { return None };
     let replacement = metaspace.replacement;
     // Spaces that another step makes before a cut would have joined those behind it.
@@ -320,7 +321,7 @@ fn metaspace<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer]) -> Opt
         part_normalizers: normalizers.to_vec(),
         part_steps: vec![PreTokenizer::Metaspace(Metaspace { prepend_scheme: PrependScheme::Never, ..*metaspace })],
         first: first_part(metaspace.prepend_scheme),
-        plain: (!replacement.is_ascii()).then(|| PlainWords::metaspace(normalizers, replacement)),
+        plain: (!replacement.is_ascii()).then(|| PlainWords::metaspace(normalizers, replacement, model.alphabet())),
         plain_first: false,
         one_word: false,
     })
@@ -591,19 +592,19 @@ impl Run<'_> {
             ([FIRST_PART, part @ ..], Some(first)) => (&first.pipeline, part, true),
             _ => (&raw.part, part, false),
         };
-        let text = std::str::from_utf8(part).expect("parts are cut between characters");
         if let Some(plain) = &raw.plain
-            && (!first || raw.plain_first || !text.starts_with([' ', MARK]))
-            && plain.write(text, first, LEVEL >= SPANS, pieces)
+            && (!first || raw.plain_first || !part.starts_with(b" ") && !part.starts_with(MARK_BYTES))
+            && plain.write(model.alphabet(), part, first, LEVEL >= SPANS, pieces)
         {
-            for (start, piece) in pieces.pieces() {
-                model.encode_piece::<LEVEL>(piece, start as u32, scratch, out)?;
+            for (letters, starts) in pieces.pieces() {
+                model.encode_letters::<LEVEL>(letters, starts, scratch, out)?;
             }
             for span in &mut out.spans {
                 *span = pieces.original(*span);
             }
             return Ok(());
         }
+        let text = std::str::from_utf8(part).expect("parts are cut between characters");
         let track = LEVEL >= SPANS || pipeline.steps.need_originals();
         let mut segments = Vec::with_capacity(1);
         AddedVocabulary::new().split(text, pipeline.normalizer.as_ref(), false, track, &mut segments)?;

@@ -118,14 +118,18 @@ impl Characters {
     ///
     /// # Errors
     /// [`Error::MissingUnkToken`] when a character is unknown and `unk_token` is not in the vocabulary.
-    pub(super) fn symbols(&self, piece: &str, symbols: &mut Symbols) -> Result<()> {
+    #[inline(always)]
+    pub(super) fn symbols(&self, piece: impl Iterator<Item = char>, symbols: &mut Symbols) -> Result<()> {
         symbols.clear();
         // The unknown token that waits for the next character, with the bytes that it covers. Tokens of bytes overtake it,
         // as in the reference.
         let mut waiting: Option<(TokenId, usize)> = None;
-        for (at, c) in piece.char_indices() {
+        let mut first = true;
+        let mut rest = piece.peekable();
+        while let Some(c) = rest.next() {
             let len = c.len_utf8();
-            let (first, last) = (at == 0, at + len == piece.len());
+            let last = rest.peek().is_none();
+            let first = std::mem::replace(&mut first, false);
             let table = match &self.edges {
                 Some(edges) if first || last => &edges[usize::from(last) + usize::from(first && last)],
                 _ => &self.inner,

@@ -25,7 +25,10 @@ use pairs::PairTable;
 use token_bytes::TokenFilter;
 pub use token_bytes::{TokenBytes, append_token_bytes};
 
-use super::words::{CacheHandle, DEFAULT_CACHE_BYTES, Spelling, Words};
+use super::{
+    alphabet::{Alphabet, Letter},
+    words::{CacheHandle, DEFAULT_CACHE_BYTES, Spelling, Words},
+};
 use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
 
 /// A merge of two neighbouring tokens into one. Its rank is its position in the list.
@@ -329,7 +332,6 @@ impl Bpe {
         scratch: &mut BpeScratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let before = out.len();
         if self.ignore_merges
             && self.dropout.is_none()
             && let Some(id) = self.vocab.id(piece)
@@ -339,25 +341,58 @@ impl Bpe {
             if LEVEL > 0 {
                 out.push_span(base, base + piece.len() as u32);
             }
-        } else {
-            let symbols = &mut scratch.symbols;
-            self.characters().symbols(piece, symbols)?;
-            let (mut symbol, mut at) = (0, base);
-            let mut emit = |id, count: usize| {
-                out.push(id);
-                if LEVEL > 0 {
-                    let end = at + symbols.lengths[symbol..symbol + count].iter().sum::<u32>();
-                    out.push_span(at, end);
-                    (symbol, at) = (symbol + count, end);
-                }
-            };
-            if let Some(dropout) = &self.dropout {
-                dropout.merge(&self.merger.pairs, symbols.ids.clone(), emit);
-            } else {
-                scratch.merged.clear();
-                merge_ids(&self.merger, self.seams.as_ref(), &symbols.ids, &mut scratch.merged);
-                scratch.merged.iter().for_each(|&(id, count)| emit(id, count as usize));
+            if LEVEL > 1 {
+                out.push_word(1);
             }
+            return Ok(());
+        }
+        self.encode_chars::<LEVEL>(piece.chars(), base, scratch, out)
+    }
+
+    /// As [`Self::encode_piece`], of letters of [`Alphabet::ANY`].
+    ///
+    /// # Errors
+    /// As [`Self::encode_piece`].
+    pub fn encode_letters<const LEVEL: u8>(
+        &self,
+        piece: &[Letter],
+        base: u32,
+        scratch: &mut BpeScratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        if self.ignore_merges {
+            return self.encode_piece::<LEVEL>(&Alphabet::ANY.spell(piece), base, scratch, out);
+        }
+        let chars = piece.iter().map(|&letter| Alphabet::ANY.char(letter));
+        self.encode_chars::<LEVEL>(chars, base, scratch, out)
+    }
+
+    #[inline(always)]
+    fn encode_chars<const LEVEL: u8>(
+        &self,
+        piece: impl Iterator<Item = char>,
+        base: u32,
+        scratch: &mut BpeScratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        let before = out.len();
+        let symbols = &mut scratch.symbols;
+        self.characters().symbols(piece, symbols)?;
+        let (mut symbol, mut at) = (0, base);
+        let mut emit = |id, count: usize| {
+            out.push(id);
+            if LEVEL > 0 {
+                let end = at + symbols.lengths[symbol..symbol + count].iter().sum::<u32>();
+                out.push_span(at, end);
+                (symbol, at) = (symbol + count, end);
+            }
+        };
+        if let Some(dropout) = &self.dropout {
+            dropout.merge(&self.merger.pairs, symbols.ids.clone(), emit);
+        } else {
+            scratch.merged.clear();
+            merge_ids(&self.merger, self.seams.as_ref(), &symbols.ids, &mut scratch.merged);
+            scratch.merged.iter().for_each(|&(id, count)| emit(id, count as usize));
         }
         if LEVEL > 1 {
             out.push_word(out.len() - before);

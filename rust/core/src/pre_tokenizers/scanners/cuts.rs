@@ -81,9 +81,22 @@ const MARKS_ASCII: [u8; 128] = {
     table
 };
 
+/// The classes of the characters below, of nearly all scripts but the East Asian ones.
+static LOW_CLASSES: [u8; 0x3100] = {
+    let mut table = [0; 0x3100];
+    let mut code_point = 0;
+    while code_point < table.len() {
+        table[code_point] = rare_class_of(code_point as u32);
+        code_point += 1;
+    }
+    table
+};
+
 #[inline(always)]
 fn class_of(code_point: u32) -> u8 {
     match code_point {
+        // Comparing instead of looking up took a sixth of the time of multilingual text.
+        0..0x3100 => LOW_CLASSES[code_point as usize],
         // The ideographs that `BertNormalizer` puts spaces around.
         0x4E00..=0x9FFF => SINGLE,
         0xA000..=0xF8FF => 0,
@@ -91,7 +104,7 @@ fn class_of(code_point: u32) -> u8 {
     }
 }
 
-fn rare_class_of(code_point: u32) -> u8 {
+const fn rare_class_of(code_point: u32) -> u8 {
     match code_point {
         0x2581 => MARK,
         // Of punctuation the commonest, all that normalizers leave alone.
