@@ -2,9 +2,13 @@
 //!
 //! The child of a node for letter `l` lies in slot `base + l`, and no two nodes have the same base: the letter in a slot
 //! then tells whether it is this node's child. Letters are numbered by frequency ([`Alphabet`]), which keeps the children
-//! of a node close to each other, and nodes are placed depth first, which keeps the nodes of a word so.
+//! of a node close to each other. Nodes with many keys behind them are met in every word and lie close together; the others
+//! are placed depth first, which keeps the rest of a word, and words of one script, in one place.
+
+use std::cmp::Reverse;
 
 use super::alphabet::{Alphabet, Letter};
+use crate::kernels::pages::advise_huge;
 
 /// Set in a label where a key ends.
 const ENDS: u32 = 1 << 31;
@@ -70,7 +74,10 @@ impl Trie<u32> {
             let value = if slot.label & ENDS == 0 { default } else { value(slot.value) };
             Slot { base: slot.base, label: slot.label, value }
         };
-        Trie { slots: self.slots.iter().map(slot).collect() }
+        let mut slots = Vec::with_capacity(self.slots.len());
+        advise_huge(slots.spare_capacity_mut());
+        slots.extend(self.slots.iter().map(slot));
+        Trie { slots }
     }
 
     /// The value of every slot.
@@ -114,6 +121,7 @@ const NONE: u32 = u32::MAX;
 struct Draft {
     letter: Letter,
     value: Option<u32>,
+    parent: u32,
     /// Its last child, and the child of its parent before it.
     last: u32,
     before: u32,
@@ -121,7 +129,7 @@ struct Draft {
 
 /// The nodes of sorted keys, the root first.
 fn drafts(alphabet: &Alphabet, keys: &[Key<'_>]) -> Vec<Draft> {
-    let mut drafts = vec![Draft { letter: 0, value: None, last: NONE, before: NONE }];
+    let mut drafts = vec![Draft { letter: 0, value: None, parent: NONE, last: NONE, before: NONE }];
     // The nodes of the key before, from the root.
     let mut path = vec![0];
     let mut before = "";
@@ -131,8 +139,8 @@ fn drafts(alphabet: &Alphabet, keys: &[Key<'_>]) -> Vec<Draft> {
         for c in key.text.chars().skip(shared) {
             let parent = path[path.len() - 1];
             let node = drafts.len() as u32;
-            let draft =
-                Draft { letter: alphabet.letter(c), value: None, last: NONE, before: drafts[parent as usize].last };
+            let before = drafts[parent as usize].last;
+            let draft = Draft { letter: alphabet.letter(c), value: None, parent, last: NONE, before };
             drafts.push(draft);
             drafts[parent as usize].last = node;
             path.push(node);
@@ -164,6 +172,9 @@ impl Bits {
     }
 }
 
+/// Keys behind a node from which on it is placed by their number. With all nodes placed so, Chinese took a fifth longer; with
+/// none, English a tenth.
+const BUSY: u32 = 64;
 /// Windows of 64 places that are tried before a node goes to the end.
 const WINDOWS: usize = 16;
 /// Places taken of a window's 64 from which on new nodes are not tried there.
@@ -179,33 +190,36 @@ struct Builder {
 }
 
 impl Builder {
+    /// Places the children of every node.
     fn place_all(&mut self, drafts: &[Draft]) {
+        let mut keys: Vec<u32> = drafts.iter().map(|draft| u32::from(draft.value.is_some())).collect();
+        for (node, draft) in drafts.iter().enumerate().skip(1).rev() {
+            keys[draft.parent as usize] += keys[node];
+        }
+        let mut order: Vec<u32> = (0..drafts.len() as u32).filter(|&node| drafts[node as usize].last != NONE).collect();
+        order.sort_by_key(|&node| Reverse(Some(keys[node as usize]).filter(|&keys| keys >= BUSY)));
+        let mut slots = vec![0; drafts.len()];
         let mut letters = Vec::new();
-        let mut stack = vec![(0, None)];
-        while let Some((node, slot)) = stack.pop() {
+        for node in order {
+            let children = || {
+                let child = |node: u32| (node != NONE).then_some(node);
+                std::iter::successors(child(drafts[node as usize].last), move |&node| {
+                    child(drafts[node as usize].before)
+                })
+            };
             letters.clear();
-            let child = |node: u32| (node != NONE).then_some(node);
-            let mut next = child(drafts[node as usize].last);
-            while let Some(node) = next {
-                letters.push(drafts[node as usize].letter);
-                next = child(drafts[node as usize].before);
+            letters.extend(children().map(|child| drafts[child as usize].letter));
+            // The root has the most keys.
+            let base = if node == 0 { self.take(ROOT as usize, &letters) } else { self.place(&letters) };
+            if node != 0 {
+                self.slots[slots[node as usize] as usize].base = base;
             }
-            if letters.is_empty() {
-                continue;
-            }
-            // The root is the first.
-            let base = if slot.is_none() { self.take(ROOT as usize, &letters) } else { self.place(&letters) };
-            if let Some(slot) = slot {
-                self.slots[slot as usize].base = base;
-            }
-            let mut next = child(drafts[node as usize].last);
-            while let Some(node) = next {
-                let Draft { letter, value, before, .. } = drafts[node as usize];
-                let slot = base + letter;
+            for child in children() {
+                let Draft { letter, value, .. } = drafts[child as usize];
                 let ends = if value.is_some() { ENDS } else { 0 };
-                self.slots[slot as usize] = Slot { base: NONE, label: letter | ends, value: value.unwrap_or_default() };
-                stack.push((node, Some(slot)));
-                next = child(before);
+                slots[child as usize] = base + letter;
+                self.slots[(base + letter) as usize] =
+                    Slot { base: NONE, label: letter | ends, value: value.unwrap_or_default() };
             }
         }
     }
