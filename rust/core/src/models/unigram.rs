@@ -153,9 +153,9 @@ impl Unigram {
         best.resize(piece.len() + 1, UNREACHED);
         best[0].score = 0.0;
         if self.finite {
-            self.search::<true>(piece, best)?
+            self.search::<true>(piece, best)?;
         } else {
-            self.search::<false>(piece, best)?
+            self.search::<false>(piece, best)?;
         }
         path.clear();
         let mut end = piece.len() as u32;

@@ -30,7 +30,7 @@ use crate::{
     },
     pre_tokenizers::{
         CutScratch, Metaspace, PrependScheme, Steps,
-        scanners::cuts::{CLOSING_BYTES, Cut, is_ideograph, is_kana_or_hangul},
+        scanners::cuts::{CLOSING_BYTES, Cut, is_ideograph, is_of_small_script},
     },
 };
 
@@ -379,7 +379,7 @@ fn merge_cut(bpe: &Bpe) -> Option<Cut> {
     // Unknown characters that are fused would meet at these places.
     let joins = |of: fn(char) -> bool| !seams.all_known() || seams.any(|left, right| of(left) || of(right));
     let across = |left, right| is_ideograph(left) != is_ideograph(right);
-    if joins(is_kana_or_hangul) || seams.any(across) {
+    if joins(is_of_small_script) || seams.any(across) {
         return Some(Cut::MarksLinesPunctuation);
     }
     Some(if joins(is_ideograph) { Cut::MarksScripts } else { Cut::MarksIdeographs })
