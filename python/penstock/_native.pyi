@@ -224,6 +224,8 @@ class Draft:
         """The type of the model."""
     def value(self, key: str, /) -> str | None:
         """The JSON of a key beside the model and the added tokens; None if that is no key."""
+    def scores(self) -> list[tuple[str, float]]:
+        """Returns the tokens and scores of a list; none for a vocabulary of another form."""
     def added_tokens(self) -> dict[int, AddedToken]:
         """The added tokens with the ids that stand in the file."""
     def finish(self, frame: str, /) -> Tokenizer:

@@ -6,10 +6,13 @@ import copy
 import json
 import os
 import pickle
+import random
+import re
 import signal
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 from typing import Any
 
@@ -237,6 +240,100 @@ def test_classes_with_their_own_encoding_stay_in_stock() -> None:
             assert _engine.runs_in_stock(cls), name
     assert _engine.runs_in_stock(transformers.BertTokenizer) is None
     assert _engine.runs_in_stock(transformers.PreTrainedTokenizerFast) is None
+
+
+def outcome(call: Any, tokenizer: Any) -> Any:
+    """What a call gives in plain values, or the class of its error."""
+    try:
+        result = call(tokenizer)
+    except Exception as error:
+        return type(error)
+    if hasattr(result, "keys"):
+        return {
+            name: value.tolist() if hasattr(value, "tolist") else value
+            for name, value in result.items()
+        }
+    return result
+
+
+WORDS = ["Water", "runs", "downhill"]
+BOXES = [[1, 2, 3, 4], [5, 6, 7, 8], [1, 1, 2, 2]]
+WITH_BOXES: list[Any] = [
+    lambda t: t(WORDS, boxes=BOXES),
+    lambda t: t([WORDS, WORDS[:2]], boxes=[BOXES, BOXES[:2]], padding=True),
+    lambda t: t(
+        [WORDS, WORDS[:2]],
+        boxes=[BOXES, BOXES[:2]],
+        padding="max_length",
+        max_length=9,
+        truncation=True,
+        return_tensors="np",
+    ),
+    lambda t: t("a question", WORDS, boxes=BOXES),
+    lambda t: t("Water runs downhill"),
+    lambda t: t(text_target="Water runs"),
+    lambda t: t.tokenize("Water runs"),
+    lambda t: t.decode([5, 6, 7]),
+    lambda t: t.batch_decode([[5, 6, 7], [3]]),
+    lambda t: t.encode("Water runs downhill", max_length=4, truncation=True),
+    lambda t: t.encode_boxes(WORDS, boxes=BOXES),
+    lambda t: t.encode_plus_boxes(WORDS, boxes=BOXES, return_offsets_mapping=True),
+    lambda t: t.pad(
+        [
+            {"input_ids": [1, 2], "bbox": [[1, 1, 1, 1]] * 2, "attention_mask": [1, 1]},
+            {"input_ids": [1], "bbox": [[1, 1, 1, 1]], "attention_mask": [1]},
+        ]
+    ),
+    lambda t: t(text_target=["Water runs", "down"], padding=True),
+    lambda t: t.build_inputs_with_special_tokens([1, 2], [3]),
+]
+
+
+def test_udop_has_boxes_of_its_own(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Its boxes go through the stock tokenizer, its plain text through the engine, in any order."""
+    vocab = json.loads((folders["t5"] / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    made = transformers.UdopTokenizer(vocab=[tuple(item) for item in vocab])
+    made.save_pretrained(tmp_path)
+    stock = transformers.AutoTokenizer.from_pretrained(tmp_path)
+    ours = pt.AutoTokenizer.from_pretrained(tmp_path)
+    assert type(ours) is transformers.UdopTokenizer
+    assert "UdopTokenizer._batch_encode_plus_boxes" in engine_of(ours).overridden
+    order = random.Random(5)
+    for _ in range(60):
+        call = order.choice(WITH_BOXES)
+        assert outcome(call, ours) == outcome(call, stock)
+    assert engine_of(ours).calls
+    assert not engine_of(ours).fallbacks
+
+
+def test_roformer_stays_in_stock(
+    folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jieba = types.ModuleType("rjieba")
+    vars(jieba)["tokenize"] = lambda text, hmm: [
+        (found.group(), found.start(), found.end()) for found in re.finditer(r"\w+|\S", text)
+    ]
+    monkeypatch.setitem(sys.modules, "rjieba", jieba)
+    vocab = json.loads((folders["bert"] / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+    transformers.RoFormerTokenizer(vocab=vocab).save_pretrained(tmp_path)
+    stock = transformers.RoFormerTokenizer.from_pretrained(tmp_path)
+    with pt.installed():
+        ours = pt.wrap(transformers.RoFormerTokenizer.from_pretrained(tmp_path))
+        report = engine_of(ours)
+        assert not report.native
+        assert report.reason is not None
+        assert "Python" in report.reason
+        texts = ["Water runs downhill.", "Öffne das Tor, 水!"]
+        calls: list[Any] = [
+            lambda t: t(texts, padding=True, return_tensors="np"),
+            lambda t: t(texts[0], texts[1], truncation=True, max_length=8),
+            lambda t: t.decode([5, 6, 7]),
+            lambda t: t.tokenize(texts[1]),
+            lambda t: t.pad([{"input_ids": [1, 2]}, {"input_ids": [1]}]),
+            lambda t: pickle.loads(pickle.dumps(t))(texts[0]),
+        ]
+        for call in calls:
+            assert outcome(call, ours) == outcome(call, stock)
 
 
 # --- copies, files

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import inspect
 import json
 import pickle
 import pkgutil
+import shutil
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +23,7 @@ from tokenizers.models import BPE
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from tests import checkpoints
+from tests.charsmap import charsmap
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,12 +52,26 @@ def _classes() -> list[type]:
 
 
 CLASSES = _classes()
-LATE = ("Siglip2Tokenizer",)
+FOLDERS = {
+    "WordPiece": ("bert",),
+    "BPE": ("gpt2", "llama"),
+    "Unigram": ("t5", "xlm_roberta", "unigram", "charsmap"),
+}
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return checkpoints.make(tmp_path_factory.mktemp("checkpoints"))
+    made = checkpoints.make(tmp_path_factory.mktemp("checkpoints"))
+    made["charsmap"] = made["t5"].with_name("charsmap")
+    shutil.copytree(made["t5"], made["charsmap"])
+    path = made["charsmap"] / "tokenizer.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["normalizer"] = {
+        "type": "Sequence",
+        "normalizers": [{"type": "Precompiled", "precompiled_charsmap": charsmap()}],
+    }
+    path.write_text(json.dumps(content), "utf-8")
+    return made
 
 
 def loaded(load: Any) -> Any:
@@ -87,6 +104,8 @@ def test_most_classes_hand_their_vocabulary_on() -> None:
     assert {
         "BertTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer", "GemmaTokenizer",
         "RobertaTokenizer", "WhisperTokenizer", "CohereTokenizer", "GPTNeoXTokenizer",
+        "T5Tokenizer", "XLMRobertaTokenizer", "AlbertTokenizer", "PegasusTokenizer",
+        "BigBirdTokenizer", "CLIPTokenizer", "Siglip2Tokenizer",
     } <= names  # fmt: skip
 
 
@@ -97,7 +116,7 @@ def test_most_classes_hand_their_vocabulary_on() -> None:
 def test_loads_what_stock_loads(
     cls: Any, options: dict[str, Any], folders: dict[str, Path]
 ) -> None:
-    for name in ("bert",) if cls.model.__name__ == "WordPiece" else ("gpt2", "llama"):
+    for name in FOLDERS[cls.model.__name__]:
         folder = folders[name]
 
         def load(folder: Path = folder) -> Any:
@@ -111,10 +130,17 @@ def test_loads_what_stock_loads(
                 continue
             slot = ours.__dict__["_tokenizer"]
             assert type(slot) is Backend
-            # CLIP puts a function of its own there; others replace the normalizer at the end.
-            if not vars(stock._tokenizer) and cls.__name__ not in LATE:
-                assert slot._real is None, "the stock backend was built"
-                assert not {"_vocab", "_merges"} & vars(ours).keys()
+            assert slot._real is None, "the stock backend was built"
+            assert not set(_frames.ATTRIBUTES) & vars(ours).keys()
+            ids = [list(range(40)), [3, 3, 7]]
+            mine = [ours.decode(ids[0]), ours.batch_decode(ids), ours.decode(ids[1], True)]
+            assert mine == [
+                stock.decode(ids[0]),
+                stock.batch_decode(ids),
+                stock.decode(ids[1], True),
+            ]
+            assert _engine.engine_of(ours).native, _engine.engine_of(ours).reason
+            assert not _engine.engine_of(ours).fallbacks
             assert backend_of(ours) == backend_of(stock)
             assert attributes(ours) == attributes(stock)
             mine = [loaded(lambda text=text, ours=ours: dict(ours(text))) for text in TEXTS]
@@ -122,6 +148,41 @@ def test_loads_what_stock_loads(
         # Without us it is a tokenizer of transformers like any other.
         assert type(ours._tokenizer) is Tokenizer
         assert ours._tokenizer.to_str() == stock._tokenizer.to_str()
+        assert ours._tokenizer.decode(ids[0]) == stock._tokenizer.decode(ids[0])
+
+
+def test_scores_are_those_of_stock_to_the_last_bit(folders: dict[str, Path]) -> None:
+    """The reference reads numbers of a file to the last bit but one, Python to the last."""
+    for name, load in (
+        ("unigram", transformers.PreTrainedTokenizerFast.from_pretrained),
+        ("t5", transformers.T5Tokenizer.from_pretrained),
+    ):
+        stock = load(folders[name])
+        with pt.installed():
+            ours = load(folders[name])
+            again = pickle.loads(pickle.dumps(ours))
+            for tokenizer in (ours, again):
+                assert tokenizer.__dict__["_tokenizer"]._real is None
+                mine = json.loads(tokenizer._tokenizer.to_str())["model"]["vocab"]
+                assert mine == json.loads(stock._tokenizer.to_str())["model"]["vocab"]
+
+
+def test_clip_decodes_as_stock_when_copied(folders: dict[str, Path]) -> None:
+    """A copy of CLIP's tokenizer lacks the function that the class puts on its backend."""
+    ids = list(range(60))
+    stock = transformers.CLIPTokenizer.from_pretrained(folders["gpt2"])
+    with pt.installed():
+        ours = transformers.CLIPTokenizer.from_pretrained(folders["gpt2"])
+        for copied in (copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))):
+            assert copied(ours).decode(ids) == copied(stock).decode(ids)
+        ours._tokenizer.decode = lambda *_, **__: "mine"
+        assert ours.decode(ids) == "mine"
+        assert not _engine.engine_of(ours).native
+    late = pt.wrap(stock)
+    assert _engine.engine_of(late).native
+    assert late.decode(ids) == transformers.CLIPTokenizer.from_pretrained(folders["gpt2"]).decode(
+        ids
+    )
 
 
 def test_keeps_its_vocabulary_when_copied_and_edited(folders: dict[str, Path]) -> None:

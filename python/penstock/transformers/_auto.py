@@ -20,8 +20,8 @@ from penstock import _native
 from penstock.errors import PenstockError
 from penstock.transformers import _engine
 from penstock.transformers._backend import Backend, as_stock_token
-from penstock.transformers._compile import has_dropout, model_name
-from penstock.transformers._frames import MODELS, Frame, Merges, hands_on
+from penstock.transformers._compile import has_dropout
+from penstock.transformers._frames import MODELS, Frame, Merges, Scores, hands_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Ba
         native = _native.Tokenizer.from_file(path)
     except PenstockError:
         return None
-    if has_dropout(native) or model_name(native) == "Unigram":
+    if has_dropout(native):
         return None
     return Backend(native, building=True)
 
@@ -156,7 +156,7 @@ def _in_frame(
         if type(slot) is not Backend or slot._frame is not frame:
             return None
         names = list(frame.names(tokenizer.__dict__))
-        if any(isinstance(value, Merges) for value in tokenizer.init_kwargs.values()):
+        if any(isinstance(value, (Merges, Scores)) for value in tokenizer.init_kwargs.values()):
             return None
         slot.finish(names)
     except Exception:  # NotHandedOnError among them

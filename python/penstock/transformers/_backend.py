@@ -9,6 +9,7 @@ whether it was edited, and compiles it again if so.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import threading
 import weakref
@@ -20,7 +21,13 @@ import tokenizers
 
 from penstock import _native
 from penstock.errors import PenstockError
-from penstock.transformers._compile import compile_backend, fingerprint, has_dropout, model_name
+from penstock.transformers._compile import (
+    compile_backend,
+    fingerprint,
+    has_dropout,
+    model_name,
+    suffix_of,
+)
 from penstock.transformers._frames import STAGES, Frame, NotHandedOnError, tables
 
 if TYPE_CHECKING:
@@ -42,6 +49,7 @@ _OWN = frozenset(
     {
         "_building",
         "_calls",
+        "_decode",
         "_exposed",
         "_fallbacks",
         "_fingerprint",
@@ -96,6 +104,7 @@ class Backend:
         own["_lock"] = threading.RLock()
         own["_calls"] = Counter[str]()
         own["_texts"] = 0
+        own["_decode"] = None
         own["_fallbacks"] = Counter[str]()
         _backends.add(self)
 
@@ -202,12 +211,21 @@ class Backend:
             own["_native"], own["_reason"] = None, result
         else:
             own["_native"], own["_reason"] = result, None
-            if not own["_exposed"] and not vars(real) and type(real.model).__name__ != "Unigram":
-                # Nobody holds the stock tokenizer: it can be built again from the native one. But
-                # the reference reads scores from a file only to the last bit but one.
+            if not own["_exposed"] and not vars(real):
+                # Nobody holds the stock tokenizer: it can be built again from the native one.
                 if own["_split_special"] is _UNSET:
                     own["_split_special"] = real.encode_special_tokens
                 own["_real"] = None
+
+    def finished(self, text: str) -> str:
+        """Decoded text as the function has it that a class puts in place of `decode`."""
+        own = self.__dict__
+        real = own["_real"]
+        function = own["_decode"] if real is None else vars(real).get("decode")
+        if function is None:
+            return text
+        suffix = suffix_of(function)
+        return text.replace(suffix, " ").strip() if suffix is not None else text
 
     def model_name(self) -> str:
         """The model's type: `BPE`, `WordPiece`, `Unigram` or `WordLevel`."""
@@ -229,8 +247,10 @@ class Backend:
                 raise NotHandedOnError
             if own["_real"] is None:
                 native = own["_native"]
-                built = tokenizers.Tokenizer.from_str(native.to_str())
+                built = as_stock(native.to_str())
                 built.encode_special_tokens = native.encode_special_tokens
+                if own["_decode"] is not None:
+                    vars(built)["decode"] = own["_decode"]
                 own["_real"] = built
             real: tokenizers.Tokenizer = own["_real"]
             self._synchronise(real)
@@ -528,6 +548,11 @@ class Backend:
         """Everything else is the stock tokenizer's."""
         if name.startswith("__") or "_real" not in self.__dict__:
             raise AttributeError(name)
+        frame: Frame | None = self._frame
+        if frame is not None and name == "model":
+            return frame.model()
+        if frame is not None and name == "decode":
+            return Decode(self)
         return getattr(self._component_owner() if name in STAGES else self.expose(), name)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -536,8 +561,21 @@ class Backend:
             object.__setattr__(self, name, value)
         elif name in _OWN:
             self.__dict__[name] = value
+        elif name == "decode" and self._frame is not None and suffix_of(value) is not None:
+            self.__dict__["_decode"] = value
         else:
             setattr(self._component_owner() if name in STAGES else self.expose(), name, value)
+
+
+class Decode:
+    """The stock tokenizer's own `decode`, for a function that takes its place."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """As in `tokenizers`."""
+        return tokenizers.Tokenizer.decode(self._backend.real(), *args, **kwargs)
 
 
 class Lazy:
@@ -563,6 +601,20 @@ class Lazy:
         """Replaces an item of a sequence."""
         backend, stage = self.__dict__["_of"]
         getattr(backend.expose(), stage)[index] = value
+
+
+def as_stock(text: str) -> tokenizers.Tokenizer:
+    """The reference's tokenizer of a tokenizer.json that the core has written.
+
+    The reference reads scores only to the last bit but one, so these are handed over as numbers.
+    """
+    built: tokenizers.Tokenizer = tokenizers.Tokenizer.from_str(text)
+    if type(built.model).__name__ == "Unigram":
+        model = json.loads(text)["model"]
+        built.model = tokenizers.models.Unigram(
+            [tuple(item) for item in model["vocab"]], model["unk_id"], model["byte_fallback"]
+        )
+    return built
 
 
 def as_stock_token(token: Any) -> tokenizers.AddedToken:
@@ -627,8 +679,8 @@ def _rebuild(text: str, split_special: bool, given: tuple[str, ...] = ()) -> Bac
         native = _native.Tokenizer.from_own_str(text)
     except PenstockError:
         native = None
-    if native is None or has_dropout(native) or model_name(native) == "Unigram":
-        backend = Backend(None, tokenizers.Tokenizer.from_str(text))
+    if native is None or has_dropout(native):
+        backend = Backend(None, as_stock(text))
     else:
         backend = Backend(native)
         backend._given = (given, native)

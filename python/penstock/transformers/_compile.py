@@ -6,6 +6,7 @@ so may its user.
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import tokenizers
@@ -38,7 +39,7 @@ _PROBE = "\ufb01\u2460\u212b\u00a0\u3000\uff21 e\u0301\u0130\u1e9b\u0323\u0958\u
 def compile_backend(real: tokenizers.Tokenizer) -> _native.Tokenizer | str:
     """Returns the native tokenizer of the same results, or the reason why there is none."""
     replaced = sorted(set(vars(real)) - {"fix_mistral_regex"})
-    if replaced:
+    if replaced and (replaced != ["decode"] or suffix_of(vars(real)["decode"]) is None):
         return f"the backend's {', '.join(replaced)} was replaced on the object"
     try:
         text = real.to_str()
@@ -50,6 +51,18 @@ def compile_backend(real: tokenizers.Tokenizer) -> _native.Tokenizer | str:
         return _native.Tokenizer.from_own_str(text)
     except PenstockError as error:
         return str(error)
+
+
+def suffix_of(function: Any) -> str | None:
+    """The suffix that CLIP's own `decode` replaces by a space; None for another function."""
+    if (
+        getattr(function, "__module__", None) != "transformers.models.clip.tokenization_clip"
+        or getattr(function, "__name__", None) != "new_decode_method"
+    ):
+        return None
+    variables = inspect.getclosurevars(function).nonlocals
+    suffix = variables.get("end_of_word_suffix")
+    return suffix if isinstance(suffix, str) and "orig_decode_method" in variables else None
 
 
 _DROPOUT = "model.dropout draws at random: the stock engine has the generator"
@@ -80,6 +93,7 @@ def fingerprint(real: tokenizers.Tokenizer, *, full: bool) -> Hashable:
         real.get_vocab_size(with_added_tokens=False),
         len(real.get_added_tokens_decoder()),
         frozenset(vars(real)),
+        vars(real).get("decode"),
     )
 
 

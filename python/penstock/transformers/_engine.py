@@ -38,6 +38,7 @@ from penstock.transformers._batch import (
     make_lazy_batch,
     settle,
 )
+from penstock.transformers._frames import ATTRIBUTES
 from penstock.transformers._pad import pad_rows
 
 if TYPE_CHECKING:
@@ -219,7 +220,7 @@ def _make_convert(original: Any) -> Any:
 
 def _make_getattr(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
     def missing(self: Any, key: str) -> Any:
-        if key in ("_vocab", "_merges"):
+        if key in ATTRIBUTES:
             slot = self.__dict__.get("_tokenizer")
             if type(slot) is Backend:
                 slot.give(self.__dict__, [key])
@@ -895,6 +896,7 @@ def _decode_natively(
             texts = [native.decode(ids, bool(skip), False)]
     except REFUSED:
         return None
+    texts = [backend.finished(text) for text in texts]
     backend.count("decode")
     if _clean(tokenizer, backend, clean_up):
         texts = [tokenizer.clean_up_tokenization(text) for text in texts]
@@ -925,7 +927,7 @@ def _make_decode_one(original: Callable[..., str]) -> Callable[..., str]:
                         raise UnsupportedError("not one sequence of integers")
                     if type(ids) is int:
                         ids = [ids]
-                    text = native.decode(ids, bool(skip_special_tokens), False)
+                    text = backend.finished(native.decode(ids, bool(skip_special_tokens), False))
                 except REFUSED as error:
                     why = f"{type(error).__name__}: {error}"
                 else:
@@ -1207,7 +1209,7 @@ class EngineReport:
 
 
 _HOT = ("__call__", "_encode_plus", "encode", "tokenize", "decode", "_decode", "batch_decode",
-        "pad", "_pad")  # fmt: skip
+        "pad", "_pad", "_batch_encode_plus_boxes")  # fmt: skip
 
 
 def engine_of(tokenizer: Any) -> EngineReport:

@@ -12,6 +12,7 @@ less. Where any of this fails, transformers loads the tokenizer as it always doe
 from __future__ import annotations
 
 import ast
+import base64
 import functools
 import inspect
 import json
@@ -22,18 +23,22 @@ import tokenizers
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from penstock import _native
+from penstock.transformers._compile import model_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MODELS = ("BPE", "WordPiece")
-"""Models that take a vocabulary as a dictionary."""
+MODELS = ("BPE", "WordPiece", "Unigram")
+"""Models whose vocabulary is handed over as a table."""
 
 STAGES = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 
 _LEFT, _RIGHT = "\ue000penstock", "\ue001stand-in"
 _TOKENS = {_LEFT: 0, _RIGHT: 1, _LEFT + _RIGHT: 2}
 _MERGE = (_LEFT, _RIGHT)
+_SCORES = [(f"{_LEFT} {index}", float(-index)) for index in range(128)]
+"""As many as let a class give the place of its unknown token, which stands among the first."""
+_SCORE_TOKENS = {token: index for index, (token, _) in enumerate(_SCORES)}
 
 
 class NotHandedOnError(Exception):
@@ -67,9 +72,36 @@ class Merges(list[tuple[str, str]]):
         super().__init__([_MERGE])
 
 
+class Scores(list[tuple[str, float]]):
+    """Stands for the tokens and scores of a file, in which Python code may look a token up."""
+
+    def __init__(self, draft: _native.Draft) -> None:
+        super().__init__(_SCORES)
+        self._draft = draft
+
+    def __contains__(self, item: object) -> bool:
+        """True for a token and its score of the file."""
+        return item in self._draft.scores()
+
+    def index(self, *arguments: Any) -> int:
+        """The place of a token and its score in the file."""
+        return self._draft.scores().index(*arguments)
+
+    def _refuse(self, *_: Any, **__: Any) -> NoReturn:
+        raise NotHandedOnError
+
+    __getitem__ = __setitem__ = __delitem__ = __eq__ = __ne__ = __add__ = __iadd__ = _refuse
+    __reversed__ = __copy__ = __deepcopy__ = __reduce_ex__ = __mul__ = __rmul__ = _refuse
+    append = extend = insert = pop = remove = reverse = sort = copy = count = clear = _refuse
+    __hash__ = None
+
+
+ATTRIBUTES = ("_vocab", "_vocab_scores", "_merges")
+"""What classes keep their file in."""
+
 # --- what the source of a class shows
 
-_NAMES = {"vocab", "merges", "_vocab", "_merges"}
+_NAMES = {"vocab", "merges", *ATTRIBUTES}
 
 
 @functools.cache
@@ -79,18 +111,59 @@ def hands_on(cls: Any) -> bool:
     if own is None or cls.__mro__[1] is not TokenizersBackend:
         return False
     model = getattr(cls.__dict__.get("model"), "__name__", None)
-    wanted = {"BPE": {"vocab", "merges"}, "WordPiece": {"vocab"}}.get(model or "")
+    wanted = {"BPE": {"vocab", "merges"}, "WordPiece": {"vocab"}, "Unigram": {"vocab"}}.get(
+        model or ""
+    )
     if wanted is None or not wanted <= set(inspect.signature(own).parameters):
         return False
     try:
         tree = ast.parse(textwrap.dedent(inspect.getsource(own)))
     except (OSError, TypeError, SyntaxError):
         return False
+    _Given().visit(tree)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
     if any(isinstance(node, ast.Name) and node.id in ("locals", "vars", "globals", "eval", "exec")
            for node in ast.walk(tree)):  # fmt: skip
         return False
-    return all(_is_handed_on(node, parents) for node in ast.walk(tree) if _is_table(node))
+    return all(
+        _is_handed_on(node, parents) or (model == "Unigram" and _is_looked_up_in(node, parents))
+        for node in ast.walk(tree)
+        if _is_table(node)
+    )
+
+
+class _Given(ast.NodeTransformer):
+    """Takes out of a class what it does without a vocabulary."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        """Leaves the branch of the two that runs."""
+        self.generic_visit(node)
+        test = node.test
+        if (
+            isinstance(test, ast.Compare)
+            and isinstance(test.left, ast.Name)
+            and test.left.id == "vocab"
+            and isinstance(test.comparators[0], ast.Constant)
+            and test.comparators[0].value is None
+        ):
+            if isinstance(test.ops[0], ast.IsNot):
+                return node.body
+            if isinstance(test.ops[0], ast.Is):
+                return node.orelse
+        return node
+
+
+def _is_looked_up_in(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """True where the stand-in of a list answers for the file."""
+    parent = parents[node]
+    if isinstance(parent, ast.Compare):
+        return isinstance(parent.ops[0], (ast.In, ast.NotIn)) and parent.comparators[0] is node
+    if isinstance(parent, ast.Call):
+        return getattr(parent.func, "id", None) == "isinstance" and parent.args[0] is node
+    if isinstance(parent, ast.Attribute) and parent.attr == "index":
+        call = parents[parent]
+        return isinstance(call, ast.Call) and call.func is parent
+    return False
 
 
 def _is_table(node: ast.AST) -> bool:
@@ -129,6 +202,30 @@ def _is_handed_on(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
 # --- one load
 
 
+class ModelOptions:
+    """The options of a model, which are the class's own; its vocabulary is not."""
+
+    def __init__(self, model: Any) -> None:
+        self.__dict__["_model"] = model
+
+    def __getattr__(self, name: str) -> Any:
+        """An option of the model.
+
+        Raises:
+            NotHandedOnError: It is something else.
+        """
+        if name not in _OPTIONS:
+            raise NotHandedOnError
+        return getattr(self.__dict__["_model"], name)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        """Refuses: the model is only read."""
+        raise NotHandedOnError
+
+
+_OPTIONS = ("unk_token", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")
+
+
 class Frame:
     """The backend that a class builds around the stand-in, and the file to put under it."""
 
@@ -140,9 +237,11 @@ class Frame:
                 transformers reads in another way.
         """
         self.draft = _native.Draft(path)
-        if self.draft.model != model or "Precompiled" in (self.draft.value("normalizer") or ""):
+        if self.draft.model != model:
             raise NotHandedOnError
-        self.vocabulary, self.merges = Vocabulary(), Merges()
+        self.vocabulary: Vocabulary | Scores
+        self.vocabulary = Scores(self.draft) if model == "Unigram" else Vocabulary()
+        self.merges = Merges()
         self.real: tokenizers.Tokenizer | None = None
         self._stages: dict[str, str] = {}
         self._model = ""
@@ -163,14 +262,28 @@ class Frame:
             found["_json_truncation"] = parts.truncation
         if parts.padding is not None:
             found["_json_padding"] = parts.padding
+        charsmap = _charsmap(json.loads(self.draft.value("normalizer") or "null"))
+        if charsmap is not None:
+            found["_spm_precompiled_charsmap"] = charsmap
         found["vocab"] = self.vocabulary
         if self.draft.model == "BPE":
             found["merges"] = self.merges
         return found
 
+    def model(self) -> ModelOptions:
+        """What may be asked of the stand-in's model.
+
+        Raises:
+            NotHandedOnError: There is none yet.
+        """
+        if self.real is None:
+            raise NotHandedOnError
+        return ModelOptions(self.real.model)
+
     def takes(self, value: Any) -> bool:
         """True for a backend that was built around the stand-in; it becomes the frame's."""
-        if type(value) is tokenizers.Tokenizer and value.get_vocab(False) == _TOKENS:
+        tokens = _SCORE_TOKENS if isinstance(self.vocabulary, Scores) else _TOKENS
+        if type(value) is tokenizers.Tokenizer and value.get_vocab(False) == tokens:
             self.real = value
             return True
         return False
@@ -189,8 +302,14 @@ class Frame:
         stages = {stage: json.dumps(values[stage]) for stage in STAGES}
         model = values["model"]
         vocab, merges = model.get("vocab"), model.get("merges")
+        expected = _TOKENS
+        if isinstance(self.vocabulary, Scores):
+            expected, vocab = (
+                _SCORE_TOKENS,
+                {token: index for index, (token, _) in enumerate(vocab)},
+            )
         whole = merges in ([list(_MERGE)], [" ".join(_MERGE)]) if merges is not None else True
-        if vocab != _TOKENS or not whole or values["added_tokens"] or model.get("dropout"):
+        if vocab != expected or not whole or values["added_tokens"] or model.get("dropout"):
             raise NotHandedOnError
         if known is None:
             known = self.draft.finish(text)
@@ -199,8 +318,9 @@ class Frame:
         else:
             for stage in STAGES:
                 if stages[stage] != self._stages[stage]:
-                    if stage == "normalizer":  # added tokens were normalized by the old one
-                        raise NotHandedOnError
+                    tokens = known.get_added_tokens_decoder().values()
+                    if stage == "normalizer" and any(token.normalized for token in tokens):
+                        raise NotHandedOnError  # by the old one
                     known = known.with_component(stage, stages[stage])
         self._stages, self._model = stages, json.dumps(model)
         return known
@@ -209,18 +329,35 @@ class Frame:
         """The attributes that hold a stand-in.
 
         Raises:
-            NotHandedOnError: Another than `_vocab` and `_merges` does.
+            NotHandedOnError: Another than those of `ATTRIBUTES` does.
         """
         for name, value in attributes.items():
             if value is self.vocabulary or value is self.merges:
-                if name != ("_vocab" if value is self.vocabulary else "_merges"):
+                if name not in ATTRIBUTES or (name == "_merges") != (value is self.merges):
                     raise NotHandedOnError
                 yield name
 
 
+def _charsmap(normalizer: Any) -> bytes | None:
+    """The character map of a file's normalizer, where transformers looks for one."""
+    if not normalizer:
+        return None
+    if normalizer.get("type", None) == "Sequence":
+        parts = normalizer["normalizers"]
+    else:
+        parts = [normalizer]
+    for part in parts:
+        if part.get("type") == "Precompiled" and "precompiled_charsmap" in part:
+            return base64.b64decode(part["precompiled_charsmap"])
+    return None
+
+
 def tables(native: _native.Tokenizer, name: str) -> Any:
-    """What a class keeps of its file: `_vocab` or `_merges`."""
-    if name == "_vocab":
+    """What a class keeps of its file: one of `ATTRIBUTES`."""
+    if name != "_merges" and model_name(native) != "Unigram":
         return native.get_vocab(with_added_tokens=False)
-    merges = json.loads(native.to_str())["model"]["merges"]
+    model = json.loads(native.to_str())["model"]
+    if name != "_merges":
+        return [tuple(item) for item in model["vocab"]]
+    merges = model["merges"]
     return [tuple(merge.split(" ")) if isinstance(merge, str) else tuple(merge) for merge in merges]

@@ -46,6 +46,10 @@ impl Draft {
         self.with(|draft| Ok(draft.value(key).map(ToString::to_string)))
     }
 
+    fn scores(&self) -> PyResult<Vec<(String, f64)>> {
+        self.with(|draft| Ok(draft.scores().to_vec()))
+    }
+
     fn added_tokens<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         self.with(|draft| {
             let tokens = PyDict::new(py);

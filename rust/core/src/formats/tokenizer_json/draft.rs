@@ -46,6 +46,11 @@ impl Draft {
         })
     }
 
+    /// The tokens and scores of a list; empty for a vocabulary of another form.
+    pub fn scores(&self) -> &[(String, f64)] {
+        self.0.model.as_ref().map_or(&[], super::ModelFields::scores)
+    }
+
     /// The added tokens with the ids that stand in the file.
     pub fn added_tokens(&self) -> impl Iterator<Item = (TokenId, AddedToken)> {
         self.0.added_tokens.iter().map(|fields| (fields.id, fields.clone().into_token().1))

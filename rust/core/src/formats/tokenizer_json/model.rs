@@ -60,6 +60,14 @@ impl ModelFields {
         }
     }
 
+    /// The tokens and scores, where they are a list.
+    pub(super) fn scores(&self) -> &[(String, f64)] {
+        match &self.vocab {
+            Some(VocabField::List(scores)) => scores,
+            _ => &[],
+        }
+    }
+
     /// Puts the tables in place that were read apart from the other fields.
     pub(super) fn fill(&mut self, vocab: Vocab, merges: Option<Vec<Merge>>) {
         self.vocab = Some(VocabField::Map(vocab));
