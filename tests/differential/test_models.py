@@ -133,7 +133,9 @@ def texts() -> list[str]:
     """Hostile strings, and lines of ordinary text."""
     lines = (DATA / "training.txt").read_text(encoding="utf-8").splitlines()
     blanks = ["", " ", "  ", "\n", " \n ", MARK, f" {MARK} ", f"a{MARK} b", "\u0600 a", "\r\n \r"]
-    return lines + blanks + random_strings(SEED + 7, COUNT)
+    ends = [",", ", a", "a,", "a, b", "a,\n", "a.b. c", 'a." b', "a ,", "\u00e9, a", "a,\u0301 b"]
+    marks = [f"> a >{MARK}b", "a> b>  c", f"x>{MARK}{MARK}> y", "e) e]\n e"]
+    return lines + blanks + ends + marks + random_strings(SEED + 7, COUNT)
 
 
 PIPELINES: dict[str, tuple[Json | None, Json | None]] = {
@@ -156,6 +158,15 @@ PIPELINES: dict[str, tuple[Json | None, Json | None]] = {
     "metaspace-whole-always": (None, metaspace(split=False)),
     "marks": (PREPEND, None),
     "marks-bare": (REPLACE, None),
+    "gemma": (
+        REPLACE,
+        {
+            "type": "Split",
+            "pattern": {"String": " "},
+            "behavior": "MergedWithPrevious",
+            "invert": False,
+        },
+    ),
     "byte-level": (None, {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}),
     "whitespace": (None, {"type": "Whitespace"}),
 }
@@ -182,6 +193,7 @@ BPE_OPTIONS = {
     "ignore-merges": {"ignore_merges": True, "byte_fallback": True},
     "no-mark": {"drop": MARK, "fuse_unk": True},
     "joins-marks": {"merge": ("e", MARK)},
+    "joins-guarded-marks": {"merge": (">", MARK), "byte_fallback": True, "fuse_unk": True},
     "joins-lines": {"merge": ("\n", "a")},
     "joins-punctuation": {"merge": ("e", ".")},
     "merges-bytes": {"byte_fallback": True, "merge": ("<0xE4>", "<0xB8>")},
@@ -207,7 +219,7 @@ def bpe_model(options: Json) -> Json:
 
 
 @pytest.mark.parametrize("name", BPE_OPTIONS)
-@pytest.mark.parametrize("pipeline", ["marks", "metaspace-whole", "metaspace", "none"])
+@pytest.mark.parametrize("pipeline", ["marks", "gemma", "metaspace-whole", "metaspace", "none"])
 def test_bpe_options(name: str, pipeline: str, texts: list[str]) -> None:
     """Some of these merges reach over places where text is cut otherwise."""
     normalizer, pre_tokenizer = PIPELINES[pipeline]

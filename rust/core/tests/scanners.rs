@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use penstock::Span;
 use penstock::kernels::{Boundaries, Isa};
-use penstock::pre_tokenizers::scanners::{cl100k, deepseek, gpt2, o200k};
+use penstock::pre_tokenizers::scanners::{cl100k, clip, deepseek, gpt2, o200k};
 use penstock::pre_tokenizers::{Behavior, Pattern, PreTokenizer, Scanner, Split, Splitter};
 use proptest::prelude::*;
 
@@ -18,6 +18,26 @@ const ALL: [(Scanner, &[&str]); 6] = [
 ];
 
 static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(Pair::all);
+
+/// The matches of CLIP's pattern, by hand and by the regex engine.
+static CLIP: LazyLock<[Splitter; 2]> = LazyLock::new(|| {
+    [clip::PATTERN.to_owned(), format!("(?:{})", clip::PATTERN)].map(|pattern| {
+        let split = Split { pattern: Pattern::Regex(pattern), behavior: Behavior::Removed, invert: true };
+        Splitter::compile(Some(&PreTokenizer::Split(split))).unwrap().unwrap()
+    })
+});
+
+/// All that is compared on a text.
+#[track_caller]
+fn check(text: &str) {
+    PAIRS.iter().for_each(|pair| pair.check(text));
+    let [found, expected] = CLIP.each_ref().map(|splitter| {
+        let mut pieces = Vec::new();
+        splitter.split(text, &mut pieces).unwrap();
+        pieces
+    });
+    assert_eq!(found, expected, "CLIP on {text:?}: {:?}", texts(text, &found));
+}
 
 /// The splits of a scanner, and the scanner.
 struct Pair {
@@ -113,7 +133,7 @@ fn every_code_point() {
     for c in (0..0x11_0000).filter(|&cp| interesting(cp)).filter_map(char::from_u32) {
         for context in CONTEXTS {
             let text = context.replace('@', c.encode_utf8(&mut [0; 4]));
-            PAIRS.iter().for_each(|pair| pair.check(&text));
+            check(&text);
         }
     }
 }
@@ -151,7 +171,7 @@ fn text() -> impl Strategy<Value = String> {
         4 => prop::sample::select(vec!["0", "1", "23", "4567", "٣", "५", "²", "Ⅷ", "½", "㊿", "〡", "𝟘"]),
         6 => prop::sample::select(vec![" ", " ", "  ", "\t", "\u{a0}", "\u{3000}", "\u{85}", "\u{180e}", "\u{2028}", "\u{b}", "\u{200b}", "\u{feff}"]),
         4 => prop::sample::select(vec!["\n", "\r", "\r\n", "\n\n", " \n", "\n "]),
-        4 => prop::sample::select(vec!["'", "'s", "'T", "'Re", "'VE", "'lL", "'m", "'D", "'ſ", "’s", "'l", "'v"]),
+        4 => prop::sample::select(vec!["'", "'s", "<|startoftext|>", "<|endoftext|>", "<|endoftext|", "'T", "'Re", "'VE", "'lL", "'m", "'D", "'ſ", "’s", "'l", "'v"]),
         4 => prop::sample::select(vec!["/", "//", ".", "!", "_", "-", "$", "€", "—", "(", "\"", "，", "。", "^", "`", "~"]),
         2 => prop::sample::select(vec!["\0", "\u{1}", "\u{1b}", "\u{7f}", "\u{ad}", "\u{200d}", "\u{378}", "\u{e000}", "\u{10ffff}"]),
         2 => prop::sample::select(vec!["👍", "👨\u{200d}👩\u{200d}👧", "❤\u{fe0f}", "🇩🇪", "👋🏽"]),
@@ -167,7 +187,7 @@ proptest! {
 
     #[test]
     fn generated_text(text in text()) {
-        PAIRS.iter().for_each(|pair| pair.check(&text));
+        check(&text);
     }
 }
 

@@ -7,6 +7,7 @@ use onig::{MatchParam, Regex, Region, SearchOptions};
 use serde::Deserialize;
 
 use super::behavior::{Behavior, Part};
+use super::scanners::clip;
 use crate::error::{Error, Result};
 use crate::ids::Span;
 
@@ -48,6 +49,11 @@ impl Split {
             _ => None,
         }
     }
+
+    /// Whether a text stays as it is that does not have this string.
+    pub fn keeps_text_without(&self, string: &str) -> bool {
+        !self.invert && matches!(&self.pattern, Pattern::String(pattern) if pattern == string)
+    }
 }
 
 /// Puts a backslash before the characters that mean something in a regex.
@@ -62,10 +68,18 @@ fn escape(text: &str) -> String {
     escaped
 }
 
+/// What finds the matches of a pattern.
+#[derive(Clone, Debug)]
+enum Search {
+    Regex(Arc<Regex>),
+    /// That of CLIP, by hand.
+    Clip,
+}
+
 /// A [`Split`] with its compiled regex.
 #[derive(Clone, Debug)]
 pub(super) struct Matcher {
-    regex: Arc<Regex>,
+    search: Search,
     pattern: String,
     invert: bool,
     pub behavior: Behavior,
@@ -75,9 +89,14 @@ impl Matcher {
     /// Compiles the pattern.
     pub fn new(split: &Split) -> Result<Self> {
         let pattern = split.pattern.as_regex().into_owned();
-        let regex = Regex::new(&pattern)
-            .map_err(|error| Error::Regex { pattern: pattern.clone(), message: error.description().to_owned() })?;
-        Ok(Self { regex: Arc::new(regex), pattern, invert: split.invert, behavior: split.behavior })
+        let search = if pattern == clip::PATTERN {
+            Search::Clip
+        } else {
+            let regex = Regex::new(&pattern)
+                .map_err(|error| Error::Regex { pattern: pattern.clone(), message: error.description().to_owned() })?;
+            Search::Regex(Arc::new(regex))
+        };
+        Ok(Self { search, pattern, invert: split.invert, behavior: split.behavior })
     }
 
     /// Replaces `parts` by those of `text`, which starts at `base`.
@@ -120,9 +139,10 @@ impl Matcher {
 
     /// The first match at or behind `from`.
     fn find(&self, text: &str, from: usize, region: &mut Region) -> Result<Option<(usize, usize)>> {
+        let Search::Regex(regex) = &self.search else { return Ok(clip::find(text, from)) };
         region.clear();
         let options = SearchOptions::SEARCH_OPTION_NONE;
-        match self.regex.search_with_param(text, from, text.len(), options, Some(region), MatchParam::default()) {
+        match regex.search_with_param(text, from, text.len(), options, Some(region), MatchParam::default()) {
             Ok(Some(_)) => Ok(region.pos(0)),
             Ok(None) => Ok(None),
             Err(error) => Err(self.failed(error.description())),

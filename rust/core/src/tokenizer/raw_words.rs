@@ -30,7 +30,7 @@ use crate::{
     },
     pre_tokenizers::{
         CutScratch, Metaspace, PrependScheme, Steps,
-        scanners::cuts::{CLOSING_BYTES, Cut, is_ideograph, is_of_small_script},
+        scanners::cuts::{CLOSING_BYTES, Cut, TAIL_BYTES, is_guarded, is_ideograph, is_of_small_script},
     },
 };
 
@@ -46,6 +46,8 @@ pub(super) struct RawWords {
     cut: Cut,
     /// Encodes the parts; the first one too, unless `first` says otherwise.
     part: Pipeline,
+    /// Where ids are all that is wanted: finer cuts, and the tokens of the words' last characters that they cut off.
+    tails: Option<Tails>,
     /// Encodes the first part of a text, where the pipeline puts something before it.
     first: Option<First>,
     /// What parts become of which that is known without the pipeline.
@@ -64,6 +66,56 @@ pub(super) struct RawWords {
     spanned: Words,
     /// Steps up to the charsmap: if it makes nothing of what they leave of a text's beginning, all spans move.
     charsmap: Option<(Normalizer, crate::normalizers::Precompiled)>,
+}
+
+/// The tokens of [`TAIL_BYTES`] that end a word.
+struct Tails([TokenId; TAIL_BYTES.len()]);
+
+impl Tails {
+    /// For words that Unigram segments: the best way to a character that no token joins to the one before goes through that
+    /// one, and is the best way to it whatever follows. With one token for the character there is one way on.
+    fn new(normalizers: &[&Normalizer], model: &Model) -> Option<Self> {
+        let Model::Unigram(unigram) = model else { return None };
+        let spans = |token: &str| {
+            token.as_bytes().windows(2).any(|pair| pair[0].is_ascii_alphabetic() && TAIL_BYTES.contains(&pair[1]))
+        };
+        let in_pattern = |step: &&Normalizer| match step {
+            Normalizer::Replace(replace) => {
+                replace.as_literal().is_some_and(|literal| literal.bytes().any(|byte| TAIL_BYTES.contains(&byte)))
+            }
+            _ => false,
+        };
+        if unigram.vocab().iter().any(|(token, _)| spans(token)) || normalizers.iter().any(in_pattern) {
+            return None;
+        }
+        for letter in ('A'..='Z').chain('a'..='z') {
+            for &tail in TAIL_BYTES {
+                let mut text = format!("{letter}{}", char::from(tail));
+                for step in normalizers {
+                    text = step.normalize(&text).ok()?.into_owned();
+                }
+                if !matches!(text.as_bytes(), [letter, last] if letter.is_ascii_alphabetic() && *last == tail) {
+                    return None;
+                }
+            }
+        }
+        let (mut ids, mut scratch) = ([0; TAIL_BYTES.len()], ModelScratch::default());
+        for (id, &tail) in ids.iter_mut().zip(TAIL_BYTES) {
+            let mut tokens = Tokens::with_capacity::<IDS>(1);
+            model.encode_piece::<IDS>(char::from(tail).encode_utf8(&mut [0; 1]), 0, &mut scratch, &mut tokens).ok()?;
+            match tokens.ids() {
+                [only] if Some(*only) != unigram.unk_id() => *id = *only,
+                _ => return None,
+            }
+        }
+        Some(Self(ids))
+    }
+
+    /// The token of a part that is the end of a word.
+    fn token(&self, part: &[u8]) -> Option<TokenId> {
+        let &[byte] = part else { return None };
+        TAIL_BYTES.iter().position(|&tail| tail == byte).map(|i| self.0[i])
+    }
 }
 
 /// The pipeline of first parts.
@@ -157,6 +209,7 @@ impl RawWords {
         });
         Ok(Some(Self {
             cut,
+            tails: if cut == Cut::Blanks { Tails::new(&normalizers, model) } else { None },
             part,
             first,
             plain,
@@ -339,6 +392,11 @@ fn first_part(scheme: PrependScheme) -> FirstPart {
 fn marks<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Model) -> Option<Plan<'p>> {
     let Model::Bpe(bpe) = model else { return None };
     let is_replace = |step: &Normalizer| matches!(step, Normalizer::Replace(replace) if replace.as_literal() == Some(" ") && replace.content() == "▁");
+    // Gemma splits at spaces, of which there are none once they are marks.
+    let steps = match (normalizers, steps) {
+        ([.., replace], [PreTokenizer::Split(split)]) if is_replace(replace) && split.keeps_text_without(" ") => &[],
+        _ => steps,
+    };
     let (part_normalizers, first, part_steps) = match (normalizers, steps) {
         ([replace], []) if is_replace(replace) => (vec![*replace], FirstPart::LikeOthers, Vec::new()),
         ([Normalizer::Prepend(prefix), replace], []) if prefix == "▁" && is_replace(replace) => {
@@ -364,9 +422,14 @@ fn marks<'p>(normalizers: &[&'p Normalizer], steps: &[&PreTokenizer], model: &Mo
 /// place either: what is cut before is a character of the vocabulary.
 fn merge_cut(bpe: &Bpe) -> Option<Cut> {
     let seams = bpe.seams()?;
-    let unsafe_marks = !seams.is_known(MARK) || seams.any(|left, right| left != MARK && right == MARK);
-    if unsafe_marks || seams.drop_characters() {
+    if !seams.is_known(MARK) || seams.drop_characters() {
         return None;
+    }
+    // Gemma has tokens of markup, with marks behind brackets.
+    let joins_marks = |left, right| left != MARK && right == MARK;
+    if seams.any(joins_marks) {
+        let unguarded = seams.any(|left, right| joins_marks(left, right) && !is_guarded(left));
+        return (!unguarded).then_some(Cut::GuardedMarks);
     }
     if !seams.is_known('\n') || seams.any(|left, right| left == '\n' || right == '\n') {
         return Some(Cut::Marks);
@@ -406,9 +469,13 @@ impl Tokenizer {
             IDS => raw.ids.encode::<LEVEL>(text, start, ends, ids, out, &mut Ids(&mut run)),
             _ => raw.spanned.encode::<LEVEL>(text, start, ends, spanned, out, &mut Spanned(&mut run)),
         };
+        let tails = raw.tails.as_ref().filter(|_| LEVEL == IDS);
+        let cut = if tails.is_some() { Cut::BlanksTails } else { raw.cut };
         let first = raw.first.as_ref().filter(|first| skipped == 0 && (!first.of_input_only || base == 0));
-        if first.is_some() && !text.is_empty() {
-            at = raw.cut.part_end(text, 0);
+        // A word that begins like the end of one.
+        let unlike_tail = skipped == 0 && tails.is_some() && text.starts_with(|c: char| !c.is_alphanumeric());
+        if (first.is_some() || unlike_tail) && !text.is_empty() {
+            at = cut.part_end(text, 0);
             key.clear();
             key.push(FIRST_PART);
             key.extend_from_slice(&text.as_bytes()[..at]);
@@ -420,7 +487,7 @@ impl Tokenizer {
         let isa = kernels::isa();
         while at < text.len() {
             let start = at;
-            at = raw.cut.harvest(isa, text, start, boundaries);
+            at = cut.harvest(isa, text, start, boundaries);
             parts(text.as_bytes(), start, boundaries.ends(), out)?;
         }
         if LEVEL >= SPANS && base > 0 {
@@ -590,7 +657,14 @@ impl Run<'_> {
         out.clear();
         let (pipeline, part, first) = match (part, &raw.first) {
             ([FIRST_PART, part @ ..], Some(first)) => (&first.pipeline, part, true),
-            _ => (&raw.part, part, false),
+            ([FIRST_PART, part @ ..], None) => (&raw.part, part, false),
+            _ => {
+                if let Some(token) = raw.tails.as_ref().filter(|_| LEVEL == IDS).and_then(|tails| tails.token(part)) {
+                    out.push(token);
+                    return Ok(());
+                }
+                (&raw.part, part, false)
+            }
         };
         if let Some(plain) = &raw.plain
             && (!first || raw.plain_first || !part.starts_with(b" ") && !part.starts_with(MARK_BYTES))

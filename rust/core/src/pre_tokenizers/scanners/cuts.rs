@@ -10,10 +10,14 @@ use crate::kernels::{self, Block, Boundaries, Grammar, Isa, Starts};
 pub enum Cut {
     /// Before a run of tab, newline, carriage return and space.
     Blanks,
+    /// As [`Cut::Blanks`], and between an ASCII letter and one of [`TAIL_BYTES`] that ends a word.
+    BlanksTails,
     /// Before a run of spaces.
     Spaces,
     /// Before a run of spaces and U+2581.
     Marks,
+    /// As [`Cut::Marks`], but not behind characters of [`is_guarded`].
+    GuardedMarks,
     /// As [`Cut::Marks`], and before and behind every newline.
     MarksLines,
     /// As [`Cut::MarksLines`], and between an ASCII letter or digit and one of `.,;:!?)]"`.
@@ -42,6 +46,12 @@ pub fn is_of_small_script(c: char) -> bool {
 /// The ideographs of the block that nearly all text is written with.
 pub fn is_ideograph(c: char) -> bool {
     matches!(c, '\u{4E00}'..='\u{9FFF}')
+}
+
+/// Newlines, ASCII punctuation and what else may stand before a mark inside of a token.
+pub fn is_guarded(c: char) -> bool {
+    let class = if c.is_ascii() { ASCII[c as usize] } else { class_of(u32::from(c)) };
+    class & GUARDED != 0
 }
 
 const BLANK: u8 = 1;
@@ -77,6 +87,28 @@ const ASCII: [u8; 128] = {
 
 /// The bytes between which and an ASCII letter or digit [`Cut::MarksLinesPunctuation`] cuts.
 pub const CLOSING_BYTES: &[u8] = b".,;:!?)]\"";
+
+/// The bytes between which and an ASCII letter [`Cut::BlanksTails`] cuts, if a blank follows or nothing.
+pub const TAIL_BYTES: &[u8] = b".,;:!?)\"";
+
+/// Of ASCII characters for [`Cut::BlanksTails`].
+const TAILS_ASCII: [u8; 128] = {
+    let mut table = ASCII;
+    let mut byte = 0;
+    while byte < 128 {
+        table[byte] &= BLANK;
+        if (byte as u8).is_ascii_alphabetic() {
+            table[byte] = ALPHANUMERIC;
+        }
+        byte += 1;
+    }
+    let mut i = 0;
+    while i < TAIL_BYTES.len() {
+        table[TAIL_BYTES[i] as usize] = CLOSING;
+        i += 1;
+    }
+    table
+};
 
 /// Of ASCII characters for [`Cut::MarksScripts`] and [`Cut::MarksIdeographs`].
 const MARKS_ASCII: [u8; 128] = {
@@ -237,6 +269,7 @@ impl Rule {
 }
 
 const MARKS: u8 = SPACE | MARK;
+const GUARDED: u8 = SINGLE | NEWLINE;
 const PUNCTUATION: Rule = Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: CLOSING, group: 0 };
 
 macro_rules! grammar {
@@ -270,19 +303,59 @@ macro_rules! grammar {
 grammar!(Blanks, Rule::runs(BLANK));
 grammar!(Spaces, Rule::runs(SPACE));
 grammar!(Marks, Rule { never: 0, ..Rule::runs(MARKS) });
+grammar!(GuardedMarks, Rule { never: GUARDED, ..Rule::runs(MARKS) });
 grammar!(MarksLines, Rule { never: 0, alone: NEWLINE, ..Rule::runs(MARKS) });
 grammar!(MarksLinesPunctuation, PUNCTUATION);
 grammar!(MarksScripts, Rule { alone: NEWLINE | SYLLABLE, group: SINGLE, ..PUNCTUATION }, MARKS_ASCII, script_of);
 grammar!(MarksIdeographs, Rule { alone: NEWLINE | SYLLABLE | SINGLE, ..PUNCTUATION }, MARKS_ASCII, script_of);
 grammar!(Bert, Rule { never: 0, alone: SINGLE, ..Rule::runs(BLANK) });
 
+struct BlanksTails;
+
+impl Grammar for BlanksTails {
+    const ASCII: &'static [u8; 128] = &TAILS_ASCII;
+
+    #[inline(always)]
+    fn class_of(code_point: u32) -> u8 {
+        class_of(code_point) & PREPEND
+    }
+
+    #[inline(always)]
+    fn starts<B: Block>(block: &B) -> Starts {
+        let blank = block.has(BLANK);
+        // Whether a blank follows the last character of a block is seen when the next block begins, at the last cut before.
+        let end = if block.is_last() { 1 << (block.count().max(1) - 1) } else { 0 };
+        let tails = block.has(CLOSING) & block.has(ALPHANUMERIC) << 1 & (blank >> 1 | end);
+        let words = blank & !((blank | block.has(PREPEND)) << 1);
+        Starts { bits: (words | tails) & block.valid(), settled: block.is_last() }
+    }
+
+    fn piece_end(text: &str, start: usize) -> usize {
+        let mut before = 0;
+        for (at, c) in text[start..].char_indices().map(|(at, c)| (start + at, c)) {
+            let class = if c.is_ascii() { TAILS_ASCII[c as usize] } else { Self::class_of(u32::from(c)) };
+            let is_blank = |byte: &u8| TAILS_ASCII.get(usize::from(*byte)).is_some_and(|class| class & BLANK != 0);
+            let is_tail = class & CLOSING != 0 && before & ALPHANUMERIC != 0;
+            if at > start && class & BLANK != 0 && before & (BLANK | PREPEND) == 0
+                || is_tail && text.as_bytes().get(at + 1).is_none_or(is_blank)
+            {
+                return at;
+            }
+            before = class;
+        }
+        text.len()
+    }
+}
+
 impl Cut {
     /// Harvests the ends of parts from the start `from` of one on; see [`kernels::scan`].
     pub fn harvest(self, isa: Isa, text: &str, from: usize, out: &mut Boundaries) -> usize {
         match self {
             Self::Blanks => kernels::scan::<Blanks>(isa, text, from, out),
+            Self::BlanksTails => kernels::scan::<BlanksTails>(isa, text, from, out),
             Self::Spaces => kernels::scan::<Spaces>(isa, text, from, out),
             Self::Marks => kernels::scan::<Marks>(isa, text, from, out),
+            Self::GuardedMarks => kernels::scan::<GuardedMarks>(isa, text, from, out),
             Self::MarksLines => kernels::scan::<MarksLines>(isa, text, from, out),
             Self::MarksLinesPunctuation => kernels::scan::<MarksLinesPunctuation>(isa, text, from, out),
             Self::MarksScripts => kernels::scan::<MarksScripts>(isa, text, from, out),
@@ -295,8 +368,10 @@ impl Cut {
     pub fn part_end(self, text: &str, start: usize) -> usize {
         match self {
             Self::Blanks => Blanks::piece_end(text, start),
+            Self::BlanksTails => BlanksTails::piece_end(text, start),
             Self::Spaces => Spaces::piece_end(text, start),
             Self::Marks => Marks::piece_end(text, start),
+            Self::GuardedMarks => GuardedMarks::piece_end(text, start),
             Self::MarksLines => MarksLines::piece_end(text, start),
             Self::MarksLinesPunctuation => MarksLinesPunctuation::piece_end(text, start),
             Self::MarksScripts => MarksScripts::piece_end(text, start),
@@ -336,8 +411,10 @@ mod tests {
             let text = words.concat();
             for cut in [
                 Cut::Blanks,
+                Cut::BlanksTails,
                 Cut::Spaces,
                 Cut::Marks,
+                Cut::GuardedMarks,
                 Cut::MarksLines,
                 Cut::MarksLinesPunctuation,
                 Cut::MarksScripts,

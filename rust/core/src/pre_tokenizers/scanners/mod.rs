@@ -6,6 +6,7 @@
 
 mod blocks;
 pub mod cl100k;
+pub mod clip;
 pub mod cuts;
 pub mod deepseek;
 pub mod gpt2;
