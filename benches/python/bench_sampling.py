@@ -2,7 +2,8 @@
 
 Each pair is checked first: the tokens and the generator's state are equal. Times are CPU time of
 one thread, medians; batches over two threads are wall-clock time. `--all` adds penalties over a
-long context, the cost of a call on eight tokens, batches, and the loop of `generate`.
+long context, the cost of a call on eight tokens, batches, and the loop of `generate`. `--llama` and
+`--exllamav2` take a library each, built as `sampling_peers.py` says.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from benches.python import sampling_peers as peers
 from tests.logits import logits
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
@@ -68,7 +70,23 @@ def seconds(run: Callable[[], Any], repeats: int) -> float:
     return statistics.median(times) / 1e9
 
 
-def measure(vocabulary: int, batch: int, kind: str, repeats: int) -> list[dict[str, Any]]:
+def peer_seconds(step: peers.Step, allowed: torch.Tensor, repeats: int) -> float:
+    """Median CPU time of a step of another library, which has to draw what the filters leave."""
+    fill, draw = step
+    times = []
+    for _ in range(repeats):
+        fill()
+        start = time.thread_time_ns()
+        token = draw()
+        times.append(time.thread_time_ns() - start)
+        if not allowed[token]:
+            raise SystemExit(f"token {token} is one that the filters remove")
+    return statistics.median(times) / 1e9
+
+
+def measure(
+    vocabulary: int, batch: int, kind: str, repeats: int, libraries: dict[str, Path]
+) -> list[dict[str, Any]]:
     """One row for each configuration."""
     rows = logits(kind, batch, vocabulary, torch.Generator().manual_seed(0))
     out = []
@@ -94,8 +112,19 @@ def measure(vocabulary: int, batch: int, kind: str, repeats: int) -> list[dict[s
                 "ratio": round(theirs / ours, 1),
             }
         )
-        print("{options:24} {penstock_us:9} {transformers_us:10} {ratio:7}".format(**out[-1]))
+        scores = sampler(rows, return_scores=True).scores[0] if batch == 1 else None
+        for name, path in libraries.items() if scores is not None else ():
+            step = getattr(peers, name)(path, rows[0].numpy(), params)
+            # Their sums are rounded otherwise: at the border of top-p they may keep a token more.
+            least = scores[scores > -math.inf].min() - 1e-3
+            allowed = rows[0] / params.get("temperature", 1.0) >= least
+            took = peer_seconds(step, allowed, max(repeats // 4, 5))
+            out[-1][f"{name}_us"] = round(took * 1e6, 1)
+        print(" ".join(f"{value!s:>10}" for key, value in out[-1].items() if key not in SAME))
     return out
+
+
+SAME = ("vocabulary", "batch", "logits")
 
 
 PENALTIES: dict[str, dict[str, Any]] = {
@@ -133,17 +162,39 @@ def measure_penalties(vocabulary: int, context: int, repeats: int) -> list[dict[
     return out
 
 
-def measure_calls(repeats: int) -> dict[str, float]:
-    """A call with eight tokens: what Python, the arrays and the generator's state cost."""
+CALLS = 200
+
+
+def measure_calls(repeats: int) -> dict[str, dict[str, float]]:
+    """A call with eight tokens: what Python, the arrays and the generator's state cost.
+
+    `kernel` is the compiled step alone, on an array and a state that are there already.
+    """
     rows = torch.randn(1, 8)
+    array, state = rows.numpy(), torch.get_rng_state().numpy()
+
+    def each(call: Callable[[], Any]) -> float:
+        def calls() -> None:
+            for _ in range(CALLS):
+                call()
+
+        return seconds(calls, repeats) / CALLS * 1e6
+
     samplers = {
         "greedy": Sampler(SamplingParams(do_sample=False)),
         "seeded": Sampler(SamplingParams(top_k=5), seed=1),
         "torch's generator": Sampler(SamplingParams(top_k=5)),
     }
-    out = {}
+    out: dict[str, dict[str, float]] = {}
     for name, sampler in samplers.items():
-        out[name] = round(seconds(lambda: sampler(rows), 30 * repeats) * 1e6, 1)
+        used = None if name == "greedy" else state
+        call = each(lambda: sampler(rows))
+        kernel = each(lambda: sampler._native.step(array, used, 16))
+        out[name] = {
+            "call": round(call, 1),
+            "kernel": round(kernel, 1),
+            "python": round(call - kernel, 1),
+        }
         print(f"a call, vocabulary 8, {name}: {out[name]} µs")
     return out
 
@@ -198,39 +249,55 @@ def measure_generate(vocabulary: int, tokens: int, repeats: int) -> list[dict[st
         sampler = Sampler(SamplingParams(**params))
         options = {"do_sample": True, "top_k": 0, **params, "max_new_tokens": tokens}
 
-        def loop(choose: Any) -> None:
+        def loop(choose: Any, steps: list[int], draws: list[int]) -> None:
+            """Notes what each step took, and how much of it was the choice."""
             cache, ids = DynamicCache(config=config), prompt
             with torch.no_grad():
                 for _ in range(tokens):
+                    start = time.thread_time_ns()
                     step = model(ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
-                    ids = choose(step.logits[:, -1])
+                    rows = step.logits[:, -1]
+                    before = time.thread_time_ns()
+                    ids = choose(rows)
+                    end = time.thread_time_ns()
+                    steps.append(end - start)
+                    draws.append(end - before)
 
         fixed = prompt[:, :1]
-        runs: dict[str, Any] = {
-            "forward": lambda: loop(lambda _: fixed),
-            "with Sampler": lambda: loop(lambda rows: sampler(rows).tokens[:, None]),
-            "generate, penstock": lambda: model.generate(
-                prompt,
-                custom_generate=penstock.transformers.sample,
-                **options,
-            ),
-            "generate, stock": lambda: model.generate(prompt, **options),
-        }
+        forward: list[int] = []
+        with_sampler: list[int] = []
+        draws: list[int] = []
+        generated: dict[str, list[int]] = {"penstock": [], "stock": []}
+
+        def generate(**more: Any) -> torch.Tensor:
+            return model.generate(prompt, **more, **options)
+
+        ours = {"custom_generate": penstock.transformers.sample}
         torch.manual_seed(3)
-        expected = runs["generate, stock"]()
+        expected = generate()
         torch.manual_seed(3)
-        if not torch.equal(runs["generate, penstock"](), expected):
+        if not torch.equal(generate(**ours), expected):
             raise SystemExit(f"generate, {name}: the tokens differ")
         # In turn, so that what else the machine does falls on all of them.
-        times: dict[str, list[float]] = {key: [] for key in runs}
         for _ in range(repeats):
-            for key, run in runs.items():
-                start = time.thread_time()
-                run()
-                times[key].append((time.thread_time() - start) / tokens)
+            loop(lambda _: fixed, forward, [])
+            loop(lambda rows: sampler(rows).tokens[:, None], with_sampler, draws)
+            for key, more in (("penstock", ours), ("stock", {})):
+                start = time.thread_time_ns()
+                generate(**more)
+                generated[key].append((time.thread_time_ns() - start) // tokens)
+        medians = {
+            "forward": statistics.median(forward),
+            "with Sampler": statistics.median(with_sampler),
+            "of which Sampler": statistics.median(draws),
+            "generate, penstock": statistics.median(generated["penstock"]),
+            "generate, stock": statistics.median(generated["stock"]),
+        }
         row = {"vocabulary": vocabulary, "options": name}
-        row |= {key: round(min(values) * 1e6) for key, values in times.items()}
-        row["sampling_percent"] = round(100 * (row["with Sampler"] / row["forward"] - 1), 1)
+        row |= {key: round(value / 1e3) for key, value in medians.items()}
+        # The forward pass itself differs by more than a draw from run to run.
+        percent = 100 * medians["of which Sampler"] / medians["forward"]
+        row["sampling_percent"] = round(percent, 1)
         out.append(row)
         print(row)
     return out
@@ -245,12 +312,19 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--batch-only", type=int, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--llama", type=Path, help="a library of llama.cpp's sampler")
+    parser.add_argument("--exllamav2", type=Path, help="a library of exllamav2's sampling.cpp")
     parser.add_argument("--output", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.batch_only:
         print(json.dumps(measure_batch(*options.batch_only, 5)))
         return
+    libraries = {
+        name: path
+        for name, path in (("llama", options.llama), ("exllamav2", options.exllamav2))
+        if path is not None
+    }
     results = []
     for vocabulary in options.vocabularies:
         for batch in options.batches:
@@ -258,14 +332,14 @@ def main() -> None:
                 print(
                     f"vocabulary {vocabulary}, batch {batch}, {kind}; µs a row: ours, stock, ratio"
                 )
-                results += measure(vocabulary, batch, kind, options.repeats)
+                results += measure(vocabulary, batch, kind, options.repeats, libraries)
     more: dict[str, Any] = {}
     if options.all:
         more["penalties"] = measure_penalties(151936, 4096, options.repeats)
         more["calls"] = measure_calls(options.repeats)
         more["batches"] = batches(151936, 64)
         more["generate"] = [
-            row for vocabulary in (50257, 151936) for row in measure_generate(vocabulary, 16, 4)
+            row for vocabulary in (50257, 151936) for row in measure_generate(vocabulary, 16, 5)
         ]
     if options.output:
         commit = subprocess.run(

@@ -10,7 +10,7 @@ from penstock import _native
 from penstock.errors import SamplingError
 from penstock.sampling import _arrays, _torch
 from penstock.sampling._params import SamplingParams
-from penstock.sampling._torch import DEFAULT_LANES
+from penstock.sampling._torch import DEFAULT_LANES, _ready
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +164,6 @@ class Sampler:
             and prompt_lengths is None
             and padding is None
         ):
-            # A step of a loop, with little between the arguments and the kernel.
             tokens = self._step(logits, input_ids, generator)
             if tokens is not None:
                 self._steps += 1
@@ -198,43 +197,47 @@ class Sampler:
         return _output(drawn[0], drawn[2], scores, tensor)
 
     def _step(self, logits: Any, input_ids: Any, generator: Any) -> Any:
-        """Tokens for arrays or tensors that can be read as they are; None for all others."""
+        """Tokens for arrays or tensors that can be read as they are; None for all others.
+
+        A step of a loop: as little as possible stands between the arguments and the kernel.
+        """
         kind = type(logits)
-        torch = _torch.ready()
-        from_numpy = None
+        torch = _ready[0] if _ready else _torch.ready()
         if torch is not None and kind is torch.tensor:
-            from_numpy = torch.from_numpy
             try:
                 array = logits.numpy()
-                ids = input_ids.numpy() if type(input_ids) is kind else input_ids
+                if input_ids is not None and type(input_ids) is kind:
+                    input_ids = input_ids.numpy()
             except (RuntimeError, TypeError):
                 # A gradient, an accelerator, brain floats.
                 return None
-        elif kind is np.ndarray:
-            array, ids = logits, input_ids
-        else:
+            if not self._draws:
+                drawn = self._native.step(array, None, torch.lanes, input_ids)
+            elif self._state is not None and generator is None:
+                drawn = self._native.step(array, self._state, torch.lanes, input_ids)
+            else:
+                generator = generator or torch.generator
+                state = generator.get_state()
+                drawn = self._native.step(array, state.numpy(), torch.lanes, input_ids)
+                if drawn is not None:
+                    generator.set_state(state)
+            if type(drawn) is np.ndarray:
+                return torch.from_numpy(drawn)
+            return torch.from_numpy(self._resolved(drawn, array, input_ids)) if drawn else None
+        if kind is not np.ndarray or generator is not None:
             return None
-        native, state = self._native, self._state
-        lanes = DEFAULT_LANES if torch is None else torch.lanes
-        if not self._draws:
-            drawn = native.step(array, None, lanes, ids)
-        elif state is not None and generator is None:
-            drawn = native.step(array, state, lanes, ids)
-        elif torch is not None:
-            generator = generator or torch.generator
-            tensor = generator.get_state()
-            drawn = native.step(array, tensor.numpy(), lanes, ids)
-            if drawn is None:
-                return None
-            generator.set_state(tensor)
-        else:
+        state = self._state if self._draws else None
+        if state is None and self._draws:
             return None
-        if type(drawn) is tuple:
-            if torch is not None:
-                options = None if ids is None else {"input_ids": ids}
-                drawn = _torch.resolve(drawn, self._plans, array, False, options)
-            drawn = drawn[0]
-        return drawn if drawn is None or from_numpy is None else from_numpy(drawn)
+        drawn = self._native.step(logits, state, torch.lanes if torch else DEFAULT_LANES, input_ids)
+        return self._resolved(drawn, logits, input_ids) if type(drawn) is tuple else drawn
+
+    def _resolved(self, drawn: Any, array: Any, input_ids: Any) -> Any:
+        """Tokens, once torch has decided what depends on it."""
+        if _torch.ready() is None:
+            return drawn[0]
+        options = None if input_ids is None else {"input_ids": input_ids}
+        return _torch.resolve(drawn, self._plans, array, False, options)[0]
 
     def choose(
         self, logits: Any, options: dict[str, Any] | None, *, return_scores: bool = False
