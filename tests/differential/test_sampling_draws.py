@@ -136,6 +136,11 @@ WIDE: list[dict[str, Any]] = [
     *({"temperature": 0.8, "top_p": p} for p in (0.3, 0.9, 0.99, 0.9999, 1 - 1e-6)),
     {"top_p": 0.97, "min_p": 1e-4},
     {"top_p": 0.97, "epsilon_cutoff": 1e-5, "renormalize_logits": True},
+    *({"temperature": 0.9, "typical_p": p} for p in (0.2, 0.5, 0.9, 0.99)),
+    {"top_p": 0.97, "typical_p": 0.8},
+    {"typical_p": 0.95, "epsilon_cutoff": 3e-5},
+    {"eta_cutoff": 4e-5},
+    {"temperature": 1.1, "epsilon_cutoff": 2e-5, "eta_cutoff": 5e-5},
 ]
 
 
@@ -156,6 +161,67 @@ def test_wide_nuclei(params: dict[str, Any]) -> None:
         ours = torch.log_softmax(scores, -1).gather(-1, expected[:, None])[:, 0]
         # Of tied tokens at the border torch may keep others, as many.
         assert torch.allclose(out.logprobs, ours, atol=1e-4), name
+
+
+PENALIZED: list[dict[str, Any]] = [
+    {"do_sample": False},
+    {},
+    {"temperature": 0.8, "top_k": 50, "top_p": 0.95},
+    {"temperature": 0.8, "top_p": 0.95},
+    {"top_p": 0.9, "min_p": 1e-4},
+    {"min_p": 0.05},
+    {"temperature": 0.9, "typical_p": 0.9},
+    {"eta_cutoff": 4e-5},
+    {"top_h": 0.5},
+]
+
+
+def _contexts(vocabulary: int, generator: torch.Generator) -> Iterator[torch.Tensor]:
+    """Ids at random, ids as words come, and few ids."""
+    yield torch.randint(vocabulary, (2, 4096), generator=generator)
+    ranks = torch.exp(torch.rand(2, 4096, generator=generator) * float(np.log(vocabulary)))
+    yield (ranks.long() * 7919) % vocabulary
+    yield torch.randint(vocabulary, (2, 3), generator=generator)
+
+
+@pytest.mark.parametrize("params", PENALIZED, ids=str)
+@pytest.mark.parametrize("vocabulary", [130, 17003])
+def test_penalties_over_a_long_context(params: dict[str, Any], vocabulary: int) -> None:
+    """Values that change one by one, under filters that read the rest where it is."""
+    generator = torch.Generator().manual_seed(SEED)
+    chain, sampled = processors(params), params.get("do_sample", True)
+    for kind in ("peaked", "mid", "bf16-mid"):
+        rows = logits(kind, 2, vocabulary, generator)
+        rows[1, ::5] = -float("inf")
+        for ids in _contexts(vocabulary, generator):
+            counts = torch.zeros(2, vocabulary).scatter_add_(1, ids, torch.ones(ids.shape))
+            seen = rows.gather(1, ids)
+            lowered = rows - np.float32(0.3) * counts - np.float32(0.2)
+            cases: list[tuple[dict[str, Any], torch.Tensor]] = [
+                (
+                    {"frequency_penalty": 0.3, "presence_penalty": 0.2},
+                    torch.where(counts > 0, lowered, rows),
+                )
+            ]
+            for penalty in (1.3, 0.8):
+                changed = torch.where(seen < 0, seen * penalty, seen / penalty)
+                cases.append(({"repetition_penalty": penalty}, rows.scatter(1, ids, changed)))
+            banned = cases[1][1].clone()
+            banned[:, [3, 40, 99]] = -float("inf")
+            cases.append(({"repetition_penalty": 1.3, "suppress_tokens": [3, 40, 99]}, banned))
+            for options, penalized in cases:
+                torch.manual_seed(SEED)
+                scores = chain(None, penalized)
+                expected = scores.argmax(-1)
+                if sampled:
+                    expected = torch.multinomial(torch.softmax(scores, -1), 1)[:, 0]
+                end = torch.get_rng_state()
+                torch.manual_seed(SEED)
+                sampler = Sampler(SamplingParams(**params, **options))
+                assert torch.equal(sampler(rows, ids).tokens, expected), (kind, options)
+                assert torch.equal(torch.get_rng_state(), end)
+                out = sampler(rows, ids, return_scores=True, logprobs=2)
+                assert torch.equal(out.scores, scores), (kind, options)
 
 
 @pytest.mark.parametrize("params", CONFIGURATIONS[:6], ids=str)
