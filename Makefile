@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 # torch and transformers import three times slower without compiled modules, and many tests start an interpreter.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: all demo test test-rust test-aarch64 test-python upstream fmt lint develop bench wheel clean
+.PHONY: all demo test test-rust test-aarch64 test-python upstream upstream-processors fmt lint develop bench wheel clean
 all: test
 
 # --- environments
@@ -83,6 +83,10 @@ upstream: $(VENV)/.stamp
 			--dest $(VENV)/upstream $${release%-*}==$${release##*-} \
 			|| echo "the suite of $${release%-*} is skipped: no source distribution"; \
 	done
+
+# transformers' own tests of its logits processors, from the checkout that PENSTOCK_TRANSFORMERS_SOURCE names.
+upstream-processors: develop
+	$(VENV)/bin/pytest -s tests/upstream/test_logits_processors.py
 
 fmt: $(VENV)/.stamp
 	cargo fmt --all

@@ -365,7 +365,7 @@ def test_speculative_sampling(weight: float | None) -> None:
 def test_another_torch_draws_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a proof the filters are ours and the draw is torch's, with a warning."""
     sampling_torch.proof.cache_clear()
-    monkeypatch.setattr(sampling_torch, "_ready", [])
+    sampling_torch._ready.clear()
     monkeypatch.setattr(sampling_torch, "_lanes", lambda _torch: None)
     rows = logits("mid", 4, 900, torch.Generator().manual_seed(4))
     params = {"temperature": 0.7, "top_p": 0.9}

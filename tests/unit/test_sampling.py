@@ -264,3 +264,23 @@ def test_the_callers_logits_are_left_alone() -> None:
     logits.flags.writeable = False
     params = SamplingParams(repetition_penalty=1.5, top_p=0.5, suppress_tokens=[1])
     Sampler(params, seed=0)(logits, [[1, 2], [3, 4]])
+
+
+def test_calls_that_do_not_fit() -> None:
+    logits = rows(2, 20)
+    sampler = Sampler(SamplingParams(top_k=3), seed=1)
+    for options in ({"logprobs": -1}, {"logprobs": 1, "logprobs_mode": "scores"}, {"generator": 3}):
+        with pytest.raises(SamplingError):
+            sampler(logits, **options)
+    for params in (
+        {"repetition_penalty": 1.2},
+        {"frequency_penalty": 0.1},
+        {"presence_penalty": 0.1},
+        {"no_repeat_ngram_size": 2},
+    ):
+        with pytest.raises(SamplingError, match="input_ids"):
+            Sampler(SamplingParams(**params), seed=1)(logits)
+        empty = np.empty((2, 0), np.int64)
+        assert len(Sampler(SamplingParams(**params), seed=1)(logits, empty).tokens) == 2
+    with pytest.raises(SamplingError, match="a start and a factor"):
+        SamplingParams(exponential_decay_length_penalty=(1,), eos_token_id=2)

@@ -302,6 +302,11 @@ def _are_ids(ids: Sequence[Any]) -> bool:
 
 def decay_step(penalty: tuple[int, float], eos: list[int], prompt_length: int) -> Step:
     """The step of `ExponentialDecayLengthPenalty`."""
-    start, factor = penalty
+    try:
+        start, factor = penalty
+    except (TypeError, ValueError):
+        raise SamplingError(
+            f"`exponential_decay_length_penalty` is a start and a factor, but is {penalty!r}"
+        ) from None
     eos = not_negative_ids("eos_token_id", eos)
     return ("exponential_decay", (int(start) + prompt_length, float(factor), eos))

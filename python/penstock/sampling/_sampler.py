@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 Rng = Literal["torch", "row-seeds"]
 _INT64_BITS = 64
 _new_tuple = tuple.__new__
+_PENALTIES = (
+    "repetition_penalty",
+    "frequency_penalty",
+    "presence_penalty",
+    "no_repeat_ngram_size",
+)
 
 
 class SampleOutput(NamedTuple):
@@ -94,6 +100,9 @@ class Sampler:
             or item.begin_suppress_tokens is not None
             for item in self.params
         )
+        self._looks_back = any(
+            getattr(item, name) is not None for item in self.params for name in _PENALTIES
+        )
         self._prefix = [item.prefix_allowed_tokens_fn for item in self.params]
         self._has_prefix = any(function is not None for function in self._prefix)
         self._is_plain = rng == "torch" and not self._has_prefix and not self._counts_new
@@ -108,6 +117,7 @@ class Sampler:
         self.params, self.rng, self.seed, self._steps = [], "torch", None, 0
         self._plans = [(do_sample, steps)]
         self._native = _native.Sampler(self._plans)
+        self._looks_back = False
         self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
         self._prompt_lengths, self._has_prefix, self._is_plain = (), False, False
         return self
@@ -133,7 +143,8 @@ class Sampler:
         Args:
             logits: `[batch, vocabulary]` or `[vocabulary]`; NumPy or torch on the CPU; `float32`,
                 `float16` or `bfloat16`, read in place.
-            input_ids: `[batch, length]` of integers, the tokens so far.
+            input_ids: `[batch, length]` of integers, the tokens so far. Penalties of earlier tokens
+                need them.
             allowed_mask: `[batch, ceil(vocabulary / 32)]` of `int32` with a bit for each allowed
                 token, the first in the lowest bit (as xgrammar and llguidance fill it), or booleans
                 `[batch, vocabulary]`. Acts behind the penalties and before the filters.
@@ -168,6 +179,14 @@ class Sampler:
             if tokens is not None:
                 self._steps += 1
                 return _new_tuple(SampleOutput, (tokens, None, None, None))
+        if logprobs is not None and logprobs < 0:
+            raise SamplingError(f"`logprobs` is a number of tokens, but is {logprobs}")
+        if logprobs_mode not in ("processed", "raw"):
+            raise SamplingError(f'`logprobs_mode` is "processed" or "raw", not {logprobs_mode!r}')
+        if generator is not None and not hasattr(generator, "get_state"):
+            raise SamplingError(f"`generator` has to be a torch.Generator, not {type(generator)}")
+        if self._looks_back and input_ids is None:
+            raise SamplingError("penalties of earlier tokens need `input_ids`")
         array, brain, tensor = _arrays.rows(logits)
         options: dict[str, Any] | None = None
         if not (
@@ -201,6 +220,10 @@ class Sampler:
 
         A step of a loop: as little as possible stands between the arguments and the kernel.
         """
+        if input_ids is None and self._looks_back:
+            return None
+        if generator is not None and not hasattr(generator, "get_state"):
+            return None
         kind = type(logits)
         torch = _ready[0] if _ready else _torch.ready()
         if torch is not None and kind is torch.tensor:
