@@ -30,7 +30,7 @@ use crate::{
     },
     pre_tokenizers::{
         CutScratch, Metaspace, PrependScheme, Steps,
-        scanners::cuts::{CLOSING_BYTES, Cut, TAIL_BYTES, is_guarded, is_ideograph, is_of_small_script},
+        scanners::cuts::{Cut, TAIL_BYTES, is_guarded, is_ideograph, is_of_small_script, is_punctuation},
     },
 };
 
@@ -434,9 +434,9 @@ fn merge_cut(bpe: &Bpe) -> Option<Cut> {
     if !seams.is_known('\n') || seams.any(|left, right| left == '\n' || right == '\n') {
         return Some(Cut::Marks);
     }
-    let closing = |c: char| c.is_ascii() && CLOSING_BYTES.contains(&(c as u8));
-    let all_known = CLOSING_BYTES.iter().all(|&byte| seams.is_known(char::from(byte)));
-    if !all_known || seams.any(|left, right| left.is_ascii_alphanumeric() && closing(right)) {
+    let all_known = seams.all_known() || ('!'..='~').filter(|&c| is_punctuation(c)).all(|c| seams.is_known(c));
+    let of_both = |a: char, b| a.is_ascii_alphanumeric() && is_punctuation(b);
+    if !all_known || seams.any(|left, right| of_both(left, right) || of_both(right, left)) {
         return Some(Cut::MarksLines);
     }
     // Unknown characters that are fused would meet at these places.

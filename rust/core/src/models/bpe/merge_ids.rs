@@ -77,7 +77,12 @@ fn merge_run(merger: &Merger, ids: &[TokenId], out: &mut Vec<Merged>) {
 }
 
 fn merge_short(merger: &Merger, ids: &[TokenId], out: &mut Vec<Merged>) {
-    kernels::with_queue(merger.isa, ids.len(), Short { merger, ids, out });
+    // Most runs are short: to clear lists of 64 for them was a tenth of the time.
+    if ids.len() <= 16 {
+        kernels::with_queue(merger.isa, ids.len(), Short::<16> { merger, ids, out });
+    } else {
+        kernels::with_queue(merger.isa, ids.len(), Short::<SHORT> { merger, ids, out });
+    }
 }
 
 fn merge_heap(merger: &Merger, ids: &[TokenId], out: &mut Vec<Merged>) {
@@ -154,14 +159,14 @@ fn is_seam(merger: &Merger, ids: &[TokenId], at: usize, left: Merged, right: Mer
     tokens == [left, right]
 }
 
-/// As `merge_short` of merge.rs, from symbols.
-struct Short<'m> {
+/// As `merge_short` of merge.rs, from up to `N` symbols, a power of two.
+struct Short<'m, const N: usize> {
     merger: &'m Merger,
     ids: &'m [TokenId],
     out: &'m mut Vec<Merged>,
 }
 
-impl QueueTask for Short<'_> {
+impl<const N: usize> QueueTask for Short<'_, N> {
     type Output = ();
 
     #[inline(always)]
@@ -169,19 +174,18 @@ impl QueueTask for Short<'_> {
         let Self { merger, ids, out } = self;
         let pairs = &merger.pairs;
         let n = ids.len();
-        let (mut tokens, mut made) = ([0; SHORT], [0; SHORT]);
-        let (mut before, mut after) = ([0u8; SHORT + 1], [0u8; SHORT + 1]);
+        let (mut tokens, mut made, mut before, mut after) = ([0; N], [0; N], [0u8; N], [0u8; N]);
         let mut lanes = [NONE; SHORT];
         for (i, &id) in ids.iter().enumerate() {
-            tokens[i & (SHORT - 1)] = id;
-            before[i & (SHORT - 1)] = (i as u8).wrapping_sub(1);
-            after[i & (SHORT - 1)] = i as u8 + 1;
+            tokens[i & (N - 1)] = id;
+            before[i & (N - 1)] = (i as u8).wrapping_sub(1);
+            after[i & (N - 1)] = i as u8 + 1;
         }
         for (i, pair) in ids.windows(2).enumerate() {
             let rank = pairs.rank(pair[0], pair[1]);
             if rank != NONE {
-                lanes[i & (SHORT - 1)] = rank << 6 | i as u32;
-                made[i & (SHORT - 1)] = pairs.result(rank);
+                lanes[i & (N - 1)] = rank << 6 | i as u32;
+                made[i & (N - 1)] = pairs.result(rank);
             }
         }
         queue.fill(&lanes);
@@ -190,17 +194,19 @@ impl QueueTask for Short<'_> {
             if best == NONE {
                 break;
             }
-            let at = best as usize & (SHORT - 1);
-            let gone = usize::from(after[at]) & (SHORT - 1);
+            let at = best as usize & (N - 1);
+            let gone = usize::from(after[at]) & (N - 1);
             let next = usize::from(after[gone]);
             let token = made[at];
             tokens[at] = token;
             after[at] = next as u8;
-            before[next] = at as u8;
+            if next < n {
+                before[next & (N - 1)] = at as u8;
+            }
             queue.set(gone, NONE);
             let left = usize::from(before[at]);
-            let right_rank = if next < n { pairs.rank(token, tokens[next & (SHORT - 1)]) } else { NONE };
-            let left_rank = if left < n { pairs.rank(tokens[left & (SHORT - 1)], token) } else { NONE };
+            let right_rank = if next < n { pairs.rank(token, tokens[next & (N - 1)]) } else { NONE };
+            let left_rank = if left < n { pairs.rank(tokens[left & (N - 1)], token) } else { NONE };
             if right_rank == NONE {
                 queue.set(at, NONE);
             } else {
@@ -209,7 +215,7 @@ impl QueueTask for Short<'_> {
             }
             if left_rank != NONE {
                 queue.set(left, left_rank << 6 | left as u32);
-                made[left & (SHORT - 1)] = pairs.result(left_rank);
+                made[left & (N - 1)] = pairs.result(left_rank);
             } else if left < n {
                 queue.set(left, NONE);
             }

@@ -20,9 +20,10 @@ pub enum Cut {
     GuardedMarks,
     /// As [`Cut::Marks`], and before and behind every newline.
     MarksLines,
-    /// As [`Cut::MarksLines`], and between an ASCII letter or digit and one of `.,;:!?)]"`.
+    /// As [`Cut::MarksLines`], and between an ASCII letter or digit and ASCII punctuation, whichever comes first.
     MarksLinesPunctuation,
-    /// As [`Cut::MarksLinesPunctuation`], around every character of [`is_of_small_script`], and between ideographs and others.
+    /// As [`Cut::MarksLinesPunctuation`], with the punctuation of [`is_punctuation`], around every character of
+    /// [`is_of_small_script`], and between ideographs and others.
     MarksScripts,
     /// As [`Cut::MarksScripts`], and around every ideograph.
     MarksIdeographs,
@@ -58,7 +59,8 @@ const BLANK: u8 = 1;
 const SPACE: u8 = 2;
 const NEWLINE: u8 = 4;
 const ALPHANUMERIC: u8 = 8;
-const CLOSING: u8 = 16;
+/// Punctuation to cut words from.
+const POINT: u8 = 16;
 /// ASCII punctuation, CJK ideographs.
 const SINGLE: u8 = 32;
 /// U+2581.
@@ -75,8 +77,7 @@ const ASCII: [u8; 128] = {
             b' ' => BLANK | SPACE,
             b'\n' => BLANK | NEWLINE,
             b'\t' | b'\r' => BLANK,
-            b'.' | b',' | b';' | b':' | b'!' | b'?' | b')' | b']' | b'"' => SINGLE | CLOSING,
-            _ if c.is_ascii_punctuation() => SINGLE,
+            _ if c.is_ascii_punctuation() => SINGLE | POINT,
             _ if c.is_ascii_alphanumeric() => ALPHANUMERIC,
             _ => 0,
         };
@@ -85,8 +86,10 @@ const ASCII: [u8; 128] = {
     table
 };
 
-/// The bytes between which and an ASCII letter or digit [`Cut::MarksLinesPunctuation`] cuts.
-pub const CLOSING_BYTES: &[u8] = b".,;:!?)]\"";
+/// The punctuation that words are cut from: that of ASCII, and quotation marks and dashes.
+pub fn is_punctuation(c: char) -> bool {
+    c.is_ascii_punctuation() || matches!(c, '\u{2010}'..='\u{2027}')
+}
 
 /// The bytes between which and an ASCII letter [`Cut::BlanksTails`] cuts, if a blank follows or nothing.
 pub const TAIL_BYTES: &[u8] = b".,;:!?)\"";
@@ -104,7 +107,7 @@ const TAILS_ASCII: [u8; 128] = {
     }
     let mut i = 0;
     while i < TAIL_BYTES.len() {
-        table[TAIL_BYTES[i] as usize] = CLOSING;
+        table[TAIL_BYTES[i] as usize] = POINT;
         i += 1;
     }
     table
@@ -115,7 +118,7 @@ const MARKS_ASCII: [u8; 128] = {
     let mut table = ASCII;
     let mut byte = 0;
     while byte < 128 {
-        table[byte] &= SPACE | NEWLINE | ALPHANUMERIC | CLOSING;
+        table[byte] &= SPACE | NEWLINE | ALPHANUMERIC | POINT;
         byte += 1;
     }
     table
@@ -202,13 +205,14 @@ fn script_of(code_point: u32) -> u8 {
         Some('\u{2581}') => MARK,
         Some(c) if is_ideograph(c) => SINGLE,
         Some(c) if is_of_small_script(c) => SYLLABLE,
+        Some(c) if is_punctuation(c) => POINT,
         _ => 0,
     }
 }
 
 /// What a set of places asks of neighbours: a cut before a character that has `run`, behind one that has neither `run` nor
-/// `never`; around one that has `alone`, but not between a `run` and it; between `left` and `right`; between one that has
-/// `group` and one that has not.
+/// `never`; around one that has `alone`, but not between a `run` and it; between `left` and `right` in any order; between
+/// one that has `group` and one that has not.
 struct Rule {
     run: u8,
     never: u8,
@@ -230,6 +234,7 @@ impl Rule {
             || now & self.alone != 0 && before & self.run == 0
             || before & self.alone != 0
             || before & self.left != 0 && now & self.right != 0
+            || before & self.right != 0 && now & self.left != 0
             || (before ^ now) & self.group != 0 && before & self.run == 0
     }
 
@@ -242,7 +247,8 @@ impl Rule {
             starts |= alone & !(run << 1) | alone << 1;
         }
         if self.left != 0 {
-            starts |= (block.has(self.left) << 1) & block.has(self.right);
+            let (left, right) = (block.has(self.left), block.has(self.right));
+            starts |= left << 1 & right | right << 1 & left;
         }
         if self.group != 0 {
             let group = block.has(self.group);
@@ -270,7 +276,7 @@ impl Rule {
 
 const MARKS: u8 = SPACE | MARK;
 const GUARDED: u8 = SINGLE | NEWLINE;
-const PUNCTUATION: Rule = Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: CLOSING, group: 0 };
+const PUNCTUATION: Rule = Rule { run: MARKS, never: 0, alone: NEWLINE, left: ALPHANUMERIC, right: POINT, group: 0 };
 
 macro_rules! grammar {
     ($name:ident, $rule:expr) => {
@@ -325,7 +331,7 @@ impl Grammar for BlanksTails {
         let blank = block.has(BLANK);
         // Whether a blank follows the last character of a block is seen when the next block begins, at the last cut before.
         let end = if block.is_last() { 1 << (block.count().max(1) - 1) } else { 0 };
-        let tails = block.has(CLOSING) & block.has(ALPHANUMERIC) << 1 & (blank >> 1 | end);
+        let tails = block.has(POINT) & block.has(ALPHANUMERIC) << 1 & (blank >> 1 | end);
         let words = blank & !((blank | block.has(PREPEND)) << 1);
         Starts { bits: (words | tails) & block.valid(), settled: block.is_last() }
     }
@@ -335,7 +341,7 @@ impl Grammar for BlanksTails {
         for (at, c) in text[start..].char_indices().map(|(at, c)| (start + at, c)) {
             let class = if c.is_ascii() { TAILS_ASCII[c as usize] } else { Self::class_of(u32::from(c)) };
             let is_blank = |byte: &u8| TAILS_ASCII.get(usize::from(*byte)).is_some_and(|class| class & BLANK != 0);
-            let is_tail = class & CLOSING != 0 && before & ALPHANUMERIC != 0;
+            let is_tail = class & POINT != 0 && before & ALPHANUMERIC != 0;
             if at > start && class & BLANK != 0 && before & (BLANK | PREPEND) == 0
                 || is_tail && text.as_bytes().get(at + 1).is_none_or(is_blank)
             {
