@@ -215,6 +215,12 @@ impl Vocab {
         self.iter().find(|&(token, id)| other(id) != token).map(|(token, id)| (token, other(id), id))
     }
 
+    /// Whether every token has an id of its own, and every id that is taken has one token.
+    pub fn is_one_to_one(&self) -> bool {
+        let taken = self.by_id.iter().filter(|&&entry| entry != VACANT).count();
+        taken == self.ids.len() && (0..).zip(&self.ids).all(|(entry, &id)| self.by_id.get(id as usize) == Some(&entry))
+    }
+
     /// How many different tokens there are.
     pub fn len(&self) -> usize {
         self.ids.len()
@@ -555,8 +561,10 @@ mod tests {
         vocab.insert("a", 0);
         vocab.insert("b", 0);
         assert_eq!((vocab.id("a"), vocab.id("b"), vocab.token(0)), (Some(0), Some(0), Some("b")));
+        assert!(!vocab.is_one_to_one());
         vocab.insert("a", 1);
         assert_eq!((vocab.id("b"), vocab.token(0), vocab.token(1)), (Some(0), Some("b"), Some("a")));
+        assert!(vocab.is_one_to_one());
     }
 
     #[test]
@@ -566,6 +574,7 @@ mod tests {
             vocab.insert_listed(token, id as TokenId);
         }
         assert_eq!((vocab.len(), vocab.id_bound()), (3, 5));
+        assert!(!vocab.is_one_to_one());
         assert_eq!((vocab.id("a"), vocab.id("b"), vocab.id("c")), (Some(4), Some(1), Some(3)));
         assert_eq!([0, 1, 2, 3, 4].map(|id| vocab.token(id).unwrap()), ["a", "b", "a", "c", "a"]);
     }

@@ -1,6 +1,10 @@
 //! Zeroed memory for big tables, on huge pages where the system has them.
 
-use std::{ops::Deref, sync::atomic::AtomicU64};
+use std::{
+    alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
+    ops::Deref,
+    sync::atomic::AtomicU64,
+};
 
 /// Zeroed 64-bit words that threads share.
 ///
@@ -30,8 +34,19 @@ impl Pages {
         {
             return pages;
         }
-        let words: Box<[AtomicU64]> = (0..len).map(|_| AtomicU64::new(0)).collect();
-        Self { ptr: Box::into_raw(words).cast(), len, mapping: None }
+        // SAFETY: the layout is not empty.
+        let ptr = unsafe { alloc_zeroed(Self::layout(len)) };
+        if ptr.is_null() {
+            handle_alloc_error(Self::layout(len));
+        }
+        Self { ptr: ptr.cast(), len, mapping: None }
+    }
+
+    /// Of words that come from the allocator: at the beginning of a cache line.
+    fn layout(len: usize) -> Layout {
+        Layout::array::<[AtomicU64; 8]>(len.div_ceil(8).max(1))
+            .and_then(|layout| layout.align_to(64))
+            .expect("fits memory")
     }
 
     #[cfg(target_os = "linux")]
@@ -93,8 +108,8 @@ impl Drop for Pages {
             Some((base, total)) => unsafe {
                 libc::munmap(base.cast(), total);
             },
-            // SAFETY: without a mapping the words came from a boxed slice of this length.
-            _ => drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(self.ptr, self.len)) }),
+            // SAFETY: without a mapping the words came from the allocator, with this layout.
+            _ => unsafe { dealloc(self.ptr.cast(), Self::layout(self.len)) },
         }
     }
 }

@@ -46,6 +46,11 @@ impl Merger {
         Self { pairs, byte_ids, byte_ranks, bytes, isa }
     }
 
+    /// The token of a byte.
+    pub(super) fn byte_id(&self, byte: u8) -> TokenId {
+        self.byte_ids[usize::from(byte)]
+    }
+
     /// Appends the tokens of `piece`.
     pub(super) fn merge(&self, piece: &[u8], out: &mut Vec<TokenId>) {
         if piece.len() <= SHORT { self.merge_short(piece, out) } else { self.merge_long(piece, out) }
@@ -259,7 +264,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{Vocab, models::bpe::Merge, unicode::byte_chars::BYTE_CHARS};
+    use crate::{
+        Vocab,
+        models::bpe::{Merge, derivations::own_encodings},
+        unicode::byte_chars::BYTE_CHARS,
+    };
 
     /// What the words say: merge the lowest rank, the leftmost of equals, until nothing merges.
     fn naive(merges: &[Merge], ids: &[TokenId]) -> Vec<TokenId> {
@@ -318,8 +327,13 @@ mod tests {
             repeat in 1..4usize,
         ) {
             let (merger, merges) = merger(&pairs, &order);
+            let ids = |text: &[u8]| text.iter().map(|&byte| TokenId::from(byte)).collect::<Vec<_>>();
+            let bound = 256 + merges.len();
+            for id in own_encodings(&merger, &merges, bound, merges.len(), |_| true).unwrap_or_default() {
+                prop_assert_eq!(naive(&merges, &ids(merger.bytes.get(id))), [id]);
+            }
             let text = text.repeat(repeat);
-            let ids: Vec<TokenId> = text.iter().map(|&byte| TokenId::from(byte)).collect();
+            let ids = ids(&text);
             for piece in [&text[..], &text[..text.len().min(SHORT)], &text[..text.len().min(16)]] {
                 let expected = naive(&merges, &ids[..piece.len()]);
                 let mut found = Vec::new();

@@ -11,15 +11,26 @@ pub struct TokenBytes {
     arena: Vec<u8>,
     /// Token `i` is `arena[starts[i]..starts[i + 1]]`.
     starts: Vec<u32>,
+    /// Tokens with characters outside of the byte alphabet, in order.
+    foreign: Vec<TokenId>,
 }
 
 impl TokenBytes {
     /// Maps every token back through the byte alphabet. A token with a character outside of it stands for its own UTF-8
     /// bytes, as the reference's `ByteLevel` decoder has it.
     pub(super) fn new(vocab: &Vocab) -> Self {
-        Self::build(vocab.id_bound(), vocab.text_len(), |id, arena| {
-            append_token_bytes(vocab.token(id).unwrap_or_default(), arena);
-        })
+        let mut foreign = Vec::new();
+        let bytes = Self::build(vocab.id_bound(), vocab.text_len(), |id, arena| {
+            if !append_token_bytes(vocab.token(id).unwrap_or_default(), arena) {
+                foreign.push(id);
+            }
+        });
+        Self { foreign, ..bytes }
+    }
+
+    /// Whether a token is spelled in the byte alphabet, so that a piece of text may be it.
+    pub(super) fn is_spelled(&self, id: TokenId) -> bool {
+        self.foreign.binary_search(&id).is_err()
     }
 
     /// The bytes that `append` appends for each id below `bound`, about `len` in all.
@@ -32,7 +43,7 @@ impl TokenBytes {
             starts.push(arena.len() as u32);
         }
         arena.resize(arena.len() + Self::SLACK, 0);
-        Self { arena, starts }
+        Self { arena, starts, foreign: Vec::new() }
     }
 
     /// Appends the bytes of a token: sixteen whatever its length, which is one store instead of a call.
@@ -129,8 +140,8 @@ fn are_visible(word: u64, len: usize) -> bool {
     (below | deletes | word) & repeat(0x80) == 0
 }
 
-/// Appends what one token string stands for.
-pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) {
+/// Appends what one token string stands for; false when it has characters outside of the byte alphabet.
+pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     // Most tokens are a word behind its space.
     let (word, has_space) = match token.strip_prefix('\u{120}') {
@@ -147,7 +158,7 @@ pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) {
         let end = out.len() + word.bytes().len();
         out.extend_from_slice(&(u128::from(low) | u128::from(high) << 64).to_le_bytes());
         out.truncate(end);
-        return;
+        return true;
     }
     let mut bytes = token.bytes();
     while let Some(first) = bytes.next() {
@@ -163,8 +174,9 @@ pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) {
         let Some(byte) = byte else {
             out.truncate(start);
             out.extend_from_slice(token.as_bytes());
-            return;
+            return false;
         };
         out.push(byte);
     }
+    true
 }

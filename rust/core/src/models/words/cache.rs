@@ -10,13 +10,13 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use super::Batch;
+use super::{Batch, SHORT_WORD, short_key};
 use crate::{TokenId, encoding::Tokens, kernels::pages::Pages};
 
 /// Default bound of a tokenizer's cache, in bytes.
 pub const DEFAULT_CACHE_BYTES: usize = 128 << 20;
 
-/// Bytes from which on tables double instead of growing fourfold: to clear pages that stay empty costs more than to copy
+/// Bytes beyond which no table grows fourfold, but to the double: to clear pages that stay empty costs more than to copy
 /// entries then. With 4 MB a new multilingual document took twice the time, since it filled one generation after the other.
 const LARGE: usize = 16 << 20;
 
@@ -159,16 +159,18 @@ impl<const K: usize> Table<K> {
         self.used.load(Ordering::Relaxed) * 2 * part > self.slots()
     }
 
-    /// All entries.
-    fn entries(&self) -> impl Iterator<Item = ([u64; K], Value)> {
-        (0..self.slots()).filter_map(|at| {
+    /// Copies all entries into another table. In the order of their slots, which is that of their hashes: so both tables are
+    /// gone through from the beginning to the end.
+    fn copy(&self, other: &Self, hash: impl Fn(&[u64; K]) -> u64) {
+        for at in 0..self.slots() {
             let slot = self.slot(at);
             let last = slot[K - 1].load(Ordering::Acquire);
-            (last != 0 && last != BUSY).then(|| {
-                let key = std::array::from_fn(|i| slot[i].load(Ordering::Relaxed));
-                (key, Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]))
-            })
-        })
+            if last != 0 && last != BUSY {
+                let key = std::array::from_fn(|i| if i == K - 1 { last } else { slot[i].load(Ordering::Relaxed) });
+                let value = Value([slot[K].load(Ordering::Relaxed), slot[K + 1].load(Ordering::Relaxed)]);
+                other.insert(&key, other.home(hash(&key)), value);
+            }
+        }
     }
 }
 
@@ -221,12 +223,15 @@ impl Tables {
     /// The sizes that a successor should have: parts that are at least half as full as may be grow by `factor`, so that
     /// everything is not copied again for each of them.
     fn grown(&self, factor: usize) -> Sizes {
-        let grow = |half_full: bool, size: usize| if half_full { size * factor } else { size };
+        let grow = |half_full: bool, size: usize, words: usize| {
+            let factor = if size * words * 8 * factor > LARGE { factor.min(2) } else { factor };
+            if half_full { size * factor } else { size }
+        };
         Sizes {
-            short: grow(self.short.is_filled(2), self.short.slots()),
-            medium: grow(self.medium.is_filled(2), self.medium.slots()),
-            long: grow(self.long.is_filled(2), self.long.slots()),
-            spill: grow(self.spilled.load(Ordering::Relaxed) * 2 > self.spill.len(), self.spill.len()),
+            short: grow(self.short.is_filled(2), self.short.slots(), 4),
+            medium: grow(self.medium.is_filled(2), self.medium.slots(), 8),
+            long: grow(self.long.is_filled(2), self.long.slots(), 18),
+            spill: grow(self.spilled.load(Ordering::Relaxed) * 2 > self.spill.len(), self.spill.len(), 1),
         }
     }
 
@@ -254,19 +259,19 @@ impl Tables {
         }
     }
 
-    /// Copies the entries of a table into one of the tables of `other`, with the ids that lie elsewhere.
-    fn copy<const K: usize>(&self, table: &Table<K>, other: &Self, to: &Table<K>, hash: impl Fn(&[u64; K]) -> u64) {
-        let mut ids = Tokens::default();
-        for (key, value) in table.entries() {
-            let home = to.home(hash(&key));
-            if value.lanes().is_some() {
-                to.insert(&key, home, value);
-            } else {
-                ids.set_len(0);
-                self.extend(value, &mut ids);
-                other.insert(to, &key, home, ids.ids());
-            }
+    /// Copies everything into tables that are at least as large. Ids that lie elsewhere keep their places: to look each of
+    /// them up and to store it anew took longer than all the rest.
+    fn copy(&self, other: &Self) {
+        self.short.copy(&other.short, hash_short);
+        self.medium.copy(&other.medium, hash_medium);
+        self.long.copy(&other.long, hash_long);
+        // Last, so that whatever an entry speaks of is among them: it was there before the entry, which another thread may
+        // have added a moment ago.
+        let spilled = self.spilled.load(Ordering::Relaxed).min(self.spill.len());
+        for (to, word) in other.spill.iter().zip(&self.spill[..spilled]) {
+            to.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+        other.spilled.store(spilled, Ordering::Relaxed);
     }
 
     fn value(&self, ids: &[TokenId]) -> Option<Value> {
@@ -316,6 +321,41 @@ impl WordCache {
         Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
     }
 
+    /// A cache that knows words of one token each.
+    pub(super) fn with_words(max_bytes: usize, words: &[(&[u8], TokenId)]) -> Self {
+        /// Words that are put into the table together, so that the waits for memory overlap.
+        const AHEAD: usize = 16;
+        /// Slots for each of them: most of the words of a text are then in their first slot, and it takes megabytes of text
+        /// until the table has to grow. With half as many, known text took a tenth more time.
+        const SLOTS: usize = 16;
+
+        let first = Sizes::FIRST;
+        let short = (words.len() * SLOTS).next_power_of_two();
+        // Whichever grows, everything is copied: so the other parts have room as well.
+        let sizes = if short > first.short {
+            Sizes { short, medium: first.medium * 4, long: first.long * 2, spill: first.spill * 8 }
+        } else {
+            first
+        };
+        if sizes.bytes() > max_bytes / 2 {
+            return Self::new(max_bytes);
+        }
+        let tables = Tables::new(sizes, 0);
+        for words in words.chunks(AHEAD) {
+            let places: [_; AHEAD] = std::array::from_fn(|i| {
+                let &(word, id) = words.get(i).filter(|(word, _)| (1..=SHORT_WORD).contains(&word.len()))?;
+                let key = short_key(word, 0, word.len());
+                let home = tables.short.home(hash_short(&key));
+                tables.short.prefetch(home);
+                Some((key, home, id))
+            });
+            for (key, home, id) in places.into_iter().flatten() {
+                tables.short.insert(&key, home, Value::inline(&[id]));
+            }
+        }
+        Self { current: Mutex::new(Arc::new(tables)), generation: AtomicU64::new(0), max_bytes }
+    }
+
     /// The current tables, through the handle of this thread. `owner` tells tokenizers apart.
     pub(super) fn tables<'h>(&self, owner: u64, handle: &'h mut Held) -> &'h Tables {
         let generation = self.generation.load(Ordering::Acquire);
@@ -345,13 +385,10 @@ impl WordCache {
         if current.generation != tables.generation {
             return;
         }
-        let factors = if tables.grown(1).bytes() < LARGE { [4, 2] } else { [2, 2] };
-        let room = factors.into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
+        let room = [4, 2].into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
         let next = Tables::new(room.unwrap_or(tables.grown(1)), tables.generation + 1);
         if room.is_some() {
-            tables.copy(&tables.short, &next, &next.short, hash_short);
-            tables.copy(&tables.medium, &next, &next.medium, hash_medium);
-            tables.copy(&tables.long, &next, &next.long, hash_long);
+            tables.copy(&next);
         }
         self.generation.store(next.generation, Ordering::Release);
         *current = Arc::new(next);

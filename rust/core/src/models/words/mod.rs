@@ -87,8 +87,17 @@ pub struct Words {
 impl Words {
     /// No words yet, and room for up to about so many bytes of them.
     pub fn new(max_bytes: usize) -> Self {
+        Self::over(WordCache::new(max_bytes))
+    }
+
+    /// As [`Words::new`], with words known that are one token each, unless that takes more than half of the bound.
+    pub fn with_words(max_bytes: usize, words: &[(&[u8], TokenId)]) -> Self {
+        Self::over(WordCache::with_words(max_bytes, words))
+    }
+
+    fn over(cache: WordCache) -> Self {
         static SERIAL: AtomicU64 = AtomicU64::new(0);
-        Self { cache: WordCache::new(max_bytes), serial: SERIAL.fetch_add(1, Ordering::Relaxed), isa: kernels::isa() }
+        Self { cache, serial: SERIAL.fetch_add(1, Ordering::Relaxed), isa: kernels::isa() }
     }
 
     /// Appends the ids of the words of `text` that lie between `start` and the last of `ends`, one behind the other.
