@@ -40,6 +40,8 @@ pub struct Vocab {
     ids: Vec<TokenId>,
     /// The entry of each id.
     by_id: Vec<u32>,
+    /// Each entry's id is its number, as in nearly all files: reading them all needs one table less.
+    in_order: bool,
     /// Open addressing with linear probing: 0 when free, else entry number + 1 below and hash bits above.
     slots: Vec<u32>,
     /// Random per vocabulary, so that no file can be written whose tokens all collide.
@@ -62,6 +64,7 @@ impl Vocab {
             starts,
             ids: Vec::with_capacity(tokens),
             by_id: Vec::with_capacity(tokens),
+            in_order: true,
             slots: vec![0; slot_count(tokens)],
             seed: random_seed(),
         }
@@ -83,7 +86,9 @@ impl Vocab {
                 return None;
             }
         }
-        let mut vocab = Self { text, starts, by_id, slots: vec![0; slot_count(ids.len())], ids, seed: random_seed() };
+        let in_order = ids.iter().zip(0..).all(|(&id, entry)| id == entry);
+        let slots = vec![0; slot_count(ids.len())];
+        let mut vocab = Self { text, starts, by_id, in_order, slots, ids, seed: random_seed() };
         for entry in 0..vocab.ids.len() {
             let token = vocab.spelled(entry);
             let hash = token.hash(vocab.seed);
@@ -104,6 +109,7 @@ impl Vocab {
         match self.find(&spelled, hash) {
             Ok(entry) => {
                 let old = std::mem::replace(&mut self.ids[entry], id);
+                self.in_order &= id == old;
                 if self.by_id[old as usize] == entry as u32 {
                     self.by_id[old as usize] = VACANT;
                 }
@@ -122,6 +128,7 @@ impl Vocab {
                 self.text.push_str(token);
                 self.starts.push(self.text.len() as u32);
                 self.ids.push(id);
+                self.in_order &= id as usize == entry;
                 self.set_entry(id, entry as u32);
                 self.slots[slot] = self.slot_value(hash, entry);
                 if self.ids.len() * 2 > self.slots.len() {
@@ -166,7 +173,9 @@ impl Vocab {
             *entry = self.probe(hash);
             if *entry < known {
                 prefetch(&self.starts[*entry as usize]);
-                prefetch(&self.ids[*entry as usize]);
+                if !self.in_order {
+                    prefetch(&self.ids[*entry as usize]);
+                }
             }
         }
         for &entry in entries.iter().filter(|&&entry| entry < known) {
@@ -178,9 +187,9 @@ impl Vocab {
         for (index, found) in found.iter_mut().enumerate().filter(|(index, _)| entries[*index] < known) {
             let (entry, token) = (entries[index] as usize, &tokens[index]);
             *found = if self.spelled(entry).same(token) {
-                Some(self.ids[entry])
+                Some(self.id_of(entry))
             } else {
-                self.find(token, hashes[index]).ok().map(|entry| self.ids[entry])
+                self.find(token, hashes[index]).ok().map(|entry| self.id_of(entry))
             };
         }
         found
@@ -195,7 +204,10 @@ impl Vocab {
     /// Whether the token with the id `id` is what two others make.
     #[inline(always)]
     pub fn is_joined(&self, id: TokenId, joined: &Joined<'_>) -> bool {
-        let Some(&entry) = self.by_id.get(id as usize).filter(|&&entry| entry != VACANT) else { return false };
+        let entry = if self.in_order { id } else { self.by_id.get(id as usize).copied().unwrap_or(VACANT) };
+        if entry as usize >= self.ids.len() {
+            return false;
+        }
         let token = self.spelled(entry as usize);
         let middle = joined.left.len();
         token.bytes.len() == middle + joined.right.len()
@@ -254,6 +266,11 @@ impl Vocab {
     #[inline(always)]
     fn spelled(&self, entry: usize) -> Spelled<'_> {
         Spelled::within(self.text.as_bytes(), self.starts[entry] as usize..self.starts[entry + 1] as usize)
+    }
+
+    #[inline(always)]
+    fn id_of(&self, entry: usize) -> TokenId {
+        if self.in_order { entry as TokenId } else { self.ids[entry] }
     }
 
     fn set_entry(&mut self, id: TokenId, entry: u32) {
@@ -552,6 +569,7 @@ mod tests {
         assert_eq!(vocab.insert("a", 5), None);
         assert_eq!(vocab.insert("a", 1), Some(5));
         assert_eq!((vocab.len(), vocab.id_bound()), (1, 2));
+        assert_eq!(vocab.ids(&[Spelled::new(b"a"), Spelled::new(b"b")]), [Some(1), None]);
         assert_eq!((vocab.token(5), vocab.token(1), vocab.token(0)), (None, Some("a"), None));
     }
 

@@ -5,13 +5,32 @@ pub const BYTE_CHARS: [char; 256] = byte_chars();
 
 /// The byte that a character stands for.
 #[inline]
-pub fn char_byte(c: char) -> Option<u8> {
+pub const fn char_byte(c: char) -> Option<u8> {
     match c as u32 {
         cp @ (33..=126 | 161..=172 | 174..=255) => Some(cp as u8),
         cp @ 256..=323 => Some(OTHERS[cp as usize - 256]),
         _ => None,
     }
 }
+
+/// The byte that the character of two UTF-8 bytes stands for; the first is C2 to C5.
+#[inline(always)]
+pub fn pair_byte(first: u8, second: u8) -> Option<u8> {
+    PAIRS[usize::from(first - 0xC2) << 6 | usize::from(second & 0x3F)]
+}
+
+const PAIRS: [Option<u8>; 256] = {
+    let mut pairs = [None; 256];
+    let mut index = 0;
+    while index < pairs.len() {
+        pairs[index] = match char::from_u32(0x80 + index as u32) {
+            Some(c) => char_byte(c),
+            None => None,
+        };
+        index += 1;
+    }
+    pairs
+};
 
 const fn is_printable(byte: u8) -> bool {
     matches!(byte, 33..=126 | 161..=172 | 174..=255)
@@ -57,6 +76,11 @@ mod tests {
         }
         assert_eq!(BYTE_CHARS[b' ' as usize], 'Ġ');
         assert_eq!(char_byte(' '), None);
+        for c in '\u{80}'..='\u{17F}' {
+            let mut buffer = [0; 2];
+            c.encode_utf8(&mut buffer);
+            assert_eq!(pair_byte(buffer[0], buffer[1]), char_byte(c), "{c}");
+        }
         assert_eq!(char_byte('\u{144}'), None);
     }
 }

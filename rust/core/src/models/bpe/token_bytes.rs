@@ -2,7 +2,7 @@
 
 use crate::{
     TokenId, Vocab,
-    unicode::byte_chars::char_byte,
+    unicode::byte_chars::pair_byte,
     vocab::{Spelled, hash},
 };
 
@@ -165,10 +165,7 @@ pub fn append_token_bytes(token: &str, out: &mut Vec<u8>) -> bool {
         // All of the alphabet has one byte, or two of which the first is C2 to C5.
         let byte = match first {
             b'!'..=b'~' => Some(first),
-            0xC2..=0xC5 => {
-                let second = bytes.next().unwrap_or_default();
-                char::from_u32(u32::from(first & 0x1F) << 6 | u32::from(second & 0x3F)).and_then(char_byte)
-            }
+            0xC2..=0xC5 => pair_byte(first, bytes.next().unwrap_or_default()),
             _ => None,
         };
         let Some(byte) = byte else {
