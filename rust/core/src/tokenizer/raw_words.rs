@@ -257,7 +257,13 @@ fn lengths(model: &Model, cut: Cut) -> Vec<u16> {
     let vocab = model.vocab();
     let prefix = if let Model::WordPiece(wordpiece) = model { wordpiece.prefix() } else { "" };
     let of_mark = usize::from(cut != Cut::Blanks);
+    let falls_back = matches!(model, Model::Bpe(bpe) if bpe.options().byte_fallback);
+    let is_byte = |token: &str| token.len() == 6 && token.starts_with("<0x") && token.ends_with('>');
     let len = |token: &str| {
+        // The tokens of a character's bytes go by the whole of it.
+        if falls_back && is_byte(token) {
+            return 0;
+        }
         let token = token.strip_prefix(prefix).unwrap_or(token);
         token.len() - token.matches(MARK).count() * (MARK.len_utf8() - of_mark)
     };
@@ -545,6 +551,11 @@ impl Spelling for Spanned<'_, '_> {
         usize::from(self.0.raw.lengths[id as usize & (self.0.raw.lengths.len() - 1)])
     }
 
+    #[inline(always)]
+    fn end_of_none(&self, text: &[u8], at: u32) -> u32 {
+        end_of_char(text, at)
+    }
+
     fn encode(&mut self, part: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
         let Run { raw, .. } = *self.0;
         self.0.encode::<WORDS>(part)?;
@@ -628,8 +639,13 @@ impl RawWords {
         let last = tokens.len() - 1;
         tokens.ids().iter().zip(&tokens.spans).enumerate().all(|(i, (&id, span))| {
             let start = at;
-            at = if i == last { end } else { at + u32::from(self.lengths[id as usize]) };
-            *span == [start, at]
+            at = start + u32::from(self.lengths[id as usize]);
+            let stop = match i {
+                _ if i == last => end,
+                _ if at == start => end_of_char(&part[before as usize..], start).min(end),
+                _ => at,
+            };
+            *span == [start, stop]
         })
     }
 }
@@ -686,6 +702,18 @@ impl Run<'_> {
             encode_with::<LEVEL>(&pipeline.steps, model, segment, cut, scratch, out)?;
         }
         Ok(())
+    }
+}
+
+/// Where the character at byte `at` ends: a mark that stands alone before a word goes by the first character of that.
+#[inline(always)]
+fn end_of_char(text: &[u8], at: u32) -> u32 {
+    at + match text.get(at as usize) {
+        None => 0,
+        Some(0..0xC0) => 1,
+        Some(0xC0..0xE0) => 2,
+        Some(0xE0..0xF0) => 3,
+        Some(_) => 4,
     }
 }
 

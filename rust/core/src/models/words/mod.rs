@@ -54,6 +54,12 @@ pub trait Spelling {
     /// How many bytes of its word a token covers that is not the last; not asked without spans. Any id may be asked about.
     fn len(&self, id: TokenId) -> usize;
 
+    /// Where a token ends that covers no bytes of its word, begins at byte `at` of `text` and is not the last.
+    #[inline(always)]
+    fn end_of_none(&self, _text: &[u8], at: u32) -> u32 {
+        at
+    }
+
     /// Appends the ids of a word, or its description.
     ///
     /// # Errors
@@ -264,13 +270,14 @@ impl Pending {
             if let 1 | 2 = count {
                 // Both spans in any case: which of the two numbers it is would be hard to foresee.
                 let split = at + rare.spelling.len(ids[token]) as u32;
-                let split = if count == 1 { end } else { split };
-                spans[token] = [at, split];
+                let first_end = if split == at { rare.spelling.end_of_none(rare.text, at).min(end) } else { split };
+                spans[token] = [at, if count == 1 { end } else { first_end }];
                 if let Some(next) = spans.get_mut(token + 1) {
                     *next = [split, end];
                 }
             } else {
-                set_spans(&mut spans[token..token + count], at, end, &ids[token..token + count], rare.spelling);
+                let tokens = token..token + count;
+                set_spans(&mut spans[tokens.clone()], at, end, &ids[tokens], rare);
             }
             token += count;
             from = end;
@@ -285,11 +292,11 @@ impl Pending {
 
 /// Sets the spans of tokens that lie one behind the other, the last of which ends with the word.
 #[cold]
-fn set_spans(spans: &mut [[u32; 2]], from: u32, to: u32, ids: &[TokenId], spelling: &impl Spelling) {
+fn set_spans(spans: &mut [[u32; 2]], from: u32, to: u32, ids: &[TokenId], rare: &Rare<'_, impl Spelling>) {
     let mut from = from;
     for (span, &id) in spans.iter_mut().zip(ids) {
-        let end = from + spelling.len(id) as u32;
-        *span = [from, end];
+        let end = from + rare.spelling.len(id) as u32;
+        *span = [from, if end == from { rare.spelling.end_of_none(rare.text, from).min(to) } else { end }];
         from = end;
     }
     if let Some(last) = spans.last_mut() {
