@@ -331,9 +331,10 @@ impl WordCache {
 
         let first = Sizes::FIRST;
         let short = (words.len() * SLOTS).next_power_of_two();
-        // Whichever grows, everything is copied: so the other parts have room as well.
+        // Whichever grows, everything is copied: so the other parts have room as well. That of the spill area is not even
+        // touched before it is used.
         let sizes = if short > first.short {
-            Sizes { short, medium: first.medium * 4, long: first.long * 2, spill: first.spill * 8 }
+            Sizes { short, medium: first.medium * 4, long: first.long * 2, spill: first.spill * 64 }
         } else {
             first
         };
