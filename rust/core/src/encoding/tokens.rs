@@ -160,6 +160,18 @@ impl Tokens {
         self.spans.push([start, end]);
     }
 
+    /// Appends the spans of the ids from index `first` on, of which each covers `len` bytes, one behind the other from
+    /// byte `start`.
+    #[inline(always)]
+    pub fn append_spans(&mut self, first: usize, start: u32, len: impl Fn(TokenId) -> u32) {
+        let mut at = start;
+        self.spans.extend(self.ids[first..self.len].iter().map(|&id| {
+            let start = at;
+            at += len(id);
+            [start, at]
+        }));
+    }
+
     /// Gives the last `count` tokens the next piece index.
     #[inline(always)]
     pub fn push_word(&mut self, count: usize) {

@@ -1,6 +1,6 @@
 //! The Mersenne Twister's state, block by block.
 
-use super::{Isa, specialize};
+use super::{Isa, Work, specialize};
 
 /// Words of the state.
 pub const WORDS: usize = 624;
@@ -12,20 +12,27 @@ pub fn next_block(isa: Isa, state: &mut [u32; WORDS]) {
         // SAFETY: `isa()` and the tests hand out a set only after `is_available` said yes.
         #[cfg(target_arch = "x86_64")]
         Isa::Avx512 => unsafe { super::floats_x86_64::next_block(state) },
-        _ => specialize(isa, || step(state)),
+        _ => specialize(isa, Step(state)),
     }
 }
 
-/// A word depends on words 1, 397 and (once those are replaced) -227 away, so each loop may run in vectors.
-#[inline(always)]
-fn step(state: &mut [u32; WORDS]) {
-    for i in 0..WORDS - SHIFT {
-        state[i] = twist_one(state[i], state[i + 1], state[i + SHIFT]);
+struct Step<'s>(&'s mut [u32; WORDS]);
+
+impl Work for Step<'_> {
+    type Output = ();
+
+    /// A word depends on words 1, 397 and (once those are replaced) -227 away, so each loop may run in vectors.
+    #[inline(always)]
+    fn run(self) {
+        let Self(state) = self;
+        for i in 0..WORDS - SHIFT {
+            state[i] = twist_one(state[i], state[i + 1], state[i + SHIFT]);
+        }
+        for i in WORDS - SHIFT..WORDS - 1 {
+            state[i] = twist_one(state[i], state[i + 1], state[i + SHIFT - WORDS]);
+        }
+        state[WORDS - 1] = twist_one(state[WORDS - 1], state[0], state[SHIFT - 1]);
     }
-    for i in WORDS - SHIFT..WORDS - 1 {
-        state[i] = twist_one(state[i], state[i + 1], state[i + SHIFT - WORDS]);
-    }
-    state[WORDS - 1] = twist_one(state[WORDS - 1], state[0], state[SHIFT - 1]);
 }
 
 /// One word of the next block.

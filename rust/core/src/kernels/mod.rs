@@ -94,14 +94,24 @@ pub fn scan<G: Grammar>(isa: Isa, text: &str, from: usize, out: &mut Boundaries)
     }
 }
 
-/// Runs `f` compiled for `isa`, so that what is inlined into it may count and move bits in single instructions.
+/// What [`specialize`] compiles once for each instruction set.
+pub trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. An implementation and all it calls in loops must be `#[inline(always)]`: what is left a function of its own
+    /// is compiled for any machine. That is why this is no closure, which cannot be marked so; large ones were not inlined.
+    fn run(self) -> Self::Output;
+}
+
+/// Does `work` as compiled for `isa`, so that it may count and move bits in single instructions.
 #[inline(always)]
-pub fn specialize<R>(isa: Isa, f: impl FnOnce() -> R) -> R {
+pub fn specialize<W: Work>(isa: Isa, work: W) -> W::Output {
     match isa {
         // SAFETY: as in `scan`; AVX-512 machines have what AVX2 ones have.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx2 | Isa::Avx512 => unsafe { x86_64::specialize(f) },
-        _ => f(),
+        Isa::Avx2 | Isa::Avx512 => unsafe { x86_64::specialize(work) },
+        _ => work.run(),
     }
 }
 

@@ -69,8 +69,8 @@ pub(super) unsafe fn character_starts_avx2(bytes: &[u8], block: impl FnMut(u64))
 /// # Safety
 /// [`avx2_available`] must hold.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-pub(super) unsafe fn specialize<R>(f: impl FnOnce() -> R) -> R {
-    f()
+pub(super) unsafe fn specialize<W: super::Work>(work: W) -> W::Output {
+    work.run()
 }
 
 /// The number of each byte of a register.

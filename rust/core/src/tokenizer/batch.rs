@@ -224,7 +224,7 @@ impl Tokenizer {
                 base += done.tokens.len();
                 tokens.push(done.tokens);
             }
-            append::<LEVEL>(&tokens, None, ragged);
+            append::<LEVEL>(&tokens, ragged);
             if interrupt() {
                 return Err(Error::Interrupted);
             }
@@ -232,7 +232,7 @@ impl Tokenizer {
         Ok(())
     }
 
-    /// One text over the cores: its segments, cut where every scanner has a boundary.
+    /// One text over the cores, in parts of its segments.
     fn ragged_long<const LEVEL: u8>(
         &self,
         text: &str,
@@ -246,20 +246,12 @@ impl Tokenizer {
         let mut parts = Vec::new();
         let task = task_bytes(text.len());
         for segment in &segments {
-            if segment.token.is_some() || segment.starts_inserted() || self.inner.scanner.is_none() {
-                parts.push(Part { segment, start: 0, text: &segment.text });
-                continue;
-            }
-            let mut start = 0;
-            while start < segment.text.len() {
-                let end = safe_cut(segment.text.as_bytes(), start + task);
-                parts.push(Part { segment, start, text: &segment.text[start..end] });
-                start = end;
-            }
+            parts.extend(self.parts_of::<LEVEL>(segment, task)?.map(|(start, text)| Part { segment, start, text }));
         }
+        let index = if LEVEL >= SPANS { CharIndex::new(text) } else { None };
         let mut tokens = Vec::with_capacity(parts.len());
         for wave in parts.chunks(WAVE) {
-            for done in threads::map(wave, |part| self.encode_part::<LEVEL>(part)) {
+            for done in threads::map(wave, |part| self.encode_task::<LEVEL>(part, index.as_ref())) {
                 tokens.push(done?);
             }
             if interrupt() {
@@ -268,8 +260,7 @@ impl Tokenizer {
         }
         append_specials(before, ragged);
         let first = ragged.values.len();
-        let index = if LEVEL >= SPANS { CharIndex::new(text) } else { None };
-        append::<LEVEL>(&tokens, index.as_ref(), ragged);
+        append::<LEVEL>(&tokens, ragged);
         if let Some(offsets) = &mut ragged.offsets {
             let mut texts = Vec::new();
             let mut base = 0;
@@ -285,21 +276,20 @@ impl Tokenizer {
         Ok(())
     }
 
-    fn encode_part<const LEVEL: u8>(&self, part: &Part<'_, '_>) -> Result<Tokens> {
+    fn encode_task<const LEVEL: u8>(&self, part: &Part<'_, '_>, index: Option<&CharIndex>) -> Result<Tokens> {
         let mut tokens = Tokens::with_capacity::<LEVEL>(part.text.len());
-        match part.segment.token {
-            Some(id) => self.push_added::<LEVEL>(id, part.segment, &mut tokens),
-            None => Scratch::with(|scratch| {
-                self.encode_segment::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens)
-            })?,
+        Scratch::with(|scratch| {
+            self.encode_part::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens)
+        })?;
+        if let Some(index) = index {
+            index.convert(&mut tokens.spans);
         }
         Ok(tokens)
     }
 }
 
-/// Appends tokens, their spans turned into characters by `index`, over the threads: to copy one by one would leave a
-/// quarter of the work of two threads to one of them.
-fn append<const LEVEL: u8>(tokens: &[Tokens], index: Option<&CharIndex>, ragged: &mut Ragged) {
+/// Appends tokens, over the threads: to copy one by one would leave a quarter of the work of two threads to one of them.
+fn append<const LEVEL: u8>(tokens: &[Tokens], ragged: &mut Ragged) {
     let first = ragged.values.len();
     let total: usize = tokens.iter().map(Tokens::len).sum();
     if first == 0 {
@@ -331,9 +321,6 @@ fn append<const LEVEL: u8>(tokens: &[Tokens], index: Option<&CharIndex>, ragged:
         values.copy_from_slice(tokens.ids());
         if LEVEL >= SPANS {
             spans.copy_from_slice(&tokens.spans);
-            if let Some(index) = index {
-                index.convert(spans);
-            }
         }
     });
 }
@@ -367,14 +354,6 @@ pub(super) fn rebased(texts: &mut Vec<(u32, Box<str>)>, first: usize) -> Vec<(u3
         *index -= first as u32;
     }
     texts
-}
-
-/// The first position from `from` on where every scanner ends a piece: before a space between two ASCII letters.
-pub(super) fn safe_cut(text: &[u8], from: usize) -> usize {
-    let is_cut = |at: &usize| {
-        text[*at] == b' ' && text[at - 1].is_ascii_alphabetic() && text.get(at + 1).is_some_and(u8::is_ascii_alphabetic)
-    };
-    (from.max(1)..text.len()).find(is_cut).unwrap_or(text.len())
 }
 
 /// Runs of items of about [`TASK_BYTES`].

@@ -6,7 +6,6 @@
 
 use super::{
     Tokenizer,
-    batch::safe_cut,
     encode::{Input, Scratch, settle_odd_spans, to_characters},
 };
 use crate::{
@@ -59,27 +58,12 @@ impl Tokenizer {
         self.segments_to_encode::<LEVEL>(text, &mut segments)?;
         let mut is_cut = false;
         for segment in &segments {
-            if out.len() - start > enough {
-                is_cut = true;
-                break;
-            }
-            match segment.token {
-                Some(id) => self.push_added::<LEVEL>(id, segment, out),
-                None if segment.starts_inserted() => {
-                    self.encode_segment::<LEVEL>(segment, segment.text.as_ref(), 0, scratch, out)?;
+            for (at, part) in self.parts_of::<LEVEL>(segment, piece)? {
+                if out.len() - start > enough {
+                    is_cut = true;
+                    break;
                 }
-                None => {
-                    let mut at = 0;
-                    while at < segment.text.len() {
-                        if out.len() - start > enough {
-                            is_cut = true;
-                            break;
-                        }
-                        let end = safe_cut(segment.text.as_bytes(), at + piece);
-                        self.encode_segment::<LEVEL>(segment, &segment.text[at..end], at, scratch, out)?;
-                        at = end;
-                    }
-                }
+                self.encode_part::<LEVEL>(segment, part, at, scratch, out)?;
             }
         }
         if LEVEL >= SPANS {

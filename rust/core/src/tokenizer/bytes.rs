@@ -4,7 +4,7 @@ use super::encode::Scratch;
 use crate::{
     Result, Span,
     added_vocabulary::Segment,
-    encoding::{SPANS, Tokens},
+    encoding::{IDS, SPANS, Tokens},
     kernels::{self, Boundaries},
     models::{Bpe, words::CacheHandle},
     pre_tokenizers::Splitter,
@@ -46,17 +46,28 @@ fn encode_run<const LEVEL: u8>(
     out: &mut Tokens,
 ) -> Result<()> {
     let Scratch { boundaries, pieces, prefixed, cache, .. } = scratch;
-    let first = out.spans.len();
-    if prefix {
+    let text = if prefix {
         prefixed.clear();
         prefixed.push(' ');
         prefixed.push_str(text);
-        encode_plain::<LEVEL>(bpe, splitter, prefixed, boundaries, pieces, cache, out)?;
+        prefixed.as_str()
+    } else {
+        text
+    };
+    let (first, first_span) = (out.len(), out.spans.len());
+    if LEVEL == SPANS && bpe.is_seamless() && splitter.scanner().is_some() {
+        // Spans follow from the ids alone: the hot loop, which waits for memory, need not know of them.
+        encode_plain::<IDS>(bpe, splitter, text, boundaries, pieces, cache, out)?;
+        if segment.alignment.is_none() && !prefix {
+            out.append_spans(first, segment.original.start + skipped as u32, |id| bpe.byte_len(id) as u32);
+            return Ok(());
+        }
+        out.append_spans(first, 0, |id| bpe.byte_len(id) as u32);
     } else {
         encode_plain::<LEVEL>(bpe, splitter, text, boundaries, pieces, cache, out)?;
     }
     if LEVEL >= SPANS {
-        to_original(segment, skipped, prefix, &mut out.spans[first..]);
+        to_original(segment, skipped, prefix, &mut out.spans[first_span..]);
     }
     Ok(())
 }

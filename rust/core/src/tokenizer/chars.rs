@@ -1,6 +1,6 @@
 //! Byte positions of a text to character positions.
 
-use crate::kernels;
+use crate::kernels::{self, Work};
 
 /// Character positions of a text: a count of characters before every 64th byte, and a mask of first bytes for the rest.
 ///
@@ -29,50 +29,97 @@ impl CharIndex {
 
     /// Spans of bytes to spans of characters, in place.
     pub(super) fn convert(&self, spans: &mut [[u32; 2]]) {
-        kernels::specialize(kernels::isa(), || {
-            // A span mostly begins where the one before ends, or a blank behind it, and that end has been looked up.
-            let (mut at, mut first) = (0, 0);
+        kernels::specialize(kernels::isa(), Conversion { index: self, spans });
+    }
+
+    #[inline(always)]
+    fn convert_seamless(&self, spans: &mut [[u32; 2]; RUN]) {
+        let (low, high) = (spans[0][0], spans[RUN - 1][1]);
+        let (before, starts) = self.place(low);
+        if self.place(high).0 - before == high - low {
+            let more = low - before;
             for span in spans {
-                let [start, end] = *span;
-                let gap = start.wrapping_sub(at);
-                if gap > 1 || end == start || !self.starts(start) {
-                    *span = self.span(*span);
-                } else {
-                    *span = [first + (gap & u32::from(self.starts(at))), self.starts_before(end)];
-                }
-                (at, first) = (end, span[1]);
+                *span = span.map(|at| at - more);
             }
-        });
+            return;
+        }
+        let mut first = before - u32::from(!starts);
+        for span in spans {
+            let (before, starts) = self.place(span[1]);
+            *span = [first, before];
+            first = before - u32::from(!starts);
+        }
     }
 
-    /// Whether a character starts at this byte.
     #[inline(always)]
-    fn starts(&self, at: u32) -> bool {
-        self.blocks[at as usize / 64].1 >> (at % 64) & 1 != 0
+    fn convert_each(&self, spans: &mut [[u32; 2]]) {
+        for span in spans {
+            let [start, end] = *span;
+            let (first, starts) = self.place(start);
+            // An empty span stays empty.
+            let is_cut = !starts & (end > start);
+            *span = [first - u32::from(is_cut), self.place(end).0];
+        }
     }
 
-    /// Characters that start before the byte `at`.
+    /// Characters that start before the byte `at`, and whether one starts there.
     #[inline(always)]
-    fn starts_before(&self, at: u32) -> u32 {
+    fn place(&self, at: u32) -> (u32, bool) {
         let (before, starts) = self.blocks[at as usize / 64];
-        before + (starts & ((1 << (at % 64)) - 1)).count_ones()
+        let bit = 1 << (at % 64);
+        (before + (starts & (bit - 1)).count_ones(), starts & bit != 0)
     }
+}
 
-    /// A span of bytes as a span of characters.
+/// Spans that are looked at together. Where they lie one behind the other, as those of byte-level tokens do, each end is
+/// looked up once, and without a wide character among them two look-ups do for all: a half and a quarter of the time on
+/// English text with typographic quotes and on code, where 8 and 32 together took longer.
+const RUN: usize = 16;
+
+struct Conversion<'c> {
+    index: &'c CharIndex,
+    spans: &'c mut [[u32; 2]],
+}
+
+impl Work for Conversion<'_> {
+    type Output = ();
+
     #[inline(always)]
-    fn span(&self, [start, end]: [u32; 2]) -> [u32; 2] {
-        let (block, bit) = (start as usize / 64, start % 64);
-        let inside = self.blocks[block].1 >> bit & 1 == 0 && block + 1 < self.blocks.len();
-        let first = self.starts_before(start);
-        // An empty span stays empty.
-        let last = if end == start { first } else { self.starts_before(end) };
-        [first - u32::from(inside && end > start), last]
+    fn run(self) {
+        let Self { index, spans } = self;
+        let (runs, rest) = spans.as_chunks_mut::<RUN>();
+        for run in runs {
+            if are_seamless(run) {
+                index.convert_seamless(run);
+            } else {
+                index.convert_each(run);
+            }
+        }
+        index.convert_each(rest);
     }
+}
+
+/// Whether each span begins where the one before ends, and none is empty.
+#[inline(always)]
+fn are_seamless(spans: &[[u32; 2]; RUN]) -> bool {
+    let mut are_seamless = spans[0][0] < spans[0][1];
+    for i in 1..RUN {
+        are_seamless &= (spans[i][0] == spans[i - 1][1]) & (spans[i][0] < spans[i][1]);
+    }
+    are_seamless
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl CharIndex {
+        fn alone(&self, span: [u32; 2]) -> [u32; 2] {
+            let mut spans = [span];
+            self.convert(&mut spans);
+            spans[0]
+        }
+    }
 
     #[test]
     fn spans_of_cut_characters_cover_them() {
@@ -82,7 +129,7 @@ mod tests {
             for end in start + 1..=(start + 12).min(text.len()) {
                 let first = text.char_indices().filter(|(at, _)| *at <= start).count() - 1;
                 let last = text.char_indices().filter(|(at, _)| *at < end).count();
-                assert_eq!(index.span([start as u32, end as u32]), [first as u32, last as u32], "{start}..{end}");
+                assert_eq!(index.alone([start as u32, end as u32]), [first as u32, last as u32], "{start}..{end}");
             }
         }
     }
@@ -97,7 +144,18 @@ mod tests {
         let spans: Vec<_> = rows.chain(places.map(|at| [at, (at + at % 9).min(text.len() as u32)])).collect();
         let mut converted = spans.clone();
         index.convert(&mut converted);
-        assert_eq!(converted, spans.iter().map(|&span| index.span(span)).collect::<Vec<_>>());
+        assert_eq!(converted, spans.iter().map(|&span| index.alone(span)).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn spans_between_two_wide_characters_convert_alike() {
+        let text = format!("{}é{}漢{}", "a".repeat(99), "b".repeat(150), "c".repeat(70));
+        let index = CharIndex::new(&text).expect("not ASCII");
+        let mut spans: Vec<_> = (0..text.len() as u32).step_by(2).map(|at| [at, at + 2]).collect();
+        spans.extend([[100, 100], [101, 101], [text.len() as u32; 2]]);
+        let alone: Vec<_> = spans.iter().map(|&span| index.alone(span)).collect();
+        index.convert(&mut spans);
+        assert_eq!(spans, alone);
     }
 
     #[test]

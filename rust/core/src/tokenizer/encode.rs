@@ -41,6 +41,10 @@ impl Input<'_> {
 /// The longest text: spans count bytes in 32 bits.
 pub const MAX_TEXT_BYTES: usize = u32::MAX as usize - 64;
 
+/// Bytes of a part whose spans are turned into characters before the next part: its spans, eight bytes a token, still lie
+/// in the second-level cache then. Turned at the end of a 10 MB text they were read again from memory.
+const PART_BYTES: usize = 64 << 10;
+
 /// Buffers that a thread reuses from text to text.
 #[derive(Default)]
 pub struct Scratch {
@@ -177,17 +181,20 @@ impl Tokenizer {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::Limit { what: "length of a text in bytes", found: text.len(), limit: MAX_TEXT_BYTES });
         }
-        let first = out.spans.len();
         let mut segments = Vec::new();
         self.segments_to_encode::<LEVEL>(text, &mut segments)?;
+        let index = if LEVEL >= SPANS { CharIndex::new(text) } else { None };
+        let bytes = if index.is_some() { PART_BYTES } else { text.len() };
         for segment in &segments {
-            match segment.token {
-                Some(id) => self.push_added::<LEVEL>(id, segment, out),
-                None => self.encode_segment::<LEVEL>(segment, segment.text.as_ref(), 0, scratch, out)?,
+            for (at, part) in self.parts_of::<LEVEL>(segment, bytes)? {
+                let first = out.spans.len();
+                self.encode_part::<LEVEL>(segment, part, at, scratch, out)?;
+                if let Some(index) = &index {
+                    index.convert(&mut out.spans[first..]);
+                }
             }
         }
         if LEVEL >= SPANS {
-            to_characters(text, &mut out.spans[first..]);
             settle_odd_spans(text, &mut out.odd_spans, &mut out.spans);
         }
         Ok(())
@@ -236,7 +243,7 @@ impl Tokenizer {
         Ok(())
     }
 
-    pub(super) fn push_added<const LEVEL: u8>(&self, id: TokenId, segment: &Segment<'_>, out: &mut Tokens) {
+    fn push_added<const LEVEL: u8>(&self, id: TokenId, segment: &Segment<'_>, out: &mut Tokens) {
         if LEVEL >= SPANS {
             let blank_ends = blanks(&segment.text) != (0, 0);
             if blank_ends || self.inner.model.id_to_token(id) != Some(&segment.text) {
@@ -252,8 +259,24 @@ impl Tokenizer {
         }
     }
 
-    /// Encodes a part of a segment's text that begins at byte `skipped` of it.
-    pub(super) fn encode_segment<const LEVEL: u8>(
+    /// Encodes a part of a segment, an added token or text that begins at byte `skipped` of it.
+    #[inline(always)]
+    pub(super) fn encode_part<const LEVEL: u8>(
+        &self,
+        segment: &Segment<'_>,
+        text: &str,
+        skipped: usize,
+        scratch: &mut Scratch,
+        out: &mut Tokens,
+    ) -> Result<()> {
+        if let Some(id) = segment.token {
+            self.push_added::<LEVEL>(id, segment, out);
+            return Ok(());
+        }
+        self.encode_segment::<LEVEL>(segment, text, skipped, scratch, out)
+    }
+
+    fn encode_segment<const LEVEL: u8>(
         &self,
         segment: &Segment<'_>,
         text: &str,

@@ -12,6 +12,7 @@ mod finish;
 mod general;
 mod options;
 mod padded;
+mod parts;
 mod plain_words;
 mod raw_words;
 mod stream;

@@ -223,6 +223,11 @@ impl RawWords {
         }))
     }
 
+    /// Whether parts of a segment's text encode to what the whole encodes to.
+    pub(super) fn has_parts<const LEVEL: u8>(&self, text: &str) -> Result<bool> {
+        Ok((LEVEL < WORDS || !self.one_word) && self.runs::<LEVEL>(text, 0)?)
+    }
+
     /// The way to encode a segment's text that begins at byte `skipped`: false when only the general path knows.
     pub(super) fn runs<const LEVEL: u8>(&self, text: &str, skipped: usize) -> Result<bool> {
         match &self.charsmap {

@@ -165,7 +165,7 @@ struct Pieces<'b>(&'b Bpe);
 impl Spelling for Pieces<'_> {
     #[inline(always)]
     fn len(&self, id: TokenId) -> usize {
-        self.0.merger.bytes.len(id)
+        self.0.byte_len(id)
     }
 
     fn encode(&mut self, piece: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
@@ -442,6 +442,17 @@ impl Bpe {
         }
         let known = self.words.encode::<LEVEL>(text, start, ends, handle, out, &mut Pieces(self));
         known.expect("merging does not fail");
+    }
+
+    /// Whether the tokens of a text lie one behind the other, each on as many bytes as [`Self::byte_len`] says.
+    pub fn is_seamless(&self) -> bool {
+        self.symbols.is_none()
+    }
+
+    /// Bytes that a token of the vocabulary stands for.
+    #[inline(always)]
+    pub fn byte_len(&self, id: TokenId) -> usize {
+        self.merger.bytes.len(id)
     }
 
     /// Appends the ids of one piece, without the cache.

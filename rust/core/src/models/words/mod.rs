@@ -22,7 +22,7 @@ use cache::{INLINE, Table, Tables, WordCache, hash_long, hash_medium, hash_short
 use crate::{
     Result, TokenId,
     encoding::Tokens,
-    kernels::{self, Isa},
+    kernels::{self, Isa, Work},
     vocab::MAX_TOKEN_ID,
 };
 
@@ -124,17 +124,34 @@ impl Words {
     ) -> Result<()> {
         let CacheHandle { held, batch, fresh } = handle;
         let tables = self.cache.tables(self.serial, held);
-        kernels::specialize(self.isa, || {
-            let mut from = start;
-            for ends in ends.chunks(BATCH) {
-                batch.find(text, from, ends, tables);
-                let mut rare = Rare { text, tables, fresh, spelling: &mut *spelling };
-                batch.emit::<LEVEL, _>(from as u32, ends, &mut rare, out)?;
-                from = ends[ends.len() - 1] as usize;
-            }
-            Ok(())
-        })?;
+        let rare = Rare { text, tables, fresh, spelling };
+        kernels::specialize(self.isa, Run::<LEVEL, _> { start, ends, batch, rare, out })?;
         self.cache.grow_if_full(tables);
+        Ok(())
+    }
+}
+
+/// All batches of [`Words::encode`].
+struct Run<'r, const LEVEL: u8, S> {
+    start: usize,
+    ends: &'r [u32],
+    batch: &'r mut Batch,
+    rare: Rare<'r, S>,
+    out: &'r mut Tokens,
+}
+
+impl<const LEVEL: u8, S: Spelling> Work for Run<'_, LEVEL, S> {
+    type Output = Result<()>;
+
+    #[inline(always)]
+    fn run(self) -> Result<()> {
+        let Self { start, ends, batch, mut rare, out } = self;
+        let mut from = start;
+        for ends in ends.chunks(BATCH) {
+            batch.find(rare.text, from, ends, rare.tables);
+            batch.emit::<LEVEL, _>(from as u32, ends, &mut rare, out)?;
+            from = ends[ends.len() - 1] as usize;
+        }
         Ok(())
     }
 }
