@@ -278,9 +278,7 @@ impl Tokenizer {
 
     fn encode_task<const LEVEL: u8>(&self, part: &Part<'_, '_>, index: Option<&CharIndex>) -> Result<Tokens> {
         let mut tokens = Tokens::with_capacity::<LEVEL>(part.text.len());
-        Scratch::with(|scratch| {
-            self.encode_part::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens)
-        })?;
+        Scratch::with(|scratch| self.encode_part::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens))?;
         if let Some(index) = index {
             index.convert(&mut tokens.spans);
         }
