@@ -57,7 +57,7 @@ impl CharIndex {
             let [start, end] = *span;
             let (first, starts) = self.place(start);
             // An empty span stays empty.
-            let is_cut = !starts & (end > start);
+            let is_cut = !starts && end > start;
             *span = [first - u32::from(is_cut), self.place(end).0];
         }
     }
@@ -104,7 +104,8 @@ impl Work for Conversion<'_> {
 fn are_seamless(spans: &[[u32; 2]; RUN]) -> bool {
     let mut are_seamless = spans[0][0] < spans[0][1];
     for i in 1..RUN {
-        are_seamless &= (spans[i][0] == spans[i - 1][1]) & (spans[i][0] < spans[i][1]);
+        are_seamless &= spans[i][0] == spans[i - 1][1];
+        are_seamless &= spans[i][0] < spans[i][1];
     }
     are_seamless
 }
