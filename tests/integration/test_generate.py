@@ -129,14 +129,14 @@ def run(name: str, seed: int, **options: Any) -> tuple[Any, torch.Tensor]:
     return out, torch.get_rng_state()
 
 
-@pytest.mark.filterwarnings("ignore:Passing `encoder_:UserWarning")
-@pytest.mark.filterwarnings("ignore:Unfeasible length constraints:UserWarning")
 def test_in_full_there_are_four_models_twenty_configurations_and_five_seeds() -> None:
     assert len(MODELS) >= 4
     assert len(CONFIGURATIONS) >= 20
     assert not REQUIRE_PARITY or (len(SEEDS) >= 5 and FEW_MODELS == MODELS)
 
 
+@pytest.mark.filterwarnings("ignore:Passing `encoder_:UserWarning")
+@pytest.mark.filterwarnings("ignore:Unfeasible length constraints:UserWarning")
 @pytest.mark.parametrize("options", CONFIGURATIONS, ids=lambda options: ",".join(options))
 @pytest.mark.parametrize("name", FEW_MODELS)
 def test_equals_stock(name: str, options: dict[str, Any]) -> None:
