@@ -96,8 +96,11 @@ fmt: $(VENV)/.stamp
 bench:
 	cargo bench --package penstock-benches
 
+# One wheel for each interpreter named: the module is built against one version of CPython.
+WHEEL_PYTHONS := $(PYTHON)
+
 wheel: $(VENV)/.stamp
-	$(VENV)/bin/maturin build --release --out dist
+	$(VENV)/bin/maturin build --release --out dist --interpreter $(WHEEL_PYTHONS)
 
 clean:
 	rm -rf target dist $(VENV) $(DEMO_VENV) .fixtures
