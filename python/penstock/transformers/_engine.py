@@ -751,15 +751,7 @@ def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
     state["_truncation"] = state["_padding"] = None
     state["_split_special"] = split
     state["_texts"] += 1
-    made: Any = _new(BatchEncoding)  # make_batch, in place
-    made.data = data
-    made._encodings = OneEncoding(native, text)
-    made._n_sequences = 1
-    batch: BatchEncoding = made
-    return batch
-
-
-_new: Any = BatchEncoding.__new__
+    return make_batch(data, OneEncoding(native, text), 1)
 
 
 def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:

@@ -31,6 +31,16 @@ const LONG_TEXT: usize = 1 << 20;
 /// Bytes up to which a text is encoded without letting other threads run.
 const SHORT_TEXT: usize = 1 << 11;
 
+/// Computes detached from the interpreter what a long text asks for. Handing the interpreter over and back takes longer than
+/// a short one.
+fn detached_if_long<T: Send>(
+    py: Python<'_>,
+    text: &str,
+    work: impl FnOnce() -> penstock::Result<T> + Send,
+) -> PyResult<T> {
+    if text.len() > SHORT_TEXT { detached(py, work) } else { work().map_err(|error| to_py(error, None)) }
+}
+
 /// A token of a model: id, text, and bytes of the piece.
 type Token = (TokenId, String, (u32, u32));
 
@@ -183,8 +193,6 @@ impl Tokenizer {
         attention_mask: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let text = crate::inputs::text(text, None)?;
-        // Handing the interpreter over and back takes longer than a short text.
-        let is_short = text.len() <= SHORT_TEXT;
         let dict = PyDict::new(py);
         let count = if type_ids {
             let fields = Fields { type_ids, ..Fields::default() };
@@ -192,13 +200,12 @@ impl Tokenizer {
                 let inputs = [(Input::Text(&text), None)];
                 self.0.encode_padded::<u32>(&inputs, &EncodeOptions::plain(true), fields, &|| false)
             };
-            let row = if is_short { encode().map_err(|error| to_py(error, None))? } else { detached(py, encode)? };
+            let row = detached_if_long(py, &text, encode)?;
             dict.set_item(intern!(py, "input_ids"), list(py, &row.input_ids)?)?;
             dict.set_item(intern!(py, "token_type_ids"), list(py, &row.type_ids)?)?;
             row.input_ids.len()
         } else {
-            let encode = || self.0.encode_ids(&text, true);
-            let ids = if is_short { encode().map_err(|error| to_py(error, None))? } else { detached(py, encode)? };
+            let ids = detached_if_long(py, &text, || self.0.encode_ids(&text, true))?;
             dict.set_item(intern!(py, "input_ids"), list(py, &ids)?)?;
             ids.len()
         };

@@ -57,11 +57,11 @@ impl Tokenizer {
         let mut segments = Vec::new();
         self.segments_to_encode::<LEVEL>(text, &mut segments)?;
         let mut is_cut = false;
-        for segment in &segments {
+        'segments: for segment in &segments {
             for (at, part) in self.parts_of::<LEVEL>(segment, piece)? {
                 if out.len() - start > enough {
                     is_cut = true;
-                    break;
+                    break 'segments;
                 }
                 self.encode_part::<LEVEL>(segment, part, at, scratch, out)?;
             }

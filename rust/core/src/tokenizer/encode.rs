@@ -260,7 +260,6 @@ impl Tokenizer {
     }
 
     /// Encodes a part of a segment, an added token or text that begins at byte `skipped` of it.
-    #[inline(always)]
     pub(super) fn encode_part<const LEVEL: u8>(
         &self,
         segment: &Segment<'_>,
@@ -273,17 +272,6 @@ impl Tokenizer {
             self.push_added::<LEVEL>(id, segment, out);
             return Ok(());
         }
-        self.encode_segment::<LEVEL>(segment, text, skipped, scratch, out)
-    }
-
-    fn encode_segment<const LEVEL: u8>(
-        &self,
-        segment: &Segment<'_>,
-        text: &str,
-        skipped: usize,
-        scratch: &mut Scratch,
-        out: &mut Tokens,
-    ) -> Result<()> {
         if let Some(raw) = self.raw_words() {
             if raw.runs::<LEVEL>(text, skipped)? {
                 return self.encode_raw::<LEVEL>(raw, segment, text, skipped, scratch, out);

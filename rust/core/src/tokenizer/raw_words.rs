@@ -460,7 +460,7 @@ fn merge_cut(bpe: &Bpe) -> Option<Cut> {
 }
 
 impl Tokenizer {
-    /// Encodes a part of a segment's raw text that begins at byte `skipped` of it; false when that cannot be done here.
+    /// Encodes a part of a segment's raw text that begins at byte `skipped` of it.
     pub(super) fn encode_raw<const LEVEL: u8>(
         &self,
         raw: &RawWords,
