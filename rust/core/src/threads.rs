@@ -4,7 +4,7 @@
 mod pool {
     use std::sync::{
         OnceLock,
-        atomic::{AtomicPtr, Ordering},
+        atomic::{AtomicPtr, AtomicUsize, Ordering},
     };
 
     use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
@@ -57,6 +57,29 @@ mod pool {
         }
     }
 
+    /// `f` of every number below `len`, over the caller's thread and the pool; each begins after those before it have begun.
+    pub fn in_order(len: usize, f: impl Fn(usize) + Sync + Send) {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            loop {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                if i >= len {
+                    break;
+                }
+                f(i);
+            }
+        };
+        match pool() {
+            Some(pool) if len > 1 && count() > 1 => pool.in_place_scope(|scope| {
+                for _ in 1..count().min(len) {
+                    scope.spawn(|_| work());
+                }
+                work();
+            }),
+            _ => work(),
+        }
+    }
+
     /// `f` of every item over the pool, for items that hold what they write into.
     pub fn for_each<T: Send>(items: Vec<T>, f: impl Fn(T) + Sync + Send) {
         match pool() {
@@ -80,10 +103,15 @@ mod pool {
         items.iter().map(f).collect()
     }
 
+    /// `f` of every number below `len`.
+    pub fn in_order(len: usize, f: impl Fn(usize)) {
+        (0..len).for_each(f);
+    }
+
     /// `f` of every item.
     pub fn for_each<T>(items: Vec<T>, f: impl Fn(T)) {
         items.into_iter().for_each(f);
     }
 }
 
-pub use pool::{count, for_each, map};
+pub use pool::{count, for_each, in_order, map};

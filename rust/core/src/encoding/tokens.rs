@@ -42,6 +42,17 @@ impl Tokens {
         Self { ids, spans, words: Vec::with_capacity(room(WORDS)), ..Self::default() }
     }
 
+    /// Forgets all tokens, and has room as after [`Tokens::with_capacity`].
+    pub fn restart<const LEVEL: u8>(&mut self, tokens: usize) {
+        let has_room = |level: u8, capacity: usize| LEVEL < level || capacity >= tokens;
+        let room = self.ids.len().saturating_sub(Self::SLACK);
+        if has_room(IDS, room) && has_room(SPANS, self.spans.capacity()) && has_room(WORDS, self.words.capacity()) {
+            self.clear();
+        } else {
+            *self = Self::with_capacity::<LEVEL>(tokens);
+        }
+    }
+
     /// Forgets all tokens and counts pieces from zero again.
     pub fn clear(&mut self) {
         self.len = 0;

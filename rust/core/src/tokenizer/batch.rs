@@ -5,12 +5,12 @@ use super::{
     chars::CharIndex,
     encode::{Input, Scratch, settle_odd_spans},
     finish::Finish,
+    joined::{Done, Unsettled, join},
 };
 use crate::{
     Encoding, Error, Result, TokenId,
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens},
-    kernels::pages::advise_huge,
     threads,
 };
 
@@ -29,6 +29,8 @@ pub struct Ragged {
 pub(super) const TASK_BYTES: usize = 256 << 10;
 /// Tasks between two looks at the caller's interrupt.
 pub(super) const WAVE: usize = 64;
+/// The same for each thread, where there are many.
+const WAVE_OF_THREAD: usize = 16;
 /// A text is cut into tasks from this length on.
 const LONG_TEXT: usize = 2 * TASK_BYTES;
 
@@ -37,12 +39,6 @@ struct Part<'a, 't> {
     segment: &'a Segment<'t>,
     start: usize,
     text: &'a str,
-}
-
-/// What a task gives: tokens, and where each of its texts ends in them.
-struct Done {
-    tokens: Tokens,
-    ends: Vec<usize>,
 }
 
 impl Tokenizer {
@@ -146,7 +142,8 @@ impl Tokenizer {
     fn ragged<const LEVEL: u8>(&self, texts: &[&str], finish: &Finish, interrupt: &dyn Fn() -> bool) -> Result<Ragged> {
         let total: usize = texts.iter().map(|text| text.len()).sum();
         if threads::count() == 1 || total < LONG_TEXT {
-            let done = self.encode_texts::<LEVEL>(texts, finish, interrupt)?;
+            let mut done = Done::default();
+            self.encode_texts::<LEVEL>(texts, finish, interrupt, &mut done)?;
             let mut row_offsets = Vec::with_capacity(texts.len() + 1);
             row_offsets.push(0);
             row_offsets.extend(done.ends.iter().map(|&end| end as i64));
@@ -166,6 +163,8 @@ impl Tokenizer {
             rest = &rest[position + 1..];
         }
         self.ragged_texts::<LEVEL>(rest, finish, interrupt, &mut ragged)?;
+        ragged.values.shrink_to_fit();
+        ragged.offsets.iter_mut().for_each(Vec::shrink_to_fit);
         Ok(ragged)
     }
 
@@ -175,23 +174,23 @@ impl Tokenizer {
         texts: &[&str],
         finish: &Finish,
         interrupt: &dyn Fn() -> bool,
-    ) -> Result<Done> {
+        Done { tokens, ends }: &mut Done,
+    ) -> Result<()> {
         let Finish { before, after, .. } = finish;
-        let room = |text: &&str| text.len() + before.len() + after.len();
-        let mut tokens = Tokens::with_capacity::<LEVEL>(texts.iter().map(room).sum());
-        let mut ends = Vec::with_capacity(texts.len());
+        tokens.restart::<LEVEL>(room(texts, finish));
+        ends.reserve(texts.len());
         let mut unasked = 0;
         Scratch::with(|scratch| {
             for text in texts {
-                push_specials::<LEVEL>(before, &mut tokens);
+                push_specials::<LEVEL>(before, tokens);
                 let first = tokens.len();
-                self.encode_text::<LEVEL>(text, scratch, &mut tokens)?;
+                self.encode_text::<LEVEL>(text, scratch, tokens)?;
                 if LEVEL >= SPANS {
                     let texts = rebased(&mut tokens.texts, first);
                     let (ids, spans) = tokens.ids_and_spans(first);
                     finish.trim(ids, spans, &texts);
                 }
-                push_specials::<LEVEL>(after, &mut tokens);
+                push_specials::<LEVEL>(after, tokens);
                 ends.push(tokens.len());
                 unasked += text.len();
                 if unasked > TASK_BYTES * WAVE {
@@ -202,8 +201,7 @@ impl Tokenizer {
                 }
             }
             Ok(())
-        })?;
-        Ok(Done { tokens, ends })
+        })
     }
 
     fn ragged_texts<const LEVEL: u8>(
@@ -213,18 +211,12 @@ impl Tokenizer {
         interrupt: &dyn Fn() -> bool,
         ragged: &mut Ragged,
     ) -> Result<()> {
-        let tasks = group_by_bytes(texts, task_bytes(texts.iter().map(|text| text.len()).sum()), |text| text.len());
-        for wave in tasks.chunks(WAVE) {
-            let done = threads::map(wave, |texts| self.encode_texts::<LEVEL>(texts, finish, &|| false));
-            let mut tokens = Vec::with_capacity(done.len());
-            let mut base = ragged.values.len();
-            for done in done {
-                let done = done?;
-                ragged.row_offsets.extend(done.ends.iter().map(|&end| (base + end) as i64));
-                base += done.tokens.len();
-                tokens.push(done.tokens);
-            }
-            append::<LEVEL>(&tokens, ragged);
+        for wave in group(texts, |text| text.len()).chunks(wave()) {
+            let room = wave.iter().map(|texts| room(texts, finish)).sum();
+            // Every text is settled by its own task.
+            join::<LEVEL, _>(wave, room, ragged, &mut Unsettled::default(), |texts, done| {
+                self.encode_texts::<LEVEL>(texts, finish, &|| false, done)
+            })?;
             if interrupt() {
                 return Err(Error::Interrupted);
             }
@@ -244,89 +236,58 @@ impl Tokenizer {
         let mut segments = Vec::new();
         self.segments_to_encode::<LEVEL>(text, &mut segments)?;
         let mut parts = Vec::new();
-        let task = task_bytes(text.len());
         for segment in &segments {
-            parts.extend(self.parts_of::<LEVEL>(segment, task)?.map(|(start, text)| Part { segment, start, text }));
+            parts.extend(self.parts_of::<LEVEL>(segment, TASK_BYTES)?.map(|(start, text)| Part {
+                segment,
+                start,
+                text,
+            }));
         }
         let index = if LEVEL >= SPANS { CharIndex::new(text) } else { None };
-        let mut tokens = Vec::with_capacity(parts.len());
-        for wave in parts.chunks(WAVE) {
-            for done in threads::map(wave, |part| self.encode_task::<LEVEL>(part, index.as_ref())) {
-                tokens.push(done?);
-            }
+        append_specials(before, ragged);
+        let first = ragged.values.len();
+        let mut unsettled = Unsettled { first, ..Unsettled::default() };
+        for wave in parts.chunks(wave()) {
+            let room = wave.iter().map(|part| part.text.len()).sum();
+            join::<LEVEL, _>(wave, room, ragged, &mut unsettled, |part, done| {
+                self.encode_task::<LEVEL>(part, index.as_ref(), &mut done.tokens)
+            })?;
             if interrupt() {
                 return Err(Error::Interrupted);
             }
         }
-        append_specials(before, ragged);
-        let first = ragged.values.len();
-        append::<LEVEL>(&tokens, ragged);
         if let Some(offsets) = &mut ragged.offsets {
-            let mut texts = Vec::new();
-            let mut base = 0;
-            for tokens in &mut tokens {
-                settle_odd_spans(text, &mut tokens.odd_spans, &mut offsets[first + base..]);
-                texts.extend(std::mem::take(&mut tokens.texts).into_iter().map(|(i, text)| (i + base as u32, text)));
-                base += tokens.len();
-            }
-            finish.trim(&ragged.values[first..], &mut offsets[first..], &texts);
+            settle_odd_spans(text, &mut unsettled.odd_spans, &mut offsets[first..]);
+            finish.trim(&ragged.values[first..], &mut offsets[first..], &unsettled.texts);
         }
         append_specials(after, ragged);
         ragged.row_offsets.push(ragged.values.len() as i64);
         Ok(())
     }
 
-    fn encode_task<const LEVEL: u8>(&self, part: &Part<'_, '_>, index: Option<&CharIndex>) -> Result<Tokens> {
-        let mut tokens = Tokens::with_capacity::<LEVEL>(part.text.len());
-        Scratch::with(|scratch| self.encode_part::<LEVEL>(part.segment, part.text, part.start, scratch, &mut tokens))?;
+    fn encode_task<const LEVEL: u8>(
+        &self,
+        part: &Part<'_, '_>,
+        index: Option<&CharIndex>,
+        tokens: &mut Tokens,
+    ) -> Result<()> {
+        tokens.restart::<LEVEL>(part.text.len());
+        Scratch::with(|scratch| self.encode_part::<LEVEL>(part.segment, part.text, part.start, scratch, tokens))?;
         if let Some(index) = index {
             index.convert(&mut tokens.spans);
         }
-        Ok(tokens)
+        Ok(())
     }
 }
 
-/// Appends tokens, over the threads: to copy one by one would leave a quarter of the work of two threads to one of them.
-fn append<const LEVEL: u8>(tokens: &[Tokens], ragged: &mut Ragged) {
-    let first = ragged.values.len();
-    let total: usize = tokens.iter().map(Tokens::len).sum();
-    if first == 0 {
-        // Zeroed by the system when first touched, which the threads do.
-        ragged.values = vec![0; total];
-        advise_huge(&mut ragged.values);
-    } else {
-        ragged.values.resize(first + total, 0);
-    }
-    let mut values = &mut ragged.values[first..];
-    let mut spans: &mut [[u32; 2]] = &mut [];
-    if let Some(offsets) = &mut ragged.offsets {
-        if first == 0 {
-            *offsets = vec![[0; 2]; total];
-            advise_huge(offsets);
-        } else {
-            offsets.resize(first + total, [0; 2]);
-        }
-        spans = &mut offsets[first..];
-    }
-    let mut copies = Vec::with_capacity(tokens.len());
-    for tokens in tokens {
-        let (to, rest) = values.split_at_mut(tokens.len());
-        let (spans_to, spans_rest) = spans.split_at_mut(if LEVEL >= SPANS { tokens.len() } else { 0 });
-        (values, spans) = (rest, spans_rest);
-        copies.push((tokens, to, spans_to));
-    }
-    threads::for_each(copies, |(tokens, values, spans)| {
-        values.copy_from_slice(tokens.ids());
-        if LEVEL >= SPANS {
-            spans.copy_from_slice(&tokens.spans);
-        }
-    });
+/// Tokens of texts: hardly ever more than they have bytes.
+fn room(texts: &[&str], Finish { before, after, .. }: &Finish) -> usize {
+    texts.iter().map(|text| text.len() + before.len() + after.len()).sum()
 }
 
-/// Text per task: from a megabyte on a task's result lies on huge pages; some tasks for each thread keep all threads busy
-/// to the end.
-fn task_bytes(total: usize) -> usize {
-    (total / (4 * threads::count())).clamp(TASK_BYTES, 4 * TASK_BYTES)
+/// Tasks of a wave over the threads.
+fn wave() -> usize {
+    WAVE.max(WAVE_OF_THREAD * threads::count())
 }
 
 fn append_specials(ids: &[TokenId], ragged: &mut Ragged) {

@@ -10,6 +10,7 @@ mod description;
 mod encode;
 mod finish;
 mod general;
+mod joined;
 mod options;
 mod padded;
 mod parts;
