@@ -121,7 +121,8 @@ def test_what_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(penstock.errors.MissingFileError):
         penstock.Tokenizer.from_sentencepiece(tmp_path / "missing.model")
     target = tmp_path / "x.model"
-    for content in (b"", b"\x0e", b"text", b"\x0a\x03\x0a\x01\xff", b"\x12\x02\x18\x01"):
+    infinite = b"\x0a\x08\x0a\x01a\x15\x00\x00\x80\x7f"  # A piece with such a score.
+    for content in (b"", b"\x0e", b"text", b"\x0a\x03\x0a\x01\xff", b"\x12\x02\x18\x01", infinite):
         target.write_bytes(content)
         with pytest.raises(penstock.errors.LoadError) as caught:
             penstock.Tokenizer.from_sentencepiece(target)

@@ -171,9 +171,9 @@ impl<'b> File<'b> {
                 path: "trainer_spec.unk_id".to_owned(),
                 message: format!("expected the number of a piece, found {}", self.unk_id),
             })?;
-            let score = |piece: &Piece<'_>| (piece.text.to_owned(), copied(piece.score));
+            let scored = |(i, piece): (usize, &Piece<'_>)| Ok((piece.text.to_owned(), copied(i, piece.score)?));
             return Ok(Model::Unigram(Box::new(Unigram::new(UnigramConfig {
-                vocab: self.pieces.iter().map(score).collect(),
+                vocab: self.pieces.iter().enumerate().map(scored).collect::<Result<_>>()?,
                 unk_id: Some(unk_id),
                 byte_fallback: self.byte_fallback,
             })?)));
@@ -229,9 +229,12 @@ impl<'b> File<'b> {
     }
 }
 
-/// A score as transformers ends up with it: it copies the tokenizer by way of JSON, read by a parser whose last bit may differ.
-fn copied(score: f32) -> f64 {
-    let score = f64::from(score);
-    let copied = serde_json::to_string(&score).ok().and_then(|text| serde_json::from_str(&text).ok());
-    copied.unwrap_or(score)
+/// The score of a piece as transformers ends up with it: it copies the tokenizer by way of JSON, which has no infinity and no
+/// NaN, read by a parser whose last bit may differ.
+fn copied(piece: usize, score: f32) -> Result<f64> {
+    let copied = serde_json::to_string(&f64::from(score)).and_then(|text| serde_json::from_str(&text));
+    copied.map_err(|_| Error::Schema {
+        path: format!("pieces[{piece}].score"),
+        message: format!("expected a finite number, found {score}"),
+    })
 }
