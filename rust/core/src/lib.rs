@@ -20,6 +20,7 @@ pub mod ids;
 pub mod kernels;
 pub mod models;
 pub mod normalizers;
+mod once;
 pub mod post_processors;
 pub mod pre_tokenizers;
 pub mod sampling;

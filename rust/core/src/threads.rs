@@ -9,10 +9,12 @@ mod pool {
 
     use rayon::{ThreadPool, ThreadPoolBuilder, prelude::*};
 
+    use crate::once::once;
+
     /// Threads to use: `PENSTOCK_NUM_THREADS`, else `RAYON_NUM_THREADS`, else one for each processor.
     pub fn count() -> usize {
         static COUNT: OnceLock<usize> = OnceLock::new();
-        *COUNT.get_or_init(|| {
+        *once(&COUNT, || {
             let variable = |name| std::env::var(name).ok()?.parse::<usize>().ok().filter(|&count| count > 0);
             variable("PENSTOCK_NUM_THREADS")
                 .or_else(|| variable("RAYON_NUM_THREADS"))

@@ -24,6 +24,8 @@ pub use blank::{Blank, Fill};
 pub use generic::{Block, Boundaries, Grammar, Starts};
 pub use queue::{MinQueue, QueueTask, with_queue};
 
+use crate::once::once;
+
 /// An instruction set this process may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Isa {
@@ -69,7 +71,7 @@ impl Isa {
 /// The best instruction set of this machine, or the one that `PENSTOCK_ISA` names if the machine has it.
 pub fn isa() -> Isa {
     static CHOICE: OnceLock<Isa> = OnceLock::new();
-    *CHOICE.get_or_init(|| {
+    *once(&CHOICE, || {
         let available = || Isa::ALL.into_iter().rev().filter(|isa| isa.is_available());
         let wanted = std::env::var("PENSTOCK_ISA").unwrap_or_default();
         available().find(|isa| isa.name() == wanted).or_else(|| available().next()).unwrap_or(Isa::Scalar)

@@ -3,13 +3,12 @@
 use std::sync::OnceLock;
 
 use super::code_points::CodePoints;
-use crate::alignment::Edit;
-use crate::unicode::lowercase as lower;
+use crate::{alignment::Edit, once::once, unicode::lowercase as lower};
 
 /// Lowercases each character by itself; what a mapping adds (`İ` becomes two characters) counts as inserted.
 pub(super) fn lowercase(edit: &mut Edit<'_>) {
     static CHANGED: OnceLock<CodePoints> = OnceLock::new();
-    let changed = CHANGED.get_or_init(|| CodePoints::new(|c| u8::from(lower(c) != (c, None))));
+    let changed = once(&CHANGED, || CodePoints::new(|c| u8::from(lower(c) != (c, None))));
     for (i, c) in edit.source().char_indices() {
         if c.is_ascii_uppercase() || !c.is_ascii() && changed.get(c) != 0 {
             edit.copy_to(i);

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use unicode_normalization_alignments::char::is_combining_mark;
 
 use super::code_points::CodePoints;
-use crate::alignment::Edit;
+use crate::{alignment::Edit, once::once};
 
 /// The part of `text` that remains.
 fn stripped(text: &str, left: bool, right: bool) -> &str {
@@ -35,7 +35,7 @@ pub(super) fn strip_accents(edit: &mut Edit<'_>) {
     if text.is_ascii() {
         return;
     }
-    let marks = MARKS.get_or_init(|| CodePoints::new(|c| u8::from(is_combining_mark(c))));
+    let marks = once(&MARKS, || CodePoints::new(|c| u8::from(is_combining_mark(c))));
     let mut at = 0;
     while let Some(start) = marks.find(text, at, |mark, _| mark != 0) {
         let mark = text[start..].chars().next().map_or(0, char::len_utf8);

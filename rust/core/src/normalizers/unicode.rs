@@ -13,7 +13,7 @@ use unicode_normalization_alignments::char::{
 use unicode_normalization_alignments::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 
 use super::code_points::CodePoints;
-use crate::alignment::Edit;
+use crate::{alignment::Edit, once::once};
 
 /// What the quick check needs to know about one form: for each code point 0 (neither it nor what stands before it
 /// changes), the combining class of a mark that changes nothing in canonical order, or one of the following.
@@ -172,7 +172,7 @@ fn rewrite<'s, I>(
     I: Iterator<Item = (char, isize)>,
 {
     if !edit.source().is_ascii() {
-        form.get_or_init(|| Form::new(quick_check)).apply(edit, normalize);
+        once(form, || Form::new(quick_check)).apply(edit, normalize);
     }
 }
 

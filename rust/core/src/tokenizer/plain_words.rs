@@ -12,6 +12,7 @@ use crate::{
     Normalizer, PreTokenizer,
     models::alphabet::{Alphabet, Letter},
     normalizers::{OneChar, one_char},
+    once::once,
     pre_tokenizers::PrependScheme,
     unicode::{PUNCTUATION, WHITE_SPACE, property},
 };
@@ -360,7 +361,7 @@ impl CharTable {
     }
 
     fn set(&self, c: char, rule: Rule) {
-        let page = self.pages[c as usize / PAGE].get_or_init(|| Box::new([const { AtomicU64::new(0) }; PAGE]));
+        let page = once(&self.pages[c as usize / PAGE], || Box::new([const { AtomicU64::new(0) }; PAGE]));
         page[c as usize % PAGE].store(rule.0, Ordering::Relaxed);
     }
 

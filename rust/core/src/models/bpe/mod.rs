@@ -32,7 +32,7 @@ use super::{
     alphabet::{Alphabet, Letter},
     words::{CacheHandle, DEFAULT_CACHE_BYTES, Spelling, Words},
 };
-use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, unicode::byte_chars::BYTE_CHARS};
+use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, once::once, unicode::byte_chars::BYTE_CHARS};
 
 /// A merge of two neighbouring tokens into one. Its rank is its position in the list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -409,7 +409,7 @@ impl Bpe {
     }
 
     fn characters(&self) -> &Characters {
-        self.characters.get_or_init(|| Characters::new(&self.vocab, &self.options))
+        once(&self.characters, || Characters::new(&self.vocab, &self.options))
     }
 
     /// The bytes of every token.
