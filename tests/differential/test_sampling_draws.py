@@ -224,6 +224,68 @@ def test_penalties_over_a_long_context(params: dict[str, Any], vocabulary: int) 
                 assert torch.equal(out.scores, scores), (kind, options)
 
 
+def _penalize(
+    rows: torch.Tensor, ids: torch.Tensor, params: SamplingParams, padding: list[int], new: int
+) -> torch.Tensor:
+    """Row by row: the bias, transformers' repetition penalty, then counts behind the prompt."""
+    out = []
+    for row, tokens, pad in zip(rows, ids, padding, strict=True):
+        scores, tokens_of_row = row[None], tokens[None, pad:]
+        if params.sequence_bias is not None:
+            processor = stock.SequenceBiasLogitsProcessor(params.sequence_bias)
+            scores = processor(tokens[None], scores)
+        if params.repetition_penalty is not None:
+            processor = stock.RepetitionPenaltyLogitsProcessor(params.repetition_penalty)
+            scores = processor(tokens_of_row, scores)
+        scores = scores[0].clone()
+        for token, count in zip(*tokens[new:].unique(return_counts=True), strict=True):
+            each = np.float32(params.frequency_penalty or 0.0) * np.float32(count)
+            scores[token] = scores[token] - each - np.float32(params.presence_penalty or 0.0)
+        out.append(scores)
+    return torch.stack(out)
+
+
+LOOPS: list[dict[str, Any]] = [
+    {"repetition_penalty": 1.2},
+    {"frequency_penalty": 0.2, "presence_penalty": -0.1},
+    {"repetition_penalty": 1.2, "frequency_penalty": 0.2, "presence_penalty": 0.3},
+    {
+        "repetition_penalty": 0.9,
+        "presence_penalty": 0.3,
+        "sequence_bias": {(3,): 2.0, (5, 7): -1.0},
+    },
+]
+
+
+@pytest.mark.parametrize("penalties", LOOPS, ids=str)
+@pytest.mark.parametrize("params", [{"top_k": 9}, {"temperature": 0.7, "top_p": 0.9}], ids=str)
+def test_penalties_in_a_loop(params: dict[str, Any], penalties: dict[str, Any]) -> None:
+    """One sampler over contexts that grow, change places, or are cut: it counts on, or anew."""
+    options = SamplingParams(**params, **penalties)
+    sampler, chain = Sampler(options), processors(params)
+    generator = torch.Generator().manual_seed(SEED)
+    for vocabulary, prompt in ((90, 12), (17003, 700), (90, 12)):
+        ids = torch.randint(vocabulary, (3, prompt), generator=generator)
+        padding, prompts, start = [0, 4, 0], [prompt] * 3, prompt
+        for step in range(40):
+            if step % 10 == 9:
+                ids = ids[torch.tensor([2, 0, 1])]
+            if step == 25:
+                ids = ids[:, :-6]
+            if step == 30:
+                # Everything counts, for both kinds of penalties.
+                padding, prompts, start = [0] * 3, [0] * 3, 0
+            rows = logits("mid", 3, vocabulary, generator)
+            scores = chain(None, _penalize(rows, ids, options, padding, start))
+            torch.manual_seed(step)
+            expected = torch.multinomial(torch.softmax(scores, -1), 1)
+            torch.manual_seed(step)
+            out = sampler(rows, ids, padding=padding, prompt_lengths=prompts, return_scores=True)
+            assert torch.equal(out.scores, scores), step
+            assert torch.equal(out.tokens, expected[:, 0]), step
+            ids = torch.cat([ids, expected], 1)
+
+
 @pytest.mark.parametrize("params", CONFIGURATIONS[:6], ids=str)
 def test_batches_over_threads(params: dict[str, Any]) -> None:
     """Rows are filtered on several threads, and drawn in their order."""

@@ -39,6 +39,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn keep(self, mask: u16) -> Self;
     /// `other` where `mask` is set.
     unsafe fn blend(self, mask: u16, other: Self) -> Self;
+    /// The next values of `from`, one for each lane where `mask` is set.
+    unsafe fn expand(self, mask: u16, from: &[f32; 16]) -> Self;
     /// Lanes with `self < other`.
     unsafe fn less(self, other: Self) -> u16;
     /// Lanes with `self >= other`.
@@ -63,23 +65,19 @@ pub struct Extent {
 }
 
 /// What becomes of a value that a penalty meets.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Rule {
-    /// Nothing.
-    #[default]
-    Same,
     /// Below zero it is multiplied, else divided.
     Scaled(f32),
-    /// Both are subtracted, one after the other.
+    /// The first is subtracted for each occurrence of the token, then the second once.
     Lowered(f32, f32),
 }
 
 impl Rule {
-    /// The value that `x` becomes.
-    #[inline]
-    pub fn of(self, x: f32) -> f32 {
+    /// The value that `x` becomes if its token occurred `count` times.
+    #[inline(always)]
+    pub fn of(self, x: f32, count: f32) -> f32 {
         match self {
-            Self::Same => x,
             Self::Scaled(penalty) => {
                 if x < 0.0 {
                     x * penalty
@@ -87,53 +85,25 @@ impl Rule {
                     x / penalty
                 }
             }
-            Self::Lowered(first, second) => x - first - second,
+            Self::Lowered(each, once) => x - each * count - once,
+        }
+    }
+
+    /// Whether no number, infinite ones included, becomes NaN.
+    pub fn is_tame(self) -> bool {
+        match self {
+            Self::Scaled(penalty) => penalty.is_finite() && penalty > 0.0,
+            // Counts do not grow beyond 2^24, where adding one changes nothing.
+            Self::Lowered(each, once) => (each * 16_777_216.0).is_finite() && once.is_finite(),
         }
     }
 
     /// Whether a value may become larger.
     pub fn may_raise(self) -> bool {
         match self {
-            Self::Same => false,
             Self::Scaled(penalty) => penalty < 1.0,
-            Self::Lowered(first, second) => first < 0.0 || second < 0.0,
+            Self::Lowered(each, once) => each < 0.0 || once < 0.0,
         }
-    }
-
-    /// # Safety
-    /// The instruction set of `L`.
-    #[inline(always)]
-    unsafe fn apply<L: Lanes, const N: usize>(self, x: [L; N], masks: [u16; N]) -> [L; N] {
-        let mut out = x;
-        // SAFETY: the caller's duty.
-        unsafe {
-            match self {
-                Self::Same => {}
-                Self::Scaled(penalty) => {
-                    let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
-                    let (mut rest, mut any) = ([0; N], 0);
-                    for i in 0..N {
-                        let below = x[i].less(zero);
-                        rest[i] = masks[i] & !below;
-                        any |= rest[i];
-                        out[i] = x[i].blend(masks[i] & below, x[i].mul(penalty));
-                    }
-                    // Divisions take long, and logits that are penalized are mostly negative.
-                    if any != 0 {
-                        for i in 0..N {
-                            out[i] = out[i].blend(rest[i], x[i].div(penalty));
-                        }
-                    }
-                }
-                Self::Lowered(first, second) => {
-                    let [first, second] = [L::splat(first), L::splat(second)];
-                    for i in 0..N {
-                        out[i] = x[i].blend(masks[i], x[i].sub(first).sub(second));
-                    }
-                }
-            }
-        }
-        out
     }
 }
 
@@ -141,34 +111,67 @@ impl Rule {
 /// nothing differs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Changes<'c> {
-    /// Tokens whose value the rule gives.
-    pub ruled: &'c [u64],
-    /// The rule.
-    pub rule: Rule,
-    /// Tokens whose value stands in `values`, whatever the rule says.
+    /// Tokens whose value stands in `values`.
+    pub listed: &'c [u64],
+    /// Number of those tokens before each chunk.
+    pub starts: &'c [u32],
+    /// Their values, ascending by token, and [`BEHIND`] more.
+    pub values: &'c [f32],
+    /// Tokens whose value stands in `own`, whatever `values` says.
     pub stored: &'c [u64],
     /// As long as the row.
-    pub values: &'c [f32],
+    pub own: &'c [f32],
 }
 
+/// What stands behind the values of a list of changes, so that as many are read wherever one is: more than a chunk's masks
+/// can point to, which spares a check for each.
+pub const BEHIND: usize = 2 * CHUNK + 16;
+
 impl Changes<'_> {
-    /// The value of a token, which is `own` in the row.
+    /// The value of a token, which is `x` in the row.
     #[inline]
-    pub fn value(&self, id: usize, own: f32) -> f32 {
-        let has = |words: &[u64]| words.get(id / CHUNK).is_some_and(|word| word >> (id % CHUNK) & 1 == 1);
-        if has(self.stored) {
-            self.values[id]
-        } else if has(self.ruled) {
-            self.rule.of(own)
+    pub fn value(&self, id: usize, x: f32) -> f32 {
+        let (chunk, bit) = (id / CHUNK, 1 << (id % CHUNK));
+        let word = |words: &[u64]| words.get(chunk).copied().unwrap_or(0);
+        if word(self.stored) & bit != 0 {
+            self.own[id]
+        } else if word(self.listed) & bit != 0 {
+            self.values[self.starts[chunk] as usize + (word(self.listed) & (bit - 1)).count_ones() as usize]
         } else {
-            own
+            x
         }
+    }
+
+    /// Whether nothing differs.
+    fn is_empty(&self) -> bool {
+        self.listed.is_empty() && self.stored.is_empty()
     }
 
     /// Whether a token of the chunk differs.
     #[inline(always)]
     fn touch(&self, chunk: usize) -> bool {
-        self.ruled.get(chunk).copied().unwrap_or(0) | self.stored.get(chunk).copied().unwrap_or(0) != 0
+        self.listed.get(chunk).copied().unwrap_or(0) | self.stored.get(chunk).copied().unwrap_or(0) != 0
+    }
+
+    /// The values of the tokens from `at` on, which is a multiple of 16; `x` are those of the row, `count` of them.
+    ///
+    /// # Safety
+    /// The instruction set of `L`.
+    #[inline(always)]
+    unsafe fn apply<L: Lanes>(&self, x: L, at: usize, count: usize) -> L {
+        let (chunk, bit) = (at / CHUNK, at % CHUNK);
+        let mut out = x;
+        // SAFETY: the caller's duty.
+        unsafe {
+            if let Some(&listed) = self.listed.get(chunk) {
+                let before = (listed & ((1 << bit) - 1)).count_ones() as usize;
+                out = out.expand((listed >> bit) as u16, sixteen(self.of_chunk(chunk), before));
+            }
+            match self.stored.get(chunk).map_or(0, |stored| (stored >> bit) as u16) {
+                0 => out,
+                stored => out.blend(stored, L::load(&padded(&self.own[at..at + count], 0.0))),
+            }
+        }
     }
 
     /// The values of a whole chunk.
@@ -176,38 +179,40 @@ impl Changes<'_> {
     /// # Safety
     /// The instruction set of `L`.
     #[inline(always)]
-    unsafe fn apply_to_chunk<L: Lanes>(&self, own: [L; 4], chunk: usize) -> [L; 4] {
-        let masks = |word: u64| [word as u16, (word >> 16) as u16, (word >> 32) as u16, (word >> 48) as u16];
+    unsafe fn apply_to_chunk<L: Lanes>(&self, x: [L; 4], chunk: usize) -> [L; 4] {
+        let mut out = x;
         // SAFETY: the caller's duty.
         unsafe {
-            let mut out = self.rule.apply(own, masks(self.ruled[chunk]));
-            if self.stored[chunk] != 0 {
-                let values = self.values[CHUNK * chunk..CHUNK * (chunk + 1)].as_chunks::<16>().0;
-                let masks = masks(self.stored[chunk]);
-                for i in 0..4 {
-                    out[i] = out[i].blend(masks[i], L::load(&values[i]));
+            if let Some(&listed) = self.listed.get(chunk) {
+                let (values, mut at) = (self.of_chunk(chunk), 0);
+                for (i, out) in out.iter_mut().enumerate() {
+                    let mask = (listed >> (16 * i)) as u16;
+                    *out = out.expand(mask, sixteen(values, at));
+                    at += mask.count_ones() as usize;
                 }
             }
-            out
-        }
-    }
-
-    /// The values of the tokens from `at` on, which is a multiple of 16; `own` are those of the row, `count` of them.
-    ///
-    /// # Safety
-    /// The instruction set of `L`.
-    #[inline(always)]
-    unsafe fn apply<L: Lanes>(&self, own: L, at: usize, count: usize) -> L {
-        let mask = |words: &[u64]| (words.get(at / CHUNK).copied().unwrap_or(0) >> (at % CHUNK)) as u16;
-        // SAFETY: the caller's duty.
-        unsafe {
-            let [out] = self.rule.apply([own], [mask(self.ruled)]);
-            match mask(self.stored) {
-                0 => out,
-                stored => out.blend(stored, L::load(&padded(&self.values[at..at + count], 0.0))),
+            if let Some(&stored) = self.stored.get(chunk)
+                && stored != 0
+            {
+                let own = self.own[CHUNK * chunk..CHUNK * (chunk + 1)].as_chunks::<16>().0;
+                for (i, out) in out.iter_mut().enumerate() {
+                    *out = out.blend((stored >> (16 * i)) as u16, L::load(&own[i]));
+                }
             }
         }
+        out
     }
+
+    /// The values of a chunk's listed tokens, and what stands behind them.
+    #[inline(always)]
+    fn of_chunk(&self, chunk: usize) -> &[f32; BEHIND] {
+        self.values[self.starts[chunk] as usize..].first_chunk().expect("more stands behind the values")
+    }
+}
+
+#[inline(always)]
+fn sixteen(values: &[f32; BEHIND], at: usize) -> &[f32; 16] {
+    values[at..].first_chunk().expect("no more than a chunk comes before them")
 }
 
 /// Sums of the terms of a softmax.
@@ -267,7 +272,11 @@ macro_rules! dispatch {
 }
 
 /// Maxima of the row's chunks of [`CHUNK`] values (the last one may be shorter) and of the row.
-pub fn maxima(isa: Isa, row: &[f32], out: &mut Vec<f32>) -> Extent {
+///
+/// # Panics
+/// If `out` has not a place for each chunk.
+pub fn maxima(isa: Isa, row: &[f32], out: &mut [f32]) -> Extent {
+    assert_eq!(row.len().div_ceil(CHUNK), out.len(), "one maximum for each chunk");
     dispatch!(isa, maxima_with(row, out))
 }
 
@@ -283,6 +292,15 @@ pub fn renew_maxima(isa: Isa, row: &[f32], changes: Changes<'_>, chunks: &[u32],
 pub fn write_changed(isa: Isa, row: &[f32], changes: Changes<'_>, out: &mut [f32]) {
     assert_eq!(row.len(), out.len(), "a place for each value");
     dispatch!(isa, write_changed_with(row, changes, out));
+}
+
+/// Applies a rule to each value, whose token occurred that often.
+///
+/// # Panics
+/// If there is not a count for each value.
+pub fn penalize(isa: Isa, rule: Rule, counts: &[f32], values: &mut [f32]) {
+    assert_eq!(counts.len(), values.len(), "a count for each value");
+    dispatch!(isa, penalize_with(rule, counts, values));
 }
 
 /// The largest of a few values without NaN.
@@ -408,16 +426,14 @@ fn padded(tail: &[f32], fill: f32) -> [f32; 16] {
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> Extent {
+pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut [f32]) -> Extent {
     // SAFETY of all blocks here: the caller's duty.
     unsafe {
-        out.clear();
-        out.reserve(row.len().div_ceil(CHUNK));
         let mut all = L::splat(f32::NEG_INFINITY);
         let mut nan = 0;
         let mut lanes = [0.0; 16];
         let (chunks, tail) = row.as_chunks::<CHUNK>();
-        for chunk in chunks {
+        for (chunk, out) in chunks.iter().zip(&mut *out) {
             let (quarters, _) = chunk.as_chunks::<16>();
             let [a, b, c, d] =
                 [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
@@ -425,7 +441,7 @@ pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> E
             let top = a.max(b).max(c.max(d));
             all = all.max(top);
             top.store(&mut lanes);
-            out.push(largest(&lanes));
+            *out = largest(&lanes);
         }
         let mut max = f32::NEG_INFINITY;
         if !tail.is_empty() {
@@ -433,7 +449,7 @@ pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut Vec<f32>) -> E
                 nan |= u16::from(value.is_nan());
                 max = if value > max { value } else { max };
             }
-            out.push(max);
+            out[chunks.len()] = max;
         }
         all.store(&mut lanes);
         Extent { max: max.max(largest(&lanes)), nan: nan != 0 }
@@ -448,17 +464,50 @@ pub(super) unsafe fn renew_maxima_with<L: Lanes>(row: &[f32], changes: Changes<'
     unsafe {
         for &chunk in chunks {
             let from = chunk as usize * CHUNK;
+            // The largest so far comes second: a NaN is not the maximum of its chunk.
             let mut top = L::splat(f32::NEG_INFINITY);
-            for (i, own) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
-                let values = changes.apply(L::load(&padded(own, f32::NEG_INFINITY)), from + 16 * i, own.len());
-                // The largest so far comes second: a NaN is not the maximum of its chunk.
-                let kept = L::splat(f32::NEG_INFINITY).blend(u16::MAX >> (16 - own.len()), values);
-                top = kept.max(top);
+            if let Some(own) = row[from..].first_chunk::<CHUNK>() {
+                let own = own.as_chunks::<16>().0;
+                let x = [L::load(&own[0]), L::load(&own[1]), L::load(&own[2]), L::load(&own[3])];
+                for values in changes.apply_to_chunk(x, chunk as usize) {
+                    top = values.max(top);
+                }
+            } else {
+                for (i, own) in row[from..].chunks(16).enumerate() {
+                    let values = changes.apply(L::load(&padded(own, f32::NEG_INFINITY)), from + 16 * i, own.len());
+                    let kept = L::splat(f32::NEG_INFINITY).blend(u16::MAX >> (16 - own.len()), values);
+                    top = kept.max(top);
+                }
             }
             let mut lanes = [0.0; 16];
             top.store(&mut lanes);
             out[chunk as usize] = largest(&lanes);
         }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn penalize_with<L: Lanes>(rule: Rule, counts: &[f32], values: &mut [f32]) {
+    let (count_groups, count_tail) = counts.as_chunks::<16>();
+    let (groups, tail) = values.as_chunks_mut::<16>();
+    // SAFETY: the caller's duty.
+    unsafe {
+        for (group, counts) in groups.iter_mut().zip(count_groups) {
+            let x = L::load(group);
+            let out = match rule {
+                Rule::Scaled(penalty) => {
+                    let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
+                    x.div(penalty).blend(x.less(zero), x.mul(penalty))
+                }
+                Rule::Lowered(each, once) => x.sub(L::load(counts).mul(L::splat(each))).sub(L::splat(once)),
+            };
+            out.store(group);
+        }
+    }
+    for (value, &count) in tail.iter_mut().zip(count_tail) {
+        *value = rule.of(*value, count);
     }
 }
 
@@ -562,7 +611,7 @@ pub(super) unsafe fn exp_terms_with<L: Lanes>(
 ) -> TermSum {
     // SAFETY: the caller's duty.
     unsafe {
-        match (how.lanes, how.temperature.to_bits() == 1f32.to_bits(), changes.ruled.is_empty()) {
+        match (how.lanes, how.temperature.to_bits() == 1f32.to_bits(), changes.is_empty()) {
             (SumLanes::Sixteen, false, true) => terms::<L, true, true, false>(row, changes, how, out),
             (SumLanes::Sixteen, true, true) => terms::<L, true, false, false>(row, changes, how, out),
             (SumLanes::Eight, false, true) => terms::<L, false, true, false>(row, changes, how, out),
@@ -1087,6 +1136,17 @@ impl Lanes for Array {
     #[inline(always)]
     unsafe fn blend(self, mask: u16, other: Self) -> Self {
         Self(std::array::from_fn(|i| if mask >> i & 1 == 1 { other.0[i] } else { self.0[i] }))
+    }
+    #[inline(always)]
+    unsafe fn expand(mut self, mut mask: u16, from: &[f32; 16]) -> Self {
+        let mut next = from.iter();
+        while mask != 0
+            && let Some(&value) = next.next()
+        {
+            self.0[mask.trailing_zeros() as usize] = value;
+            mask &= mask - 1;
+        }
+        self
     }
     #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {

@@ -5,11 +5,12 @@ use std::arch::x86_64::{
     _mm256_castpd_ps, _mm512_add_epi32, _mm512_add_pd, _mm512_add_ps, _mm512_and_si512, _mm512_castps_pd,
     _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
     _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_mov_ps, _mm512_maskz_mov_ps, _mm512_maskz_set1_epi32,
-    _mm512_max_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_roundscale_ps, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32,
-    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd,
-    _mm512_sub_ps, _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
+    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_expand_ps, _mm512_mask_mov_ps, _mm512_maskz_mov_ps,
+    _mm512_maskz_set1_epi32, _mm512_max_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32,
+    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps,
+    _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps,
+    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd, _mm512_sub_ps, _mm512_ternarylogic_epi32,
+    _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 
 use super::{
@@ -122,6 +123,11 @@ impl Lanes for Avx512 {
         Self(unsafe { _mm512_mask_mov_ps(self.0, mask, other.0) })
     }
     #[inline(always)]
+    unsafe fn expand(self, mask: u16, from: &[f32; 16]) -> Self {
+        // SAFETY: see the impl; reads the sixteen values of the array.
+        Self(unsafe { _mm512_mask_expand_ps(self.0, mask, _mm512_loadu_ps(from.as_ptr())) })
+    }
+    #[inline(always)]
     unsafe fn less(self, other: Self) -> u16 {
         // SAFETY: see the impl.
         unsafe { _mm512_cmp_ps_mask::<_CMP_LT_OQ>(self.0, other.0) }
@@ -228,14 +234,14 @@ macro_rules! shells {
     ($module:ident, $lanes:ty, $features:literal) => {
         /// The passes, compiled for one instruction set.
         pub(super) mod $module {
-            use super::super::floats::{self, Changes, Extent, SumLanes, TermSum, Terms};
+            use super::super::floats::{self, Changes, Extent, Rule, SumLanes, TermSum, Terms};
 
             type Lanes = $lanes;
 
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn maxima_with(row: &[f32], out: &mut Vec<f32>) -> Extent {
+            pub unsafe fn maxima_with(row: &[f32], out: &mut [f32]) -> Extent {
                 // SAFETY: the caller's duty.
                 unsafe { floats::maxima_with::<Lanes>(row, out) }
             }
@@ -245,6 +251,13 @@ macro_rules! shells {
             pub unsafe fn renew_maxima_with(row: &[f32], changes: Changes<'_>, chunks: &[u32], out: &mut [f32]) {
                 // SAFETY: the caller's duty.
                 unsafe { floats::renew_maxima_with::<Lanes>(row, changes, chunks, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn penalize_with(rule: Rule, counts: &[f32], values: &mut [f32]) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::penalize_with::<Lanes>(rule, counts, values) }
             }
             /// # Safety
             /// The features must be there.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::{
-    Candidates, Distribution, EditScratch, Error, History, Noise, Plan, Result, RowFault, Scratch,
+    Candidates, Contexts, Distribution, EditScratch, Error, History, Noise, Plan, Result, RowFault, Scratch,
     candidates::{Arithmetic, Place},
     rng::{row_seeds::RowStream, torch::TorchStream},
     turns::Turns,
@@ -98,6 +98,8 @@ pub struct ScoresOutput {
 pub struct Sampler {
     rows: Vec<RowOptions>,
     buffers: Mutex<Vec<Buffers>>,
+    /// What the penalties of each row have met, for the next step: a row of a loop is a longer one of the step before.
+    contexts: Mutex<Vec<Contexts>>,
 }
 
 #[derive(Debug, Default)]
@@ -179,7 +181,7 @@ impl Sampler {
         if rows.is_empty() {
             return Err(Error::Length { what: "the list of options", found: 0, expected: 1 });
         }
-        Ok(Self { rows, buffers: Mutex::default() })
+        Ok(Self { rows, ..Self::default() })
     }
 
     /// Number of option sets: one, or one for each row.
@@ -345,21 +347,45 @@ impl Sampler {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(buffers);
     }
 
+    /// The tokens of the row's contexts, counted on from the step before.
+    fn contexts(&self, row: usize, request: &Request<'_>) -> Result<Contexts> {
+        let plan = &self.options(row).plan;
+        if !plan.counts_tokens() {
+            return Ok(Contexts::default());
+        }
+        let mut kept = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut contexts = kept.get_mut(row).map(std::mem::take).unwrap_or_default();
+        drop(kept);
+        plan.count(&request.histories[row], kernels::isa(), request.vocabulary, &mut contexts)?;
+        Ok(contexts)
+    }
+
+    fn keep_contexts(&self, row: usize, contexts: Contexts) {
+        if self.options(row).plan.counts_tokens() {
+            let mut kept = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+            if kept.len() <= row {
+                kept.resize_with(row + 1, Contexts::default);
+            }
+            kept[row] = contexts;
+        }
+    }
+
     fn filter(&self, row: usize, request: &Request<'_>, exact: bool) -> Result<Filtered> {
         let mut buffers = self.buffers();
         let Buffers { scratch, edits, source } = &mut buffers;
         let logits = row_of(request, row, source);
-        let options = self.options(row);
+        let (RowOptions { plan, do_sample }, history) = (self.options(row), &request.histories[row]);
+        let contexts = self.contexts(row, request)?;
         let arithmetic = Arithmetic { isa: kernels::isa(), lanes: request.lanes, exact };
         let mut candidates = Candidates::new(logits, arithmetic, scratch);
-        options.plan.filter(&mut candidates, &request.histories[row], edits)?;
+        plan.filter(&mut candidates, history, &contexts, edits)?;
         if request.logprobs.is_some() {
             // What is reported is read from the values.
             candidates.finish_cut();
             candidates.row();
         }
         let fault = |what| Error::Row { row, what };
-        let (distribution, greedy) = if options.do_sample {
+        let (distribution, greedy) = if *do_sample {
             (Some(Distribution::new(&mut candidates).map_err(fault)?), 0)
         } else {
             (None, candidates.greedy().map_err(fault)?)
@@ -372,6 +398,7 @@ impl Sampler {
         };
         let (copied, temperature) = (candidates.is_copied(), candidates.temperature);
         let open = std::mem::take(&mut candidates.open_ids);
+        self.keep_contexts(row, contexts);
         Ok(Filtered { buffers, distribution, greedy, max, sum, open, copied, temperature })
     }
 
@@ -379,13 +406,15 @@ impl Sampler {
         let mut buffers = self.buffers();
         let Buffers { scratch, edits, source } = &mut buffers;
         let logits = row_of(request, row, source);
+        let contexts = self.contexts(row, request)?;
         let arithmetic = Arithmetic { isa: kernels::isa(), lanes: request.lanes, exact };
         let mut candidates = Candidates::new(logits, arithmetic, scratch);
-        let filtered = self.options(row).plan.filter(&mut candidates, &request.histories[row], edits);
+        self.options(row).plan.filter(&mut candidates, &request.histories[row], &contexts, edits)?;
         candidates.write_scores(out);
         let uncertain = candidates.uncertain;
+        self.keep_contexts(row, contexts);
         self.keep(buffers);
-        filtered.map(|()| uncertain)
+        Ok(uncertain)
     }
 }
 

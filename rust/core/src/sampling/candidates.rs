@@ -2,14 +2,20 @@
 
 use crate::kernels::{
     Isa,
-    floats::{self, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms},
+    floats::{self, BEHIND, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms},
 };
 
 use super::error::RowFault;
+use super::seen::Seen;
 use super::softmax;
 
 /// Lists longer than this stay a row: passes over it are then quicker than work on a list.
 pub(crate) const LONGEST_LIST: usize = 4096;
+
+/// Values of a row whose terms are corrected while they are in the nearest cache.
+const BLOCK: usize = 64 * CHUNK;
+/// How far the largest logit may lie above the largest value after penalties, after the temperature, for sums to be corrected.
+const FAR: f32 = 4.0;
 
 /// Whether a token is in the distribution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +45,9 @@ impl Place {
 pub struct Scratch {
     /// The row, once it differs from the logits; or those of its values that do.
     pub(crate) values: Vec<f32>,
-    /// While the row is that of the logits but for a few values: a bit for each that a rule gives, or the buffer.
-    ruled: Vec<u64>,
+    /// While the row is that of the logits but for a few values: those of the tokens seen, and a bit for each token whose
+    /// value stands in `values`; no bits if there is none.
+    penalized: Vec<f32>,
     stored: Vec<u64>,
     /// Chunks whose maximum a change may have moved.
     moved: Vec<u32>,
@@ -80,8 +87,10 @@ pub struct Candidates<'a> {
     copied: bool,
     /// A few values differ from the logits, those that are marked.
     marked: bool,
-    /// What gives the values that are marked for it.
-    rule: Rule,
+    /// The tokens whose values stand in `scratch.penalized`.
+    seen: Option<&'a Seen>,
+    /// The largest of the logits, once a few values differ from them.
+    top_logit: f32,
     /// The values are still to be divided by this (a row only).
     pub(crate) temperature: f32,
     extent: Option<Extent>,
@@ -104,7 +113,8 @@ impl<'a> Candidates<'a> {
             scratch,
             copied: false,
             marked: false,
-            rule: Rule::Same,
+            seen: None,
+            top_logit: f32::INFINITY,
             temperature: 1.0,
             extent: None,
             terms: None,
@@ -182,11 +192,11 @@ impl<'a> Candidates<'a> {
 
     /// The row that the values come from, and what was changed in it.
     fn parts(&self) -> (&[f32], Changes<'_>) {
-        let Scratch { values, ruled, stored, .. } = &*self.scratch;
+        let Scratch { values, penalized, stored, .. } = &*self.scratch;
         if self.copied {
             (values, Changes::default())
         } else if self.marked {
-            (self.logits, Changes { ruled, rule: self.rule, stored, values })
+            (self.logits, changes(self.seen, penalized, stored, values))
         } else {
             (self.logits, Changes::default())
         }
@@ -241,26 +251,22 @@ impl<'a> Candidates<'a> {
     }
 
     /// The row's values after the temperature, to change a few of them: they are marked, the others stay where they are.
-    pub fn patch(&mut self) -> Patch<'_> {
+    pub fn patch(&mut self) -> Patch<'_, 'a> {
         if self.listed || self.cut || self.has_open() || is_not_one(self.temperature) {
             self.edit();
         }
-        self.top();
+        let top = self.top().max;
         self.terms = None;
         let isa = self.arithmetic.isa;
-        let Scratch { values, maxima, ruled, stored, moved, .. } = &mut *self.scratch;
+        let Scratch { values, maxima, penalized, stored, moved, .. } = &mut *self.scratch;
         moved.clear();
-        let first = !self.copied && !self.marked;
-        if first {
+        if !self.copied && !self.marked {
             values.resize(self.logits.len(), 0.0);
-            for words in [&mut *ruled, &mut *stored] {
-                words.clear();
-                words.resize(self.logits.len().div_ceil(CHUNK), 0);
-            }
-            (self.marked, self.rule) = (true, Rule::Same);
+            stored.clear();
+            (self.marked, self.seen, self.top_logit) = (true, None, top);
         }
-        let base = (!self.copied).then_some(Base { logits: self.logits, ruled, rule: &mut self.rule, stored });
-        Patch { isa, base, first, values, maxima, moved, extent: &mut self.extent }
+        let base = (!self.copied).then_some(Base { logits: self.logits, seen: &mut self.seen, penalized, stored });
+        Patch { isa, base, values, maxima, moved, extent: &mut self.extent }
     }
 
     /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
@@ -316,6 +322,7 @@ impl<'a> Candidates<'a> {
         }
         let Scratch { values, maxima, .. } = &mut *self.scratch;
         let row = if self.copied { &**values } else { self.logits };
+        maxima.resize(row.len().div_ceil(CHUNK), 0.0);
         let extent = floats::maxima(self.arithmetic.isa, row, maxima);
         self.extent = Some(extent);
         extent
@@ -370,6 +377,42 @@ impl<'a> Candidates<'a> {
         self.scratch.terms = terms;
         self.terms = Some(sums);
         sums
+    }
+
+    /// Terms of a row's softmax as [`Candidates::terms`] gives them, but for torch's sum: the double one, and what its error is
+    /// relative to. The terms of tokens seen are put among those of the logits, which takes less than to do so in the pass.
+    pub(crate) fn wide_terms(&mut self) -> (f64, f64) {
+        let max = self.max();
+        let few = match self.seen {
+            // Terms of logits far above the largest value would bury the others in the sum.
+            Some(seen) if self.marked && self.terms.is_none() && self.scratch.stored.is_empty() => {
+                (self.top_logit / self.temperature - max <= FAR).then_some(seen)
+            }
+            _ => None,
+        };
+        let Some(seen) = few else {
+            let sum = self.terms().wide;
+            return (sum, sum);
+        };
+        let Arithmetic { isa, lanes, .. } = self.arithmetic;
+        let how = Terms { temperature: self.temperature, max, lanes };
+        let Scratch { terms, penalized, floats: new, .. } = &mut *self.scratch;
+        terms.resize(self.logits.len(), 0.0);
+        new.resize(seen.tokens().len(), 0.0);
+        let added = floats::exp_terms(isa, &penalized[..new.len()], Changes::default(), how, new).wide;
+        let (mut whole, mut removed) = (0.0, [0.0; 4]);
+        for (i, (logits, terms)) in self.logits.chunks(BLOCK).zip(terms.chunks_mut(BLOCK)).enumerate() {
+            whole += floats::exp_terms(isa, logits, Changes::default(), how, terms).wide;
+            let first = i * BLOCK;
+            let slots = seen.slots(first, first + BLOCK);
+            // Four sums, which do not wait for each other.
+            for (tokens, new) in seen.tokens()[slots.clone()].chunks(4).zip(new[slots].chunks(4)) {
+                for ((&token, &new), removed) in tokens.iter().zip(new).zip(&mut removed) {
+                    *removed += f64::from(std::mem::replace(&mut terms[token as usize - first], new));
+                }
+            }
+        }
+        (whole - removed.iter().sum::<f64>() + added, whole + added)
     }
 
     /// Makes the row a list of the tokens with a value (before the temperature) of at least `bound`; -inf is left out.
@@ -432,7 +475,7 @@ impl<'a> Candidates<'a> {
 
     /// Removes tokens of a row whose term lies below `bound`, which is positive. The values follow when they are needed.
     pub(crate) fn cut_terms(&mut self, bound: f32) {
-        debug_assert!(self.terms.is_some() && bound > 0.0, "terms say what is removed");
+        debug_assert!(bound > 0.0, "terms say what is removed");
         let Arithmetic { isa, lanes, .. } = self.arithmetic;
         self.terms = Some(floats::cut_terms(isa, &mut self.scratch.terms, bound, lanes));
         self.cut = true;
@@ -538,23 +581,26 @@ impl Values<'_> {
     }
 }
 
-/// Logits of which a few values are changed, and the marks that say which.
+fn changes<'c>(seen: Option<&'c Seen>, penalized: &'c [f32], stored: &'c [u64], own: &'c [f32]) -> Changes<'c> {
+    let (listed, starts) = seen.map_or((&[][..], &[][..]), |seen| (seen.words(), seen.starts()));
+    Changes { listed, starts, values: penalized, stored, own }
+}
+
+/// Logits of which a few values are changed, and what was changed.
 #[derive(Debug)]
-struct Base<'p> {
+struct Base<'p, 'a> {
     logits: &'p [f32],
-    ruled: &'p mut [u64],
-    rule: &'p mut Rule,
-    stored: &'p mut [u64],
+    seen: &'p mut Option<&'a Seen>,
+    penalized: &'p mut Vec<f32>,
+    stored: &'p mut Vec<u64>,
 }
 
 /// Values of a row of which a few are changed, without another pass over the rest.
 #[derive(Debug)]
-pub struct Patch<'p> {
+pub struct Patch<'p, 'a> {
     isa: Isa,
     /// None if the values are all in the buffer.
-    base: Option<Base<'p>>,
-    /// Nothing was changed before.
-    first: bool,
+    base: Option<Base<'p, 'a>>,
     values: &'p mut [f32],
     maxima: &'p mut [f32],
     /// Chunks whose maximum has to be looked for, when all changes are made.
@@ -562,7 +608,7 @@ pub struct Patch<'p> {
     extent: &'p mut Option<Extent>,
 }
 
-impl Patch<'_> {
+impl<'a> Patch<'_, 'a> {
     /// Size of the vocabulary.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -575,9 +621,7 @@ impl Patch<'_> {
 
     fn parts(&self) -> (&[f32], Changes<'_>) {
         match &self.base {
-            Some(Base { logits, ruled, rule, stored }) => {
-                (logits, Changes { ruled, rule: **rule, stored, values: self.values })
-            }
+            Some(Base { logits, seen, penalized, stored }) => (logits, changes(**seen, penalized, stored, self.values)),
             None => (self.values, Changes::default()),
         }
     }
@@ -595,113 +639,80 @@ impl Patch<'_> {
     #[inline]
     pub fn set(&mut self, id: usize, value: f32) {
         let old = self.get(id).expect("the id is one of the vocabulary");
-        self.first = false;
         self.values[id] = value;
-        if let Some(base) = &mut self.base {
-            base.stored[id / CHUNK] |= 1 << (id % CHUNK);
+        if let Some(Base { logits, stored, .. }) = &mut self.base {
+            stored.resize(logits.len().div_ceil(CHUNK), 0);
+            stored[id / CHUNK] |= 1 << (id % CHUNK);
         }
         if old.is_nan() || value.is_nan() {
             *self.extent = None;
         }
-        let max = &mut self.maxima[id / CHUNK];
-        if old >= *max || value > *max {
-            // Once for each chunk, since nothing compares with NaN.
-            *max = f32::NAN;
-            self.moved.push((id / CHUNK) as u32);
-        }
+        note(self.maxima, self.moved, id as u32, |max| old >= max || value > max);
     }
 
-    /// Gives each of the distinct ids the value that the rule makes of its own. False, and nothing is done, if something
-    /// was changed before.
-    ///
-    /// # Errors
-    /// An id that is refused: one beyond the vocabulary, unless it is positive and `beyond_is_fine`.
-    pub fn replace_all(&mut self, ids: &[i64], beyond_is_fine: bool, rule: Rule) -> Result<bool, i64> {
-        let beyond = |id: i64| if beyond_is_fine && id >= 0 { Ok(()) } else { Err(id) };
-        Ok(self.mark::<false>(ids, rule, beyond, &mut [])?.is_some())
-    }
-
-    /// Gives each of the distinct ids the value that the rule for its number makes of its own. False, and nothing is done, if
-    /// something was changed before. `counts` are zeros, before and after.
-    ///
-    /// # Errors
-    /// An id beyond the vocabulary.
-    pub fn replace_counted(
-        &mut self,
-        ids: &[i64],
-        again: &mut Vec<u32>,
-        counts: &mut [f32],
-        rule: impl Fn(f32) -> Rule,
-    ) -> Result<bool, i64> {
-        // Every token as if it came once; those that come again are put down without a branch.
-        again.clear();
-        again.resize(ids.len() + 1, 0);
-        let Some(count) = self.mark::<true>(ids, rule(1.0), Err, again)? else { return Ok(false) };
-        let Some(base) = &mut self.base else { return Ok(false) };
-        for &id in &again[..count] {
-            counts[id as usize] += 1.0;
-        }
-        for &id in &again[..count] {
-            let id = id as usize;
-            let more = std::mem::take(&mut counts[id]);
-            if more > 0.0 {
-                // A maximum that this moves is looked for again already.
-                self.values[id] = rule(1.0 + more).of(base.logits[id]);
-                base.stored[id / CHUNK] |= 1 << (id % CHUNK);
+    /// Gives each token seen the value that the rule makes of its own.
+    pub fn replace(&mut self, seen: &'a Seen, rule: Rule) {
+        if !(rule.is_tame() && self.collect(seen)) {
+            for (&token, &count) in seen.tokens().iter().zip(seen.counts()) {
+                let x = self.get(token as usize).expect("the tokens seen are those of the vocabulary");
+                self.set(token as usize, rule.of(x, count));
             }
+            return;
         }
-        Ok(true)
-    }
-
-    /// Marks the ids; none if something was changed before. Gives the number of ids that it wrote into `again`, since they
-    /// were marked already. `beyond` decides on ids that the row lacks.
-    ///
-    /// The values themselves are not written: at thousands of tokens that would be another row through the caches.
-    #[inline(always)]
-    fn mark<const COUNTED: bool>(
-        &mut self,
-        ids: &[i64],
-        rule: Rule,
-        beyond: impl Fn(i64) -> Result<(), i64>,
-        again: &mut [u32],
-    ) -> Result<Option<usize>, i64> {
-        let Self { base: Some(base), first: true, maxima, moved, .. } = self else { return Ok(None) };
-        *base.rule = rule;
-        let (logits, ruled, maxima) = (base.logits, &mut *base.ruled, &mut **maxima);
-        let size = logits.len();
-        let mut count = 0;
-        for &id in ids {
-            // A negative id is a large one.
-            let at = id as usize;
-            if at >= size {
-                beyond(id)?;
-                continue;
-            }
-            let (word, bit) = (&mut ruled[at / CHUNK], at % CHUNK);
-            if COUNTED {
-                again[count] = at as u32;
-                count += (*word >> bit & 1) as usize;
-            }
-            *word |= 1 << bit;
-        }
-        // A loop of its own, and a short one: many of its reads wait for memory together.
+        let Some(Base { penalized, .. }) = &mut self.base else { return };
+        let penalized = &mut penalized[..seen.tokens().len()];
+        floats::penalize(self.isa, rule, seen.counts(), penalized);
         if rule.may_raise() {
-            moved.extend((0..ruled.len() as u32).filter(|&chunk| ruled[chunk as usize] != 0));
-        } else {
-            for &id in ids {
-                let at = id as usize;
-                if at < size && logits[at] >= maxima[at / CHUNK] {
-                    // Once for each chunk, since nothing compares with NaN.
-                    maxima[at / CHUNK] = f32::NAN;
-                    moved.push((at / CHUNK) as u32);
+            for (&token, &x) in seen.tokens().iter().zip(&*penalized) {
+                note(self.maxima, self.moved, token, |max| x > max);
+            }
+        }
+    }
+
+    /// Collects the values of these tokens in a list, and notes the chunks that may lose their maximum with them. False if
+    /// values of other tokens were changed before.
+    ///
+    /// Thousands of values among those of the row would be another row through the caches.
+    fn collect(&mut self, seen: &'a Seen) -> bool {
+        let Some(Base { logits, seen: before, penalized, stored }) = &mut self.base else { return false };
+        if !stored.is_empty() {
+            return false;
+        }
+        match before {
+            Some(before) if before.words() != seen.words() => return false,
+            Some(_) => {
+                for (&token, &x) in seen.tokens().iter().zip(&**penalized) {
+                    note(self.maxima, self.moved, token, |max| x >= max);
                 }
             }
+            None => {
+                penalized.clear();
+                penalized.reserve(seen.tokens().len() + BEHIND);
+                penalized.extend(seen.tokens().iter().map(|&token| {
+                    let x = logits[token as usize];
+                    note(self.maxima, self.moved, token, |max| x >= max);
+                    x
+                }));
+                penalized.resize(penalized.len() + BEHIND, 0.0);
+                **before = Some(seen);
+            }
         }
-        Ok(Some(count))
+        true
     }
 }
 
-impl Drop for Patch<'_> {
+/// Notes that the maximum of the token's chunk is another one, if `moves` says so of it.
+#[inline(always)]
+fn note(maxima: &mut [f32], moved: &mut Vec<u32>, token: u32, moves: impl FnOnce(f32) -> bool) {
+    let max = &mut maxima[token as usize / CHUNK];
+    if moves(*max) {
+        // Once for each chunk, since nothing compares with NaN.
+        *max = f32::NAN;
+        moved.push(token / CHUNK as u32);
+    }
+}
+
+impl Drop for Patch<'_, '_> {
     fn drop(&mut self) {
         if self.extent.is_some() {
             let moved = std::mem::take(self.moved);

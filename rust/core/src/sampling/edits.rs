@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernels::floats::Rule;
+use crate::kernels::{Isa, floats::Rule};
 
 use super::{
     candidates::{Candidates, Patch},
     error::{Error, Result},
+    seen::Seen,
 };
 
 /// What an edit knows of its row.
@@ -98,10 +99,14 @@ pub enum Edit {
 /// Buffers of edits, clean between uses.
 #[derive(Debug, Default)]
 pub struct EditScratch {
-    seen: Vec<u64>,
     touched: Vec<u32>,
-    counts: Vec<f32>,
+    sums: Vec<f32>,
 }
+
+/// The tokens that the penalties of a row look at, each counted once for the steps of a loop: those behind the padding, those
+/// behind the prompt, and the encoder's.
+#[derive(Debug, Default)]
+pub struct Contexts([Seen; 3]);
 
 impl Edit {
     /// Whether the edit does nothing for this row, so that the logits need no copy.
@@ -122,24 +127,60 @@ impl Edit {
         }
     }
 
-    /// Changes the values of a row.
+    /// Whether the edit counts the tokens of a context.
+    pub fn counts_tokens(&self) -> bool {
+        matches!(self, Self::RepetitionPenalty(_) | Self::EncoderRepetitionPenalty(_) | Self::CountPenalty { .. })
+    }
+
+    /// The place of a penalty's tokens among the contexts, the tokens, and what becomes of their values.
+    fn penalty<'h>(&self, history: &History<'h>) -> Option<(usize, &'h [i64], Rule)> {
+        let &History { ids, padding, prompt, encoder_ids, .. } = history;
+        match self {
+            _ if self.is_idle(history) => None,
+            Self::RepetitionPenalty(penalty) => Some((0, &ids[padding..], Rule::Scaled(*penalty))),
+            Self::CountPenalty { frequency, presence } => {
+                Some((usize::from(prompt != padding), &ids[prompt..], Rule::Lowered(*frequency, *presence)))
+            }
+            Self::EncoderRepetitionPenalty(penalty) => Some((2, encoder_ids, Rule::Scaled(*penalty))),
+            _ => None,
+        }
+    }
+
+    /// Counts the tokens that a penalty looks at.
+    ///
+    /// # Errors
+    /// [`Error::TokenId`] for an id that transformers would refuse too.
+    pub fn count(&self, history: &History<'_>, isa: Isa, vocabulary: usize, contexts: &mut Contexts) -> Result<()> {
+        let Some((context, ids, _)) = self.penalty(history) else { return Ok(()) };
+        let what = if context == 2 { "the encoder's token" } else { "the history's token" };
+        let refused = |id| Error::TokenId { what, id, vocabulary };
+        match contexts.0[context].update(isa, ids, vocabulary).map_err(refused)? {
+            // transformers' repetition penalty gathers such ids from a column of their own.
+            Some(id) if !matches!(self, Self::RepetitionPenalty(_)) => Err(refused(id)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Changes the values of a row; the contexts are counted already.
     ///
     /// # Errors
     /// [`Error::TokenId`] for an id that transformers would refuse too, [`Error::Length`] for a short mask.
-    pub fn apply(&self, row: &mut Candidates<'_>, history: &History<'_>, scratch: &mut EditScratch) -> Result<()> {
+    pub fn apply<'a>(
+        &self,
+        row: &mut Candidates<'a>,
+        history: &History<'_>,
+        contexts: &'a Contexts,
+        scratch: &mut EditScratch,
+    ) -> Result<()> {
         if self.is_idle(history) {
             return Ok(());
         }
         match self {
             Self::SequenceBias(biases) => return add_biases(biases, &mut row.patch(), history.ids, scratch),
-            Self::RepetitionPenalty(penalty) => {
-                penalize_all(&mut row.patch(), &history.ids[history.padding..], *penalty, true, scratch)?;
-            }
-            Self::EncoderRepetitionPenalty(penalty) => {
-                penalize_all(&mut row.patch(), history.encoder_ids, *penalty, false, scratch)?;
-            }
-            Self::CountPenalty { frequency, presence } => {
-                count_penalty(&mut row.patch(), &history.ids[history.prompt..], *frequency, *presence, scratch)?;
+            Self::RepetitionPenalty(_) | Self::EncoderRepetitionPenalty(_) | Self::CountPenalty { .. } => {
+                if let Some((context, _, rule)) = self.penalty(history) {
+                    row.patch().replace(&contexts.0[context], rule);
+                }
             }
             Self::NoRepeatNgram(n) => ban_ngrams(&mut row.patch(), history.ids, history.ids, *n)?,
             Self::EncoderNoRepeatNgram(n) => {
@@ -196,27 +237,6 @@ impl Edit {
     }
 }
 
-/// Penalizes each distinct id once.
-fn penalize_all(
-    values: &mut Patch<'_>,
-    ids: &[i64],
-    penalty: f32,
-    beyond_is_fine: bool,
-    scratch: &mut EditScratch,
-) -> Result<()> {
-    let what = if beyond_is_fine { "the history's token" } else { "the encoder's token" };
-    let vocabulary = values.len();
-    let rule = Rule::Scaled(penalty);
-    let fresh = values.replace_all(ids, beyond_is_fine, rule);
-    if !fresh.map_err(|id| Error::TokenId { what, id, vocabulary })? {
-        for &id in distinct(ids, vocabulary, what, scratch, beyond_is_fine)? {
-            let id = id as usize;
-            values.set(id, rule.of(values.get(id).unwrap_or(0.0)));
-        }
-    }
-    Ok(())
-}
-
 fn index_of(vocabulary: usize, id: i64, what: &'static str) -> Result<usize> {
     // Python's indices count from the end as well.
     let index = if id < 0 { id + vocabulary as i64 } else { id };
@@ -228,76 +248,8 @@ fn in_vocabulary(vocabulary: usize, id: i64) -> Option<usize> {
     usize::try_from(id).ok().filter(|&id| id < vocabulary)
 }
 
-/// The distinct ids of the vocabulary among `ids`, in the order in which they come.
-fn distinct<'s>(
-    ids: &[i64],
-    vocabulary: usize,
-    what: &'static str,
-    scratch: &'s mut EditScratch,
-    beyond_is_fine: bool,
-) -> Result<&'s [u32]> {
-    let EditScratch { seen, touched, .. } = scratch;
-    seen.resize(vocabulary.div_ceil(64).max(seen.len()), 0);
-    touched.clear();
-    let mut wrong = None;
-    for &id in ids {
-        match usize::try_from(id) {
-            Ok(index) if index < vocabulary => {
-                let (word, bit) = (index / 64, 1u64 << (index % 64));
-                if seen[word] & bit == 0 {
-                    seen[word] |= bit;
-                    touched.push(index as u32);
-                }
-            }
-            Ok(_) if beyond_is_fine => {}
-            _ => wrong = Some(id),
-        }
-    }
-    for &id in &*touched {
-        seen[id as usize / 64] = 0;
-    }
-    match wrong {
-        Some(id) => Err(Error::TokenId { what, id, vocabulary }),
-        None => Ok(touched),
-    }
-}
-
-fn count_penalty(
-    values: &mut Patch<'_>,
-    ids: &[i64],
-    frequency: f32,
-    presence: f32,
-    scratch: &mut EditScratch,
-) -> Result<()> {
-    let (what, vocabulary) = ("the history's token", values.len());
-    let rule = |count: f32| Rule::Lowered(frequency * count, presence);
-    scratch.counts.resize(values.len().max(scratch.counts.len()), 0.0);
-    let fresh = values.replace_counted(ids, &mut scratch.touched, &mut scratch.counts, rule);
-    if fresh.map_err(|id| Error::TokenId { what, id, vocabulary })? {
-        return Ok(());
-    }
-    let mut wrong = None;
-    for &id in ids {
-        match in_vocabulary(values.len(), id) {
-            Some(id) => scratch.counts[id] += 1.0,
-            None => wrong = Some(id),
-        }
-    }
-    for &id in ids {
-        let Some(id) = in_vocabulary(values.len(), id) else { continue };
-        let count = std::mem::take(&mut scratch.counts[id]);
-        if count > 0.0 && wrong.is_none() {
-            values.set(id, rule(count).of(values.get(id).unwrap_or(0.0)));
-        }
-    }
-    match wrong {
-        Some(id) => Err(Error::TokenId { what, id, vocabulary }),
-        None => Ok(()),
-    }
-}
-
 /// Bans the token behind each place in `from` where the last `n - 1` tokens of `ids` stand.
-fn ban_ngrams(values: &mut Patch<'_>, from: &[i64], ids: &[i64], n: usize) -> Result<()> {
+fn ban_ngrams(values: &mut Patch<'_, '_>, from: &[i64], ids: &[i64], n: usize) -> Result<()> {
     let suffix = &ids[ids.len() + 1 - n..];
     let vocabulary = values.len();
     for window in from.windows(n) {
@@ -315,25 +267,25 @@ fn ban_ngrams(values: &mut Patch<'_>, from: &[i64], ids: &[i64], n: usize) -> Re
 }
 
 /// Biases of one token are added up before they meet the value.
-fn add_biases(biases: &[Bias], values: &mut Patch<'_>, ids: &[i64], scratch: &mut EditScratch) -> Result<()> {
-    let EditScratch { counts, touched, .. } = scratch;
-    counts.resize(values.len().max(counts.len()), 0.0);
+fn add_biases(biases: &[Bias], values: &mut Patch<'_, '_>, ids: &[i64], scratch: &mut EditScratch) -> Result<()> {
+    let EditScratch { sums, touched, .. } = scratch;
+    sums.resize(values.len().max(sums.len()), 0.0);
     touched.clear();
     for Bias { prefix, last, bias } in biases {
         if *last as usize >= values.len() {
             for &id in &*touched {
-                counts[id as usize] = 0.0;
+                sums[id as usize] = 0.0;
             }
             return Err(Error::TokenId { what: "the biased token", id: i64::from(*last), vocabulary: values.len() });
         }
         if ids.ends_with(prefix) {
-            counts[*last as usize] += bias;
+            sums[*last as usize] += bias;
             touched.push(*last);
         }
     }
     for &id in &*touched {
         // Taken once; a second visit finds zero.
-        let bias = std::mem::take(&mut counts[id as usize]);
+        let bias = std::mem::take(&mut sums[id as usize]);
         let id = id as usize;
         values.set(id, values.get(id).unwrap_or(0.0) + bias);
     }

@@ -16,15 +16,19 @@ pub mod edits;
 pub mod error;
 pub mod filters;
 pub mod rng;
+pub mod seen;
 pub mod softmax;
 mod turns;
 
 pub use batch::{Logits, Output, Random, Request, RowOptions, Sampler, ScoresOutput, TopLogprobs};
 pub use candidates::{Arithmetic, Candidates, Patch, Scratch};
 pub use draw::{Distribution, Drawn, Noise, multinomial};
-pub use edits::{Bias, Edit, EditScratch, History, ordered_biases};
+pub use edits::{Bias, Contexts, Edit, EditScratch, History, ordered_biases};
 pub use error::{Error, Result, RowFault};
 pub use filters::Filter;
+pub use seen::Seen;
+
+use crate::kernels::Isa;
 
 /// One step between logits and the distribution.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,15 +47,40 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Runs the steps on one row.
+    /// Whether a step counts the tokens of a context.
+    fn counts_tokens(&self) -> bool {
+        self.edits().any(Edit::counts_tokens)
+    }
+
+    fn edits(&self) -> impl Iterator<Item = &Edit> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Edit(edit) => Some(edit),
+            Step::Filter(_) => None,
+        })
+    }
+
+    /// Counts the tokens of the contexts that steps look at.
     ///
     /// # Errors
     /// Those of edits.
-    pub fn filter(&self, row: &mut Candidates<'_>, history: &History<'_>, edits: &mut EditScratch) -> Result<()> {
+    pub fn count(&self, history: &History<'_>, isa: Isa, vocabulary: usize, contexts: &mut Contexts) -> Result<()> {
+        self.edits().try_for_each(|edit| edit.count(history, isa, vocabulary, contexts))
+    }
+
+    /// Runs the steps on one row, whose contexts are counted.
+    ///
+    /// # Errors
+    /// Those of edits.
+    pub fn filter<'a>(
+        &self,
+        row: &mut Candidates<'a>,
+        history: &History<'_>,
+        contexts: &'a Contexts,
+        scratch: &mut EditScratch,
+    ) -> Result<()> {
         for step in &self.steps {
             match step {
-                Step::Edit(edit) if edit.is_idle(history) => {}
-                Step::Edit(edit) => edit.apply(row, history, edits)?,
+                Step::Edit(edit) => edit.apply(row, history, contexts, scratch)?,
                 Step::Filter(filter) => filter.apply(row),
             }
         }

@@ -142,11 +142,11 @@ impl Target {
 /// The tail below a falling bound is known from the whole sum, so only the tokens near the border are looked at.
 fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     let max = row.extent().max;
-    let sums = row.terms();
+    let (sum, whole) = row.wide_terms();
     let rounding =
         (row.vocabulary() as f64 / row.arithmetic.lanes.count() as f64 + 64.0) * f64::from(f32::EPSILON) / 2.0;
-    let ours = f64::from(removed_mass) * sums.wide;
-    let target = Target { ours, slack: ours * rounding + sums.wide * SUM_ERROR };
+    let ours = f64::from(removed_mass) * sum;
+    let target = Target { ours, slack: ours * rounding + whole * SUM_ERROR };
 
     let mut depth = FIRST_DEPTH;
     while depth <= LAST_DEPTH {
@@ -158,7 +158,7 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
         }
         let scratch = &*row.scratch;
         let mass: f64 = scratch.ids.iter().map(|&id| f64::from(scratch.terms[id as usize])).sum();
-        let tail = (sums.wide - mass).max(0.0);
+        let tail = (sum - mass).max(0.0);
         // Everything outside of the list goes for certain.
         if tail < target.ours - target.slack && scratch.ids.len() >= min_keep {
             row.list_found();
