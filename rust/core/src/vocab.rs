@@ -24,6 +24,9 @@ pub const MAX_VOCAB_BYTES: usize = u32::MAX as usize >> 1;
 /// Odd constant of the folded multiply (the fraction of pi).
 const MULTIPLIER: u64 = 0x243f_6a88_85a3_08d3;
 
+/// Tokens whose slots are fetched together.
+const AHEAD: usize = 32;
+
 /// Entry of an id that no token has.
 const VACANT: u32 = u32::MAX;
 
@@ -36,16 +39,52 @@ pub struct Vocab {
     text: String,
     /// Entry `i` is `text[starts[i]..starts[i + 1]]`.
     starts: Vec<u32>,
-    /// The id of each entry.
-    ids: Vec<TokenId>,
-    /// The entry of each id.
-    by_id: Vec<u32>,
-    /// Each entry's id is its number, as in nearly all files: reading them all needs one table less.
-    in_order: bool,
+    /// None while each entry's id is its number, as in nearly all files.
+    numbers: Option<Numbers>,
     /// Open addressing with linear probing: 0 when free, else entry number + 1 below and hash bits above.
     slots: Vec<u32>,
     /// Random per vocabulary, so that no file can be written whose tokens all collide.
     seed: u64,
+}
+
+/// Ids that are not the numbers of their entries.
+#[derive(Clone, Debug)]
+struct Numbers {
+    /// The id of each entry.
+    ids: Vec<TokenId>,
+    /// The entry of each id.
+    by_id: Vec<u32>,
+}
+
+impl Numbers {
+    fn in_order(tokens: usize) -> Self {
+        let ids: Vec<_> = (0..tokens as TokenId).collect();
+        Self { by_id: ids.clone(), ids }
+    }
+
+    /// None if two tokens share an id.
+    fn of(ids: Vec<TokenId>, bound: usize) -> Option<Self> {
+        let mut by_id = vec![VACANT; bound];
+        for (entry, &id) in ids.iter().enumerate() {
+            if std::mem::replace(&mut by_id[id as usize], entry as u32) != VACANT {
+                return None;
+            }
+        }
+        Some(Self { ids, by_id })
+    }
+
+    fn set_entry(&mut self, id: TokenId, entry: u32) {
+        let index = id as usize;
+        if index >= self.by_id.len() {
+            self.by_id.resize(index + 1, VACANT);
+        }
+        self.by_id[index] = entry;
+    }
+
+    /// How many ids have a token.
+    fn taken(&self) -> usize {
+        self.by_id.iter().filter(|&&entry| entry != VACANT).count()
+    }
 }
 
 impl Default for Vocab {
@@ -62,38 +101,42 @@ impl Vocab {
         Self {
             text: String::with_capacity(bytes),
             starts,
-            ids: Vec::with_capacity(tokens),
-            by_id: Vec::with_capacity(tokens),
-            in_order: true,
+            numbers: None,
             slots: vec![0; slot_count(tokens)],
             seed: random_seed(),
         }
     }
 
     /// The vocabulary of tokens that lie one behind the other in `text`, where `starts` has the start of each and the end of
-    /// the last; None unless all tokens and all ids differ and are within the limits, and every token is UTF-8.
-    pub fn from_listed(text: Vec<u8>, starts: Vec<u32>, ids: Vec<TokenId>) -> Option<Self> {
+    /// the last, and `ids` the ids where those are not 0, 1, 2 and so on; None unless all tokens and all ids differ and are
+    /// within the limits, and every token is UTF-8.
+    pub fn from_listed(text: Vec<u8>, starts: Vec<u32>, ids: Option<Vec<TokenId>>) -> Option<Self> {
         let text = String::from_utf8(text).ok()?;
-        let bound = ids.iter().max().map_or(0, |&id| id as usize + 1);
-        let fits = text.len() <= MAX_VOCAB_BYTES && bound <= MAX_TOKEN_ID as usize + 1 && starts.len() == ids.len() + 1;
-        let whole = starts.first() == Some(&0) && starts.last().is_some_and(|&end| end as usize == text.len());
-        if !fits || !whole || !starts.iter().all(|&start| text.is_char_boundary(start as usize)) {
+        let count = starts.len().checked_sub(1)?;
+        let bound = ids.as_ref().map_or(count, |ids| ids.iter().max().map_or(0, |&id| id as usize + 1));
+        let fits = text.len() <= MAX_VOCAB_BYTES && bound <= MAX_TOKEN_ID as usize + 1;
+        let whole = starts[0] == 0 && starts[count] as usize == text.len();
+        let matching = ids.as_ref().is_none_or(|ids| ids.len() == count);
+        if !fits || !whole || !matching || !starts.iter().all(|&start| text.is_char_boundary(start as usize)) {
             return None;
         }
-        let mut by_id = vec![VACANT; bound];
-        for (entry, &id) in ids.iter().enumerate() {
-            if std::mem::replace(&mut by_id[id as usize], entry as u32) != VACANT {
-                return None;
+        let numbers = match ids {
+            Some(ids) => Some(Numbers::of(ids, bound)?),
+            None => None,
+        };
+        let mut vocab = Self { text, starts, numbers, slots: vec![0; slot_count(count)], seed: random_seed() };
+        let mask = vocab.slots.len() - 1;
+        let mut hashes = [0; AHEAD];
+        for first in (0..count).step_by(AHEAD) {
+            let entries = first..count.min(first + AHEAD);
+            for (hash, entry) in hashes.iter_mut().zip(entries.clone()) {
+                *hash = vocab.spelled(entry).hash(vocab.seed);
+                prefetch(&vocab.slots[*hash as usize & mask]);
             }
-        }
-        let in_order = ids.iter().zip(0..).all(|(&id, entry)| id == entry);
-        let slots = vec![0; slot_count(ids.len())];
-        let mut vocab = Self { text, starts, by_id, in_order, slots, ids, seed: random_seed() };
-        for entry in 0..vocab.ids.len() {
-            let token = vocab.spelled(entry);
-            let hash = token.hash(vocab.seed);
-            let slot = vocab.find(&token, hash).err()?;
-            vocab.slots[slot] = vocab.slot_value(hash, entry);
+            for (&hash, entry) in hashes.iter().zip(entries) {
+                let slot = vocab.find(&vocab.spelled(entry), hash).err()?;
+                vocab.slots[slot] = vocab.slot_value(hash, entry);
+            }
         }
         Some(vocab)
     }
@@ -108,14 +151,19 @@ impl Vocab {
         let hash = spelled.hash(self.seed);
         match self.find(&spelled, hash) {
             Ok(entry) => {
-                let old = std::mem::replace(&mut self.ids[entry], id);
-                self.in_order &= id == old;
-                if self.by_id[old as usize] == entry as u32 {
-                    self.by_id[old as usize] = VACANT;
-                }
-                self.set_entry(id, entry as u32);
-                while self.by_id.last() == Some(&VACANT) {
-                    self.by_id.pop();
+                let old = self.id_of(entry);
+                if id != old {
+                    let numbers = self.numbers();
+                    numbers.ids[entry] = id;
+                    if numbers.by_id[old as usize] == entry as u32 {
+                        numbers.by_id[old as usize] = VACANT;
+                    }
+                    numbers.set_entry(id, entry as u32);
+                    while numbers.by_id.last() == Some(&VACANT) {
+                        numbers.by_id.pop();
+                    }
+                } else if let Some(numbers) = &mut self.numbers {
+                    numbers.set_entry(id, entry as u32);
                 }
                 Some(old)
             }
@@ -124,14 +172,16 @@ impl Vocab {
                     token.len() <= MAX_VOCAB_BYTES - self.text.len(),
                     "the vocabulary exceeds {MAX_VOCAB_BYTES} bytes"
                 );
-                let entry = self.ids.len();
+                let entry = self.len();
+                if self.numbers.is_some() || id as usize != entry {
+                    let numbers = self.numbers();
+                    numbers.ids.push(id);
+                    numbers.set_entry(id, entry as u32);
+                }
                 self.text.push_str(token);
                 self.starts.push(self.text.len() as u32);
-                self.ids.push(id);
-                self.in_order &= id as usize == entry;
-                self.set_entry(id, entry as u32);
                 self.slots[slot] = self.slot_value(hash, entry);
-                if self.ids.len() * 2 > self.slots.len() {
+                if self.len() * 2 > self.slots.len() {
                     self.grow();
                 }
                 None
@@ -146,35 +196,37 @@ impl Vocab {
     /// As [`Vocab::insert`].
     pub fn insert_listed(&mut self, token: &str, id: TokenId) {
         if let Some(old) = self.insert(token, id) {
-            let entry = self.by_id[id as usize];
-            self.set_entry(old, entry);
+            if let Some(numbers) = &mut self.numbers {
+                let entry = numbers.by_id[id as usize];
+                numbers.set_entry(old, entry);
+            }
         }
     }
 
     /// The id of `token`.
     pub fn id(&self, token: &str) -> Option<TokenId> {
         let token = Spelled::new(token.as_bytes());
-        self.find(&token, token.hash(self.seed)).ok().map(|entry| self.ids[entry])
+        self.find(&token, token.hash(self.seed)).ok().map(|entry| self.id_of(entry))
     }
 
-    /// The ids of several tokens at once.
+    /// The ids of up to `N` tokens at once.
     ///
     /// A look-up waits for memory three times (slot, place, text). Taking each of these steps for all tokens before the
     /// next lets the waits overlap, which resolves the merges of a large file in a third of the time.
-    pub fn ids<const N: usize>(&self, tokens: &[Spelled<'_>; N]) -> [Option<TokenId>; N] {
+    pub fn ids<const N: usize>(&self, tokens: &[Spelled<'_>]) -> [Option<TokenId>; N] {
         let mask = self.slots.len() - 1;
-        let known = self.ids.len() as u32;
+        let known = self.len() as u32;
         let (mut hashes, mut entries) = ([0; N], [VACANT; N]);
         for (hash, token) in hashes.iter_mut().zip(tokens) {
             *hash = token.hash(self.seed);
             prefetch(&self.slots[*hash as usize & mask]);
         }
-        for (entry, &hash) in entries.iter_mut().zip(&hashes) {
+        for ((entry, &hash), _) in entries.iter_mut().zip(&hashes).zip(tokens) {
             *entry = self.probe(hash);
             if *entry < known {
                 prefetch(&self.starts[*entry as usize]);
-                if !self.in_order {
-                    prefetch(&self.ids[*entry as usize]);
+                if let Some(numbers) = &self.numbers {
+                    prefetch(&numbers.ids[*entry as usize]);
                 }
             }
         }
@@ -184,9 +236,9 @@ impl Vocab {
             }
         }
         let mut found = [None; N];
-        for (index, found) in found.iter_mut().enumerate().filter(|(index, _)| entries[*index] < known) {
-            let (entry, token) = (entries[index] as usize, &tokens[index]);
-            *found = if self.spelled(entry).same(token) {
+        for (index, token) in tokens.iter().enumerate().filter(|&(index, _)| entries[index] < known) {
+            let entry = entries[index] as usize;
+            found[index] = if self.spelled(entry).same(token) {
                 Some(self.id_of(entry))
             } else {
                 self.find(token, hashes[index]).ok().map(|entry| self.id_of(entry))
@@ -197,18 +249,14 @@ impl Vocab {
 
     /// The token with the id `id`.
     pub fn token(&self, id: TokenId) -> Option<&str> {
-        let &entry = self.by_id.get(id as usize)?;
-        (entry != VACANT).then(|| self.text_of(entry as usize))
+        self.entry_of(id).map(|entry| self.text_of(entry))
     }
 
     /// Whether the token with the id `id` is what two others make.
     #[inline(always)]
     pub fn is_joined(&self, id: TokenId, joined: &Joined<'_>) -> bool {
-        let entry = if self.in_order { id } else { self.by_id.get(id as usize).copied().unwrap_or(VACANT) };
-        if entry as usize >= self.ids.len() {
-            return false;
-        }
-        let token = self.spelled(entry as usize);
+        let Some(entry) = self.entry_of(id) else { return false };
+        let token = self.spelled(entry);
         let middle = joined.left.len();
         token.bytes.len() == middle + joined.right.len()
             && match joined.words {
@@ -219,8 +267,7 @@ impl Vocab {
 
     /// Two tokens that have the same id, and that id.
     pub fn shared_id(&self) -> Option<(&str, &str, TokenId)> {
-        let taken = self.by_id.iter().filter(|&&entry| entry != VACANT).count();
-        if taken == self.ids.len() {
+        if self.numbers.as_ref().is_none_or(|numbers| numbers.taken() == self.len()) {
             return None;
         }
         let other = |id| self.token(id).unwrap_or_default();
@@ -229,23 +276,25 @@ impl Vocab {
 
     /// Whether every token has an id of its own, and every id that is taken has one token.
     pub fn is_one_to_one(&self) -> bool {
-        let taken = self.by_id.iter().filter(|&&entry| entry != VACANT).count();
-        taken == self.ids.len() && (0..).zip(&self.ids).all(|(entry, &id)| self.by_id.get(id as usize) == Some(&entry))
+        self.numbers.as_ref().is_none_or(|numbers| {
+            let agrees = |(entry, &id): (u32, &TokenId)| numbers.by_id.get(id as usize) == Some(&entry);
+            numbers.taken() == self.len() && (0..).zip(&numbers.ids).all(agrees)
+        })
     }
 
     /// How many different tokens there are.
     pub fn len(&self) -> usize {
-        self.ids.len()
+        self.starts.len() - 1
     }
 
     /// True when there are no tokens.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.len() == 0
     }
 
     /// One more than the largest id, 0 when there is none: the length of a table indexed by id.
     pub fn id_bound(&self) -> usize {
-        self.by_id.len()
+        self.numbers.as_ref().map_or(self.len(), |numbers| numbers.by_id.len())
     }
 
     /// Bytes of all tokens together.
@@ -255,7 +304,7 @@ impl Vocab {
 
     /// All tokens with their ids, in the order of their first insertion.
     pub fn iter(&self) -> impl Iterator<Item = (&str, TokenId)> {
-        self.ids.iter().enumerate().map(|(entry, &id)| (self.text_of(entry), id))
+        (0..self.len()).map(|entry| (self.text_of(entry), self.id_of(entry)))
     }
 
     fn text_of(&self, entry: usize) -> &str {
@@ -270,15 +319,20 @@ impl Vocab {
 
     #[inline(always)]
     fn id_of(&self, entry: usize) -> TokenId {
-        if self.in_order { entry as TokenId } else { self.ids[entry] }
+        self.numbers.as_ref().map_or(entry as TokenId, |numbers| numbers.ids[entry])
     }
 
-    fn set_entry(&mut self, id: TokenId, entry: u32) {
-        let index = id as usize;
-        if index >= self.by_id.len() {
-            self.by_id.resize(index + 1, VACANT);
-        }
-        self.by_id[index] = entry;
+    /// The entry that an id stands for.
+    #[inline(always)]
+    fn entry_of(&self, id: TokenId) -> Option<usize> {
+        let entry = self.numbers.as_ref().map_or(id, |numbers| numbers.by_id.get(id as usize).copied().unwrap_or(VACANT));
+        ((entry as usize) < self.len()).then_some(entry as usize)
+    }
+
+    /// The ids, which are about to differ from the numbers of their entries.
+    fn numbers(&mut self) -> &mut Numbers {
+        let tokens = self.len();
+        self.numbers.get_or_insert_with(|| Numbers::in_order(tokens))
     }
 
     /// The bits of a slot that hold the number of an entry: with half of the slots free, one more than it fits as well.
@@ -332,7 +386,7 @@ impl Vocab {
     fn grow(&mut self) {
         self.slots = vec![0; self.slots.len() * 2];
         let mask = self.slots.len() - 1;
-        for entry in 0..self.ids.len() {
+        for entry in 0..self.len() {
             let hash = self.spelled(entry).hash(self.seed);
             let mut slot = hash as usize & mask;
             while self.slots[slot] != 0 {
@@ -416,6 +470,12 @@ impl<'t> Spelled<'t> {
     /// The bytes.
     pub fn bytes(&self) -> &'t [u8] {
         self.bytes
+    }
+
+    /// A number that no other token has, for tokens of up to seven bytes: most parts of merges.
+    #[inline(always)]
+    pub fn short(&self) -> Option<u64> {
+        (self.bytes.len() < 8).then_some(self.low | (self.bytes.len() as u64) << 56)
     }
 
     /// The first sixteen bytes, with zeros behind the token's end, as two words; None if there are more.
@@ -559,7 +619,7 @@ mod tests {
                 }
             }
         }
-        let found = vocab.ids(&[Spelled::new(b"abc"), Spelled::new(b"abd"), Spelled::new(word.as_bytes())]);
+        let found = vocab.ids::<3>(&[Spelled::new(b"abc"), Spelled::new(b"abd"), Spelled::new(word.as_bytes())]);
         assert_eq!(found, [Some(3), None, Some(26)]);
     }
 
@@ -569,7 +629,7 @@ mod tests {
         assert_eq!(vocab.insert("a", 5), None);
         assert_eq!(vocab.insert("a", 1), Some(5));
         assert_eq!((vocab.len(), vocab.id_bound()), (1, 2));
-        assert_eq!(vocab.ids(&[Spelled::new(b"a"), Spelled::new(b"b")]), [Some(1), None]);
+        assert_eq!(vocab.ids::<3>(&[Spelled::new(b"a"), Spelled::new(b"b")]), [Some(1), None, None]);
         assert_eq!((vocab.token(5), vocab.token(1), vocab.token(0)), (None, Some("a"), None));
     }
 

@@ -23,7 +23,7 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Io`], and those of [`Tokenizer::from_bytes`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        Self::new(tokenizer_json::parse(read(path.as_ref())?)?)
+        Self::new(tokenizer_json::parse_file(path.as_ref())?)
     }
 
     /// Reads the content of a tokenizer.json.

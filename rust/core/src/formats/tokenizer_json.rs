@@ -13,8 +13,8 @@ mod quick;
 mod tests;
 mod write;
 
-use std::borrow::Cow;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use draft::Draft;
@@ -35,14 +35,22 @@ use crate::post_processors::PostProcessor;
 use crate::pre_tokenizers::PreTokenizer;
 use crate::tokenizer::{Configs, TokenizerParts};
 
-/// Reads the content of a tokenizer.json. What is given away is freed before the model's tables are made.
+/// Reads the content of a tokenizer.json.
 ///
 /// # Errors
 /// [`Error::Json`] where the text is not JSON, not UTF-8 or ends early; [`Error::Schema`] where a value is not what the format
 /// asks for; [`Error::UnsupportedComponent`] for components that this version does not run;
 /// [`Error::UnknownMergeToken`], [`Error::Limit`] and [`Error::Regex`] as their names say.
-pub fn parse<'b>(bytes: impl Into<Cow<'b, [u8]>>) -> Result<TokenizerParts> {
-    parts(bytes.into(), Numbers::AsReference, AddedTokenFields::into_token)
+pub fn parse(bytes: &[u8]) -> Result<TokenizerParts> {
+    parts_of(read(bytes, Numbers::AsReference)?, AddedTokenFields::into_token)
+}
+
+/// As [`parse`], of a file.
+///
+/// # Errors
+/// [`Error::Io`], and those of [`parse`].
+pub fn parse_file(path: &Path) -> Result<TokenizerParts> {
+    parts_of(read_file(path, Numbers::AsReference)?, AddedTokenFields::into_token)
 }
 
 /// As [`parse`], for what this crate has written: added tokens keep the ids that the file gives them, and scores are read to
@@ -51,18 +59,7 @@ pub fn parse<'b>(bytes: impl Into<Cow<'b, [u8]>>) -> Result<TokenizerParts> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_exact(bytes: &[u8]) -> Result<TokenizerParts> {
-    parts(bytes.into(), Numbers::Exact, |fields| (Some(fields.id), fields.into_token().1))
-}
-
-fn parts(
-    bytes: Bytes<'_>,
-    numbers: Numbers,
-    added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken),
-) -> Result<TokenizerParts> {
-    let file = read(&bytes, numbers)?;
-    // Before the tables that a model runs on are made.
-    drop(bytes);
-    parts_of(file, added)
+    parts_of(read(bytes, Numbers::Exact)?, |fields| (Some(fields.id), fields.into_token().1))
 }
 
 fn parts_of(file: File, added: impl Fn(AddedTokenFields) -> (Option<TokenId>, AddedToken)) -> Result<TokenizerParts> {
@@ -78,9 +75,6 @@ fn parts_of(file: File, added: impl Fn(AddedTokenFields) -> (Option<TokenId>, Ad
         model: Arc::new(file.model.ok_or_else(missing_model)?.into_model()?),
     })
 }
-
-/// The content of a file, given away or not.
-type Bytes<'b> = Cow<'b, [u8]>;
 
 /// Reads the value of `model` by itself.
 ///
@@ -101,14 +95,29 @@ fn missing_model() -> Error {
 }
 
 fn read(bytes: &[u8], numbers: Numbers) -> Result<File> {
-    if let Some(quick) = quick::read(bytes)
-        && let Ok(mut file) = read_all(&quick.rest, numbers)
-        && let Some(model) = &mut file.model
+    match quick::read(bytes, bytes.len()).and_then(|quick| with_tables(quick, numbers)) {
+        Some(file) => Ok(file),
+        None => read_all(bytes, numbers),
+    }
+}
+
+fn read_file(path: &Path, numbers: Numbers) -> Result<File> {
+    // What can be read only once is read as a whole; so is what cannot be read, for the error.
+    if let Ok(file) = std::fs::File::open(path)
+        && let Ok(data) = file.metadata()
+        && data.is_file()
+        && let Some(file) = quick::read(file, data.len() as usize).and_then(|quick| with_tables(quick, numbers))
     {
-        model.fill(quick.vocab, quick.merges);
         return Ok(file);
     }
-    read_all(bytes, numbers)
+    read_all(&super::read(path)?, numbers)
+}
+
+/// What both readers found; None where the general one has to read all of it.
+fn with_tables(quick: quick::Quick, numbers: Numbers) -> Option<File> {
+    let mut file = read_all(&quick.rest, numbers).ok()?;
+    file.model.as_mut()?.fill(quick.vocab, quick.merges);
+    Some(file)
 }
 
 fn read_all(bytes: &[u8], numbers: Numbers) -> Result<File> {

@@ -3,7 +3,7 @@
 use std::{
     alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error},
     ops::Deref,
-    sync::atomic::AtomicU64,
+    sync::{Arc, atomic::AtomicU64},
 };
 
 /// Zeroed 64-bit words that threads share.
@@ -13,14 +13,27 @@ use std::{
 pub struct Pages {
     ptr: *mut AtomicU64,
     len: usize,
-    /// What `munmap` needs; none when the words come from the allocator.
-    mapping: Option<(*mut u8, usize)>,
+    /// Keeps the words.
+    _memory: Arc<Memory>,
+}
+
+/// Where words lie, some `Pages` of one allocation or all.
+enum Memory {
+    /// What `munmap` needs.
+    #[cfg(target_os = "linux")]
+    Mapped { base: *mut u8, len: usize },
+    /// From the allocator.
+    Allocated { ptr: *mut u8, layout: Layout },
 }
 
 // SAFETY: the words are atomics, and the memory belongs to this value alone.
 unsafe impl Send for Pages {}
 // SAFETY: as above.
 unsafe impl Sync for Pages {}
+// SAFETY: a handle, of which nothing is used but when it is dropped.
+unsafe impl Send for Memory {}
+// SAFETY: as above.
+unsafe impl Sync for Memory {}
 
 #[cfg(target_os = "linux")]
 const HUGE: usize = 2 << 20;
@@ -28,29 +41,44 @@ const HUGE: usize = 2 << 20;
 impl Pages {
     /// `len` zeroed words.
     pub fn zeroed(len: usize) -> Self {
-        #[cfg(target_os = "linux")]
-        if len * 8 >= HUGE
-            && let Some(pages) = Self::map(len)
-        {
-            return pages;
-        }
-        // SAFETY: the layout is not empty.
-        let ptr = unsafe { alloc_zeroed(Self::layout(len)) };
-        if ptr.is_null() {
-            handle_alloc_error(Self::layout(len));
-        }
-        Self { ptr: ptr.cast(), len, mapping: None }
+        let [pages] = Self::zeroed_parts([len]);
+        pages
     }
 
-    /// Of words that come from the allocator: at the beginning of a cache line.
-    fn layout(len: usize) -> Layout {
-        Layout::array::<[AtomicU64; 8]>(len.div_ceil(8).max(1))
-            .and_then(|layout| layout.align_to(64))
-            .expect("fits memory")
+    /// As many tables of zeroed words, one behind the other, each at the beginning of a cache line: small ones beside a big
+    /// one need no pages of their own.
+    pub fn zeroed_parts<const N: usize>(lens: [usize; N]) -> [Self; N] {
+        const LINE: usize = 8;
+        let total = lens.iter().map(|len| len.next_multiple_of(LINE)).sum::<usize>().max(LINE);
+        let (start, memory) = Self::allocate(total);
+        let memory = Arc::new(memory);
+        let mut next = 0;
+        lens.map(|len| {
+            // `total` is the sum of these lengths, so every part lies within the allocation.
+            let ptr = start.wrapping_add(next);
+            next += len.next_multiple_of(LINE);
+            Self { ptr, len, _memory: Arc::clone(&memory) }
+        })
+    }
+
+    fn allocate(len: usize) -> (*mut AtomicU64, Memory) {
+        #[cfg(target_os = "linux")]
+        if len * 8 >= HUGE
+            && let Some(mapped) = Self::map(len)
+        {
+            return mapped;
+        }
+        let layout = Layout::array::<AtomicU64>(len).and_then(|layout| layout.align_to(64)).expect("fits memory");
+        // SAFETY: the layout is not empty.
+        let ptr = unsafe { alloc_zeroed(layout) };
+        if ptr.is_null() {
+            handle_alloc_error(layout);
+        }
+        (ptr.cast(), Memory::Allocated { ptr, layout })
     }
 
     #[cfg(target_os = "linux")]
-    fn map(len: usize) -> Option<Self> {
+    fn map(len: usize) -> Option<(*mut AtomicU64, Memory)> {
         let bytes = (len * 8).next_multiple_of(HUGE);
         let total = bytes + HUGE;
         // SAFETY: a fresh private anonymous mapping touches no memory of ours.
@@ -71,7 +99,7 @@ impl Pages {
         let start = base.wrapping_add(base.align_offset(HUGE));
         // SAFETY: `start..start + bytes` lies inside the mapping. A refusal only means small pages.
         unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
-        Some(Self { ptr: start.cast(), len, mapping: Some((base, total)) })
+        Some((start.cast(), Memory::Mapped { base, len: total }))
     }
 }
 
@@ -95,21 +123,21 @@ impl Deref for Pages {
 
     #[inline(always)]
     fn deref(&self) -> &[AtomicU64] {
-        // SAFETY: `ptr` points to `len` initialised (zeroed) words that live as long as `self`.
+        // SAFETY: `ptr` points to `len` initialised (zeroed) words, which `_memory` keeps as long as `self` lives.
         unsafe { std::slice::from_raw_parts(self.ptr, self.len) }
     }
 }
 
-impl Drop for Pages {
+impl Drop for Memory {
     fn drop(&mut self) {
-        match self.mapping {
+        match *self {
             #[cfg(target_os = "linux")]
-            // SAFETY: the mapping was made by `map` and nobody borrows from it any more.
-            Some((base, total)) => unsafe {
-                libc::munmap(base.cast(), total);
+            // SAFETY: the mapping was made by `map`, and no `Pages` of it are left.
+            Self::Mapped { base, len } => unsafe {
+                libc::munmap(base.cast(), len);
             },
-            // SAFETY: without a mapping the words came from the allocator, with this layout.
-            _ => unsafe { dealloc(self.ptr.cast(), Self::layout(self.len)) },
+            // SAFETY: the words came from the allocator, with this layout, and no `Pages` of them are left.
+            Self::Allocated { ptr, layout } => unsafe { dealloc(ptr, layout) },
         }
     }
 }

@@ -4,10 +4,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{File, Numbers, missing_model, parts_of, read, read_all};
+use super::{File, Numbers, missing_model, parts_of, read_all, read_file};
 use crate::added_vocabulary::AddedToken;
 use crate::error::{Error, Result};
-use crate::formats;
 use crate::ids::TokenId;
 use crate::tokenizer::{Tokenizer, TokenizerParts};
 
@@ -22,7 +21,7 @@ impl Draft {
     /// # Errors
     /// [`Error::Io`], [`Error::Json`] and [`Error::Schema`], as [`super::parse`].
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        read(&formats::read(path.as_ref())?, Numbers::Exact).map(Self)
+        read_file(path.as_ref(), Numbers::Exact).map(Self)
     }
 
     /// The type of the model: as the file has it, otherwise what its fields allow.

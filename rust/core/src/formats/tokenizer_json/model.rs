@@ -428,8 +428,8 @@ impl MergesSeed<'_> {
         let part = |range: Range<usize>| batch.text.get(range).unwrap_or_default();
         let pair = |place: usize| batch.pairs.get(place).cloned().unwrap_or_default();
         let spelled = |range: Range<usize>| Spelled::new(part(range).as_bytes());
-        let left = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| spelled(pair(place).left())));
-        let right = self.vocab.ids::<BATCH>(&std::array::from_fn(|place| spelled(pair(place).right())));
+        let left = self.vocab.ids::<BATCH>(&std::array::from_fn::<_, BATCH, _>(|place| spelled(pair(place).left())));
+        let right = self.vocab.ids::<BATCH>(&std::array::from_fn::<_, BATCH, _>(|place| spelled(pair(place).right())));
         for (place, pair) in batch.pairs.iter().enumerate() {
             let unknown = |token: &str| Error::UnknownMergeToken { index: pair.index, token: token.to_owned() };
             let left = left[place].ok_or_else(|| unknown(part(pair.left())))?;

@@ -4,8 +4,11 @@
 //! tokens behind it; it copies the rest of the file together, with `{}` and `[]` where these two were, for the general
 //! reader. Whatever it does not expect, mistakes of every kind included, it leaves to the general reader as a whole, so there
 //! is one place that knows what is allowed and what the errors are.
+//!
+//! It sees the file through a window that stays in the processor's cache: a file of nine megabytes costs more to put into
+//! fresh memory than to take apart.
 
-use std::ops::Range;
+use std::{io::Read, ops::Range};
 
 use crate::{
     TokenId, Vocab,
@@ -22,44 +25,83 @@ pub(super) struct Quick {
     pub(super) merges: Option<Vec<Merge>>,
 }
 
-/// Reads the vocabulary and the merges of a file; None where that is not simple.
-pub(super) fn read(bytes: &[u8]) -> Option<Quick> {
-    let mut reader = Reader { bytes, at: 0, text: Vec::new() };
-    let mut model = None;
-    reader.members(|reader, key| {
-        if key != b"model" {
-            return reader.skip();
-        }
-        let found = reader.model()?;
-        model.replace(found).is_none().then_some(())
-    })?;
-    reader.space();
-    let Tables { vocab, merges } = model?;
-    let (vocab, place) = vocab?;
-    let (merges, place_of_merges) = merges.unzip();
-    let mut rest = bytes[..place.start].to_vec();
-    let mut end = place.end;
-    rest.extend_from_slice(b"{}");
-    if let Some(place) = place_of_merges {
-        rest.extend_from_slice(&bytes[end..place.start]);
-        rest.extend_from_slice(b"[]");
-        end = place.end;
-    }
-    rest.extend_from_slice(&bytes[end..]);
-    (reader.at == bytes.len()).then_some(Quick { rest, vocab, merges })
+/// Bytes of the file that are in memory at a time.
+const WINDOW: usize = 1 << 18;
+
+/// Reads the vocabulary and the merges of a file of about `size` bytes; None where that is not simple.
+pub(super) fn read(file: impl Read, size: usize) -> Option<Quick> {
+    read_within(WINDOW, file, size)
 }
 
-/// What a model holds, and where it stood.
+/// As [`read`], through a window of another size. No token may be longer than an eighth of it.
+pub(super) fn read_within(window: usize, file: impl Read, size: usize) -> Option<Quick> {
+    let mut reader = Reader {
+        file,
+        left: size,
+        window,
+        ended: false,
+        bytes: Vec::new(),
+        at: 0,
+        text: Vec::new(),
+        rest: Vec::new(),
+        kept: 0,
+    };
+    let mut tables = None;
+    reader.see_on()?;
+    reader.members(|reader, key| match key {
+        Key::Model => {
+            let found = reader.model()?;
+            tables.replace(found).is_none().then_some(())
+        }
+        _ => reader.skip(),
+    })?;
+    if reader.sees_little() {
+        reader.see_on()?;
+    }
+    reader.space();
+    if !reader.ended || reader.at < reader.bytes.len() {
+        return None;
+    }
+    reader.keep();
+    let Tables { vocab, merges } = tables?;
+    Some(Quick { rest: reader.rest, vocab: vocab?, merges })
+}
+
+/// The keys that matter.
+#[derive(Clone, Copy)]
+enum Key {
+    Model,
+    Type,
+    Prefix,
+    Vocab,
+    Merges,
+    Other,
+}
+
+impl Key {
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"model" => Self::Model,
+            b"type" => Self::Type,
+            b"continuing_subword_prefix" => Self::Prefix,
+            b"vocab" => Self::Vocab,
+            b"merges" => Self::Merges,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// What a model holds.
 #[derive(Default)]
 struct Tables {
-    vocab: Option<(Vocab, Range<usize>)>,
-    merges: Option<(Vec<Merge>, Range<usize>)>,
+    vocab: Option<Vocab>,
+    merges: Option<Vec<Merge>>,
 }
 
 /// Merges that are resolved together.
 const BATCH: usize = 32;
 
-/// The tokens of a merge: places in the file, or behind its end those in [`Reader::text`].
+/// The tokens of a merge: places in the window, or behind its end those in [`Reader::text`].
 type Pair = [Range<usize>; 2];
 
 /// How a merge is written.
@@ -69,14 +111,73 @@ enum Form {
     Pair,
 }
 
-struct Reader<'t> {
-    bytes: &'t [u8],
+struct Reader<F> {
+    file: F,
+    /// Bytes that are still to come, as far as the size of the file is known.
+    left: usize,
+    window: usize,
+    /// Nothing comes behind what is in the window.
+    ended: bool,
+    /// The window.
+    bytes: Vec<u8>,
     at: usize,
     /// Strings with escapes, decoded.
     text: Vec<u8>,
+    /// What was passed and is for the general reader.
+    rest: Vec<u8>,
+    /// Where in the window begins what belongs there as well; behind [`Self::at`] within a table.
+    kept: usize,
 }
 
-impl Reader<'_> {
+impl<F: Read> Reader<F> {
+    /// Whether an ordinary value may reach over the end of the window.
+    #[inline(always)]
+    fn sees_little(&self) -> bool {
+        self.bytes.len() - self.at < self.window / 8 && !self.ended
+    }
+
+    /// Moves the window to [`Self::at`]. Places in it mean nothing any more.
+    #[cold]
+    fn see_on(&mut self) -> Option<()> {
+        if self.kept <= self.at {
+            self.keep();
+            self.kept = 0;
+        }
+        self.bytes.drain(..self.at);
+        self.at = 0;
+        let mut end = self.bytes.len();
+        self.bytes.resize(self.window, 0);
+        while end < self.window && !self.ended {
+            let count = self.file.read(&mut self.bytes[end..]).ok()?;
+            self.left = self.left.saturating_sub(count);
+            end += count;
+            self.ended = count == 0;
+        }
+        self.bytes.truncate(end);
+        Some(())
+    }
+
+    /// Adds what was passed to what the general reader gets.
+    fn keep(&mut self) {
+        self.rest.extend_from_slice(&self.bytes[self.kept..self.at]);
+        self.kept = self.at;
+    }
+
+    /// Passes a table, for which the general reader gets `instead`.
+    fn table<T>(&mut self, instead: &[u8], table: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        self.keep();
+        self.rest.extend_from_slice(instead);
+        self.kept = usize::MAX;
+        let found = table(self)?;
+        self.kept = self.at;
+        Some(found)
+    }
+
+    /// Bytes from here to the end of the file, as far as its size is known.
+    fn ahead(&self) -> usize {
+        self.bytes.len() - self.at + self.left
+    }
+
     #[inline(always)]
     fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
@@ -196,7 +297,7 @@ impl Reader<'_> {
     #[inline(always)]
     fn spelled(&self, place: &Range<usize>) -> Spelled<'_> {
         match place.start.checked_sub(self.bytes.len()) {
-            None => Spelled::within(self.bytes, place.clone()),
+            None => Spelled::within(&self.bytes, place.clone()),
             Some(start) => Spelled::within(&self.text, start..place.end - self.bytes.len()),
         }
     }
@@ -211,16 +312,19 @@ impl Reader<'_> {
     }
 
     /// Passes an object; `member` gets each key and has to pass its value.
-    fn members(&mut self, mut member: impl FnMut(&mut Self, &[u8]) -> Option<()>) -> Option<()> {
+    fn members(&mut self, mut member: impl FnMut(&mut Self, Key) -> Option<()>) -> Option<()> {
         self.space();
         self.expect(b'{')?;
         loop {
+            if self.sees_little() {
+                self.see_on()?;
+            }
             self.space();
             self.expect(b'"')?;
             let (start, end) = (self.at, self.stop::<false>()?);
             self.at = end;
             self.expect(b'"')?;
-            let key = &self.bytes[start..end];
+            let key = Key::of(&self.bytes[start..end]);
             self.space();
             self.expect(b':')?;
             self.space();
@@ -235,6 +339,9 @@ impl Reader<'_> {
     fn skip(&mut self) -> Option<()> {
         let mut depth = 0usize;
         loop {
+            if self.sees_little() {
+                self.see_on()?;
+            }
             self.space();
             match self.peek()? {
                 b'"' => {
@@ -275,40 +382,42 @@ impl Reader<'_> {
         let mut tables = Tables::default();
         let (mut is_bpe, mut prefix_is_known) = (true, false);
         self.members(|reader, key| {
-            let start = reader.at;
             match key {
-                b"vocab" => {
-                    let vocab = reader.vocab()?;
-                    return tables.vocab.replace((vocab, start..reader.at)).is_none().then_some(());
+                Key::Vocab => {
+                    let vocab = reader.table(b"{}", Self::vocab)?;
+                    return tables.vocab.replace(vocab).is_none().then_some(());
                 }
-                b"merges" if is_bpe => {
-                    let (vocab, _) = tables.vocab.as_ref().filter(|_| prefix_is_known)?;
-                    let merges = reader.merges(vocab)?;
-                    return tables.merges.replace((merges, start..reader.at)).is_none().then_some(());
+                Key::Merges if is_bpe => {
+                    let vocab = tables.vocab.as_ref().filter(|_| prefix_is_known)?;
+                    let merges = reader.table(b"[]", |reader| reader.merges(vocab))?;
+                    return tables.merges.replace(merges).is_none().then_some(());
                 }
-                _ => {}
-            }
-            reader.skip()?;
-            let value = &reader.bytes[start..reader.at];
-            match key {
-                b"type" => is_bpe = value == br#""BPE""#,
+                Key::Type => is_bpe = reader.is_next(br#""BPE""#),
                 // Any other prefix is cut out of the merges' results.
-                b"continuing_subword_prefix" => prefix_is_known = value == b"null" || value == br#""""#,
+                Key::Prefix => prefix_is_known = reader.is_next(b"null") || reader.is_next(br#""""#),
                 _ => {}
             }
-            Some(())
+            reader.skip()
         })?;
         Some(tables)
+    }
+
+    fn is_next(&self, value: &[u8]) -> bool {
+        self.bytes[self.at..].starts_with(value)
     }
 
     /// Passes an object of tokens and ids.
     fn vocab(&mut self) -> Option<Vocab> {
         // A third of a file without merges, less of one with them.
-        let guess = (self.bytes.len() - self.at) / 32;
-        let (mut text, mut starts, mut ids) =
-            (Vec::with_capacity(guess * 4), Vec::with_capacity(guess), Vec::with_capacity(guess));
+        let guess = self.ahead() / 32;
+        let (mut text, mut starts) = (Vec::with_capacity(guess * 4), Vec::with_capacity(guess));
+        // Nearly always they are 0, 1, 2 and so on.
+        let mut ids: Option<Vec<TokenId>> = None;
         self.expect(b'{')?;
         loop {
+            if self.sees_little() {
+                self.see_on()?;
+            }
             self.space();
             let token = self.string()?;
             starts.push(u32::try_from(text.len()).ok()?);
@@ -317,7 +426,10 @@ impl Reader<'_> {
             self.space();
             self.expect(b':')?;
             self.space();
-            ids.push(self.id()?);
+            let (id, number) = (self.id()?, starts.len() - 1);
+            if ids.is_some() || id as usize != number {
+                ids.get_or_insert_with(|| (0..number as TokenId).collect()).push(id);
+            }
             if !self.goes_on(b'}')? {
                 break;
             }
@@ -325,7 +437,6 @@ impl Reader<'_> {
         starts.push(u32::try_from(text.len()).ok()?);
         text.shrink_to_fit();
         starts.shrink_to_fit();
-        ids.shrink_to_fit();
         Vocab::from_listed(text, starts, ids)
     }
 
@@ -347,10 +458,10 @@ impl Reader<'_> {
     /// Passes a list of merges.
     fn merges(&mut self, vocab: &Vocab) -> Option<Vec<Merge>> {
         // Nearly every merge takes more bytes; what is not used is given back.
-        let mut merges = Vec::with_capacity(((self.bytes.len() - self.at) / 20).min(MAX_MERGES));
+        let mut merges = Vec::with_capacity((self.ahead() / 20).min(MAX_MERGES));
         advise_huge(merges.spare_capacity_mut());
         let mut batch: [Pair; BATCH] = std::array::from_fn(|_| [0..0, 0..0]);
-        let (mut count, mut form) = (0, None);
+        let (mut count, mut form, mut recent) = (0, None, Recent::new());
         self.text.clear();
         self.expect(b'[')?;
         self.space();
@@ -359,6 +470,12 @@ impl Reader<'_> {
             return Some(merges);
         }
         loop {
+            if self.sees_little() {
+                self.resolve(vocab, &mut recent, &batch[..count], &mut merges)?;
+                self.text.clear();
+                count = 0;
+                self.see_on()?;
+            }
             self.space();
             let (pair, found) = match self.peek()? {
                 b'"' => (self.text_merge()?, Form::Text),
@@ -371,7 +488,7 @@ impl Reader<'_> {
             batch[count] = pair;
             count += 1;
             if count == BATCH {
-                self.resolve(vocab, &batch, &mut merges)?;
+                self.resolve(vocab, &mut recent, &batch, &mut merges)?;
                 self.text.clear();
                 count = 0;
             }
@@ -379,7 +496,7 @@ impl Reader<'_> {
                 break;
             }
         }
-        self.resolve(vocab, &batch[..count], &mut merges)?;
+        self.resolve(vocab, &mut recent, &batch[..count], &mut merges)?;
         self.text.clear();
         merges.shrink_to_fit();
         Some(merges)
@@ -425,27 +542,68 @@ impl Reader<'_> {
     }
 
     /// Turns merges into ids.
-    fn resolve(&self, vocab: &Vocab, batch: &[Pair], merges: &mut Vec<Merge>) -> Option<()> {
-        let mut lefts = [Spelled::new(&[]); BATCH];
-        let mut rights = lefts;
-        for (place, [left, right]) in batch.iter().enumerate() {
-            lefts[place] = self.spelled(left);
-            rights[place] = self.spelled(right);
+    fn resolve(&self, vocab: &Vocab, recent: &mut Recent, batch: &[Pair], merges: &mut Vec<Merge>) -> Option<()> {
+        let mut parts = [Spelled::new(&[]); 2 * BATCH];
+        for (two, [left, right]) in parts.chunks_exact_mut(2).zip(batch) {
+            two[0] = self.spelled(left);
+            two[1] = self.spelled(right);
         }
-        let (left_ids, right_ids) = (vocab.ids(&lefts), vocab.ids(&rights));
+        let parts = &parts[..2 * batch.len()];
+        let ids = recent.ids(vocab, parts)?;
         // Lists are usually sorted by result, and may hold one result several times.
         let mut result = merges.last().map_or(0, |last| last.result);
-        for place in 0..batch.len() {
-            let joined = Joined::new(&lefts[place], &rights[place]);
+        for (two, ids) in parts.chunks_exact(2).zip(ids.chunks_exact(2)) {
+            let joined = Joined::new(&two[0], &two[1]);
             if !vocab.is_joined(result, &joined) {
                 result += 1;
                 if !vocab.is_joined(result, &joined) {
                     result = vocab.id(std::str::from_utf8(&joined.text()).ok()?)?;
                 }
             }
-            merges.push(Merge { left: left_ids[place]?, right: right_ids[place]?, result });
+            merges.push(Merge { left: ids[0], right: ids[1], result });
         }
         Some(())
+    }
+}
+
+/// The ids of short tokens that were looked up last: of two parts of merges more than one is among them.
+struct Recent(Vec<(u64, TokenId)>);
+
+impl Recent {
+    const BITS: u32 = 13;
+    /// What no token is.
+    const NONE: u64 = u64::MAX;
+
+    fn new() -> Self {
+        Self(vec![(Self::NONE, 0); 1 << Self::BITS])
+    }
+
+    /// The ids of tokens; None if one has none.
+    fn ids(&mut self, vocab: &Vocab, tokens: &[Spelled<'_>]) -> Option<[TokenId; 2 * BATCH]> {
+        let place = |key: u64| (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - Self::BITS)) as usize;
+        let mut ids = [0; 2 * BATCH];
+        // Without a branch on what no one can foresee.
+        let (mut unknown, mut count) = ([0u8; 2 * BATCH], 0);
+        for (index, token) in tokens.iter().enumerate() {
+            let key = token.short().unwrap_or(Self::NONE - 1);
+            let (known, id) = self.0[place(key)];
+            ids[index] = id;
+            unknown[count] = index as u8;
+            count += usize::from(known != key);
+        }
+        let mut wanted = [Spelled::new(&[]); 2 * BATCH];
+        for (wanted, &index) in wanted.iter_mut().zip(&unknown[..count]) {
+            *wanted = tokens[usize::from(index)];
+        }
+        let found = vocab.ids::<{ 2 * BATCH }>(&wanted[..count]);
+        for (&index, found) in unknown[..count].iter().zip(found) {
+            let (index, id) = (usize::from(index), found?);
+            ids[index] = id;
+            if let Some(key) = tokens[index].short() {
+                self.0[place(key)] = (key, id);
+            }
+        }
+        Some(ids)
     }
 }
 

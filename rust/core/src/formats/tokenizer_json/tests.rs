@@ -331,7 +331,14 @@ proptest! {
             merges.push((left, right));
         }
         let text = written(&names, &merges, as_pairs, pretty, ascii);
-        let quick = quick::read(text.as_bytes()).expect("an ordinary file");
+        let quick = quick::read(text.as_bytes(), text.len()).expect("an ordinary file");
+        // A window that is too small for a token leaves the file to the general reader; another one changes nothing.
+        let through = |window| quick::read_within(window, text.as_bytes(), 0);
+        for narrow in [64, 300, 1000, 1 << 12].into_iter().filter_map(through) {
+            prop_assert_eq!(&narrow.merges, &quick.merges);
+            prop_assert_eq!(narrow.vocab.iter().collect::<Vec<_>>(), quick.vocab.iter().collect::<Vec<_>>());
+            prop_assert_eq!(&narrow.rest, &quick.rest);
+        }
         let general = read_all(text.as_bytes(), Numbers::Exact).unwrap().model.unwrap().into_bpe().unwrap();
         prop_assert_eq!(quick.merges.as_ref(), Some(&general.merges));
         prop_assert_eq!(quick.vocab.iter().collect::<Vec<_>>(), general.vocab.iter().collect::<Vec<_>>());
@@ -360,7 +367,7 @@ fn the_quick_reader_leaves_what_is_out_of_the_ordinary() {
     let file = |vocab: &str, prefix: &str, merges: &str| {
         format!(r#"{{"model":{{"continuing_subword_prefix":{prefix},"vocab":{vocab},"merges":{merges}}}}}"#)
     };
-    let read = |text: String| quick::read(text.as_bytes()).is_some();
+    let read = |text: String| quick::read(text.as_bytes(), text.len()).is_some();
     let plain = r#"{"a":0,"b":1,"ab":2}"#;
     assert!(read(file(plain, "null", r#"["a b"]"#)) && read(file(plain, r#""""#, r#"[["a","b"]]"#)));
     for merges in [

@@ -34,7 +34,7 @@ pub(super) struct PairTable {
 }
 
 /// Merges that are put into the table together.
-const AHEAD: usize = 32;
+const AHEAD: usize = 16;
 
 impl PairTable {
     /// Builds the table; of two merges of one pair the later one counts, as in the reference's map.
@@ -45,29 +45,38 @@ impl PairTable {
         let size = (merges.len() * 4 / 3).next_power_of_two().max(64);
         // Four bits a slot: with the slots half full one pair in eight passes for nothing.
         let bits = size * 4;
+        let [slots, filter, results] = Pages::zeroed_parts([size, bits / 64, merges.len().div_ceil(2)]);
         let table = Self {
-            slots: Pages::zeroed(size),
+            slots,
             shift: 64 - size.trailing_zeros(),
-            filter: Pages::zeroed(bits / 64),
+            filter,
             filter_shift: 64 - bits.trailing_zeros(),
-            results: Pages::zeroed(merges.len().div_ceil(2)),
+            results,
             len: merges.len(),
         };
         let set = |word: &AtomicU64, bits: u64| word.store(word.load(Relaxed) | bits, Relaxed);
-        // Slots are fetched some merges ahead, so that the waits for memory overlap.
-        for (first, merges) in (0..).step_by(AHEAD).zip(merges.chunks(AHEAD)) {
+        // Slots are fetched a batch ahead, so that the waits for memory overlap.
+        let fetch = |merges: &[Merge]| {
             let mut hashes = [0; AHEAD];
             for (known, merge) in hashes.iter_mut().zip(merges) {
                 *known = hash(key(merge.left, merge.right));
                 prefetch(&table.slots[(*known >> table.shift) as usize]);
             }
-            for ((rank, merge), hash) in (first..).zip(merges).zip(hashes) {
+            hashes
+        };
+        let mut batches = merges.chunks(AHEAD);
+        let mut next = batches.next().map(|batch| (batch, fetch(batch)));
+        let mut rank = 0;
+        while let Some((batch, hashes)) = next {
+            next = batches.next().map(|batch| (batch, fetch(batch)));
+            for (merge, hash) in batch.iter().zip(hashes) {
                 let key = key(merge.left, merge.right);
                 let (slot, _) = table.find(key, hash);
                 table.slots[slot].store(!(key << RANK_BITS | rank as u64), Relaxed);
                 let bit = hash >> table.filter_shift;
                 set(&table.filter[bit as usize / 64], 1 << (bit % 64));
                 set(&table.results[rank / 2], u64::from(merge.result) << (32 * (rank % 2)));
+                rank += 1;
             }
         }
         Ok(table)
