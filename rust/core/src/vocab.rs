@@ -325,7 +325,8 @@ impl Vocab {
     /// The entry that an id stands for.
     #[inline(always)]
     fn entry_of(&self, id: TokenId) -> Option<usize> {
-        let entry = self.numbers.as_ref().map_or(id, |numbers| numbers.by_id.get(id as usize).copied().unwrap_or(VACANT));
+        let entry =
+            self.numbers.as_ref().map_or(id, |numbers| numbers.by_id.get(id as usize).copied().unwrap_or(VACANT));
         ((entry as usize) < self.len()).then_some(entry as usize)
     }
 

@@ -5,7 +5,7 @@
 //! for each piece: key = its bytes and length; the word cache knows its ids, or
 //!     with ignore_merges the vocabulary knows the whole piece, or
 //!     merge its bytes (merge.rs) and remember the result
-//! at load: the cache is given the tokens that are words (derivations.rs)
+//! at first: the cache is given the tokens that are words (derivations.rs)
 //! ```
 
 mod characters;
@@ -84,7 +84,11 @@ pub struct Bpe {
     dropout: Option<Dropout>,
     /// What the pipeline and the file format ask about.
     options: BpeOptions,
-    words: Words,
+    /// Made with the first text: a tokenizer may be loaded only to decode, or to be handed on.
+    words: OnceLock<Words>,
+    /// What they know from the beginning.
+    known: Vec<TokenId>,
+    cache_bytes: usize,
 }
 
 /// The options of a [`Bpe`], as configured.
@@ -217,10 +221,10 @@ impl Bpe {
         let filter = options.ignore_merges.then(|| TokenFilter::new(&bytes));
         let merger = Merger::new(PairTable::new(&config.merges)?, byte_ids, bytes, kernels::isa());
         let over_bytes = !missing;
-        let words = if symbols.is_none() && vocab.is_one_to_one() {
-            known_words(&merger, &config.merges, options.ignore_merges, vocab.id_bound(), cache_bytes)
+        let known = if symbols.is_none() && vocab.is_one_to_one() {
+            known_words(&merger, &config.merges, options.ignore_merges, vocab.id_bound())
         } else {
-            Words::new(cache_bytes)
+            Vec::new()
         };
         let mut bpe = Self {
             vocab,
@@ -232,7 +236,9 @@ impl Bpe {
             seams: None,
             dropout: options.dropout.filter(|&chance| chance > 0.0).map(Dropout::new),
             options,
-            words,
+            known,
+            words: OnceLock::new(),
+            cache_bytes,
         };
         if !over_bytes {
             bpe.seams = bpe.seam_filter();
@@ -408,6 +414,17 @@ impl Bpe {
         Ok(())
     }
 
+    #[inline]
+    fn words(&self) -> &Words {
+        if let Some(words) = self.words.get() {
+            return words;
+        }
+        // Made by whoever comes first, or by several at once: a process may fork while they wait for one another.
+        let known: Vec<_> = self.known.iter().map(|&id| (self.merger.bytes.get(id), id)).collect();
+        let words = Words::with_words(self.cache_bytes, &known);
+        self.words.get_or_init(|| words)
+    }
+
     fn characters(&self) -> &Characters {
         once(&self.characters, || Characters::new(&self.vocab, &self.options))
     }
@@ -440,7 +457,7 @@ impl Bpe {
             }
             return;
         }
-        let known = self.words.encode::<LEVEL>(text, start, ends, handle, out, &mut Pieces(self));
+        let known = self.words().encode::<LEVEL>(text, start, ends, handle, out, &mut Pieces(self));
         known.expect("merging does not fail");
     }
 
@@ -563,19 +580,17 @@ impl Bpe {
 /// such look-up takes as long as the merges.
 const KNOWN_WORDS: usize = 1 << 14;
 
-/// A cache that knows the commonest tokens that are words: a fourth of the words that an English text brings up.
+/// The commonest tokens that are words: a fourth of the words that an English text brings up.
 ///
 /// Left out are those that hardly ever are a word of their own, but parts of words: they begin with a small letter or with a
 /// character beyond ASCII, without a space in front.
-fn known_words(merger: &Merger, merges: &[Merge], ignore_merges: bool, tokens: usize, cache_bytes: usize) -> Words {
+fn known_words(merger: &Merger, merges: &[Merge], ignore_merges: bool, tokens: usize) -> Vec<TokenId> {
     let bytes = &merger.bytes;
     let begins =
         |id: TokenId| bytes.get(id).first().is_some_and(|first| first.is_ascii() && !first.is_ascii_lowercase());
-    let ids = if ignore_merges {
+    if ignore_merges {
         (0..tokens as TokenId).filter(|&id| begins(id) && bytes.is_spelled(id)).take(KNOWN_WORDS).collect()
     } else {
         own_encodings(merger, merges, tokens, KNOWN_WORDS, begins).unwrap_or_default()
-    };
-    let words: Vec<_> = ids.into_iter().map(|id| (bytes.get(id), id)).collect();
-    Words::with_words(cache_bytes, &words)
+    }
 }
