@@ -20,6 +20,7 @@ from penstock.transformers import _engine, _frames
 from penstock.transformers._backend import Backend
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import BPE
+from transformers.models.mbart50.tokenization_mbart50 import FAIRSEQ_LANGUAGE_CODES
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from tests import checkpoints
@@ -31,31 +32,40 @@ if TYPE_CHECKING:
 TEXTS = ["Water runs downhill.", "a", "", "Öffne das Tor, 水! <s> <|endoftext|> [CLS] more"]
 
 
-def _classes() -> list[type]:
+def _classes() -> list[Any]:
     found = []
     for package in pkgutil.iter_modules(transformers.models.__path__):
-        name = f"transformers.models.{package.name}.tokenization_{package.name}"
-        try:
-            module = importlib.import_module(name)
-        except (ImportError, NameError):  # what a model needs may not be installed
-            continue
-        found += [
-            value
-            for value in vars(module).values()
-            if inspect.isclass(value)
-            and value.__module__ == name
-            and issubclass(value, TokenizersBackend)
-            and _frames.hands_on(value)
-            and _engine.runs_in_stock(value) is None
-        ]
-    return found
+        folder = importlib.import_module(f"transformers.models.{package.name}").__path__
+        for file in pkgutil.iter_modules(folder):
+            if not file.name.startswith("tokenization"):
+                continue
+            name = f"transformers.models.{package.name}.{file.name}"
+            try:
+                module = importlib.import_module(name)
+            except (ImportError, NameError):  # what a model needs may not be installed
+                continue
+            found += [
+                value
+                for value in vars(module).values()
+                if inspect.isclass(value)
+                and value.__module__ == name
+                and issubclass(value, TokenizersBackend)
+                and _engine.runs_in_stock(value) is None
+            ]
+    return list(dict.fromkeys(found))
 
 
-CLASSES = _classes()
+ALL = _classes()
+INHERITING = [cls for cls in ALL if "__init__" not in vars(cls)]
+CLASSES = [cls for cls in ALL if _frames.hands_on(cls)] + INHERITING
+SEARCHING = [transformers.CamembertTokenizer]
+"""Classes that search their tokens for the unknown one, which has to be among the first."""
+REORDERING = [transformers.MBart50Tokenizer]
+"""Classes that give their tokens an order of their own, unless they have it."""
 FOLDERS = {
     "WordPiece": ("bert",),
     "BPE": ("gpt2", "llama"),
-    "Unigram": ("t5", "xlm_roberta", "unigram", "charsmap"),
+    "Unigram": ("t5", "xlm_roberta", "unigram", "charsmap", "mbart50"),
 }
 
 
@@ -70,6 +80,13 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "type": "Sequence",
         "normalizers": [{"type": "Precompiled", "precompiled_charsmap": charsmap()}],
     }
+    path.write_text(json.dumps(content), "utf-8")
+    made["mbart50"] = made["xlm_roberta"].with_name("mbart50")
+    shutil.copytree(made["xlm_roberta"], made["mbart50"])
+    path = made["mbart50"] / "tokenizer.json"
+    content = json.loads(path.read_text("utf-8"))
+    content["model"]["vocab"][-1:] = [[code, 0.0] for code in (*FAIRSEQ_LANGUAGE_CODES, "<mask>")]
+    content["added_tokens"][-1]["id"] = len(content["model"]["vocab"]) - 1
     path.write_text(json.dumps(content), "utf-8")
     return made
 
@@ -101,12 +118,20 @@ def attributes(tokenizer: Any) -> dict[str, Any]:
 
 def test_most_classes_hand_their_vocabulary_on() -> None:
     names = {cls.__name__ for cls in CLASSES}
+    assert {cls.__name__ for cls in ALL} - names == {"EsmcTokenizer", "UdopTokenizer"}
     assert {
         "BertTokenizer", "GPT2Tokenizer", "Qwen2Tokenizer", "LlamaTokenizer", "GemmaTokenizer",
         "RobertaTokenizer", "WhisperTokenizer", "CohereTokenizer", "GPTNeoXTokenizer",
         "T5Tokenizer", "XLMRobertaTokenizer", "AlbertTokenizer", "PegasusTokenizer",
-        "BigBirdTokenizer", "CLIPTokenizer", "Siglip2Tokenizer",
+        "BigBirdTokenizer", "CLIPTokenizer", "Siglip2Tokenizer", "CamembertTokenizer",
+        "BarthezTokenizer", "MBart50Tokenizer", "FNetTokenizer", "DistilBertTokenizer",
     } <= names  # fmt: skip
+
+
+def test_the_list_of_classes_is_what_their_sources_show() -> None:
+    own = [cls for cls in ALL if "__init__" in vars(cls) and cls.__mro__[1] is TokenizersBackend]
+    shown = {cls for cls in own if _frames.shows_handing_on(cls)}
+    assert {f"{cls.__module__}.{cls.__qualname__}" for cls in shown} == _frames.KNOWN
 
 
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
@@ -116,7 +141,7 @@ def test_most_classes_hand_their_vocabulary_on() -> None:
 def test_loads_what_stock_loads(
     cls: Any, options: dict[str, Any], folders: dict[str, Path]
 ) -> None:
-    for name in FOLDERS[cls.model.__name__]:
+    for name in FOLDERS[_frames.model_of(cls)]:
         folder = folders[name]
 
         def load(folder: Path = folder) -> Any:
@@ -130,8 +155,14 @@ def test_loads_what_stock_loads(
                 continue
             slot = ours.__dict__["_tokenizer"]
             assert type(slot) is Backend
+            may_be_built = (cls in SEARCHING and options) or (
+                cls in REORDERING and name != "mbart50"
+            )
+            if may_be_built and slot._real is not None:
+                continue
             assert slot._real is None, "the stock backend was built"
-            assert not set(_frames.ATTRIBUTES) & vars(ours).keys()
+            if cls not in INHERITING:
+                assert not set(_frames.ATTRIBUTES) & vars(ours).keys()
             ids = [list(range(40)), [3, 3, 7]]
             mine = [ours.decode(ids[0]), ours.batch_decode(ids), ours.decode(ids[1], True)]
             assert mine == [

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,7 @@ from penstock.errors import PenstockError
 from penstock.transformers import _engine
 from penstock.transformers._backend import Backend, as_stock_token
 from penstock.transformers._compile import has_dropout
-from penstock.transformers._frames import MODELS, Frame, Merges, Scores, hands_on
+from penstock.transformers._frames import MODELS, Frame, Merges, Scores, hands_on, model_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +102,7 @@ def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Ba
     path = files.get("tokenizer_file")
     if path is None or not Path(path).is_file():
         return None
-    if cls.__init__ is not TokenizersBackend.__init__:
+    if cls is not TokenizersBackend and "__init__" in cls.__dict__:
         return None
     if any(kwargs.get(name) is not None for name in ("tokenizer_object", "gguf_file", "vocab")):
         return None
@@ -130,7 +129,7 @@ def _in_frame(
 ) -> Any:
     """The tokenizer of a class with a backend of its own; None where stock has to build that."""
     path = files.get("tokenizer_file")
-    model = getattr(getattr(cls, "model", None), "__name__", None)
+    model = model_of(cls)
     if path is None or not Path(path).is_file() or model not in MODELS or not hands_on(cls):
         return None
     if any(kwargs.get(key) is not None for key in ("tokenizer_object", "gguf_file")):
@@ -155,6 +154,7 @@ def _in_frame(
         slot = tokenizer.__dict__.get("_tokenizer")
         if type(slot) is not Backend or slot._frame is not frame:
             return None
+        frame.check_unknown(tokenizer.unk_token)
         names = list(frame.names(tokenizer.__dict__))
         if any(isinstance(value, (Merges, Scores)) for value in tokenizer.init_kwargs.values()):
             return None
@@ -173,6 +173,5 @@ def _tokens_are_in_file(files: dict[str, Any], kwargs: dict[str, Any]) -> bool:
     if "added_tokens_decoder" in kwargs:
         return False
     config = files.get("tokenizer_config_file")
-    return config is None or "added_tokens_decoder" not in json.loads(
-        Path(config).read_text("utf-8")
-    )
+    # Where the name stands elsewhere, stock just parses the file.
+    return config is None or "added_tokens_decoder" not in Path(config).read_text("utf-8")

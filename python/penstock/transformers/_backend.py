@@ -520,7 +520,7 @@ class Backend:
 
     @post_processor.setter
     def post_processor(self, value: Any) -> None:
-        self._component_owner().post_processor = value
+        self._set_component("post_processor", value)
 
     @property
     def pre_tokenizer(self) -> Any:
@@ -529,7 +529,19 @@ class Backend:
 
     @pre_tokenizer.setter
     def pre_tokenizer(self, value: Any) -> None:
-        self._component_owner().pre_tokenizer = value
+        self._set_component("pre_tokenizer", value)
+
+    def _set_component(self, stage: str, value: Any) -> None:
+        own = self.__dict__
+        # A normalizer changes the added tokens as well.
+        if own["_building"] and own["_frame"] is own["_real"] is None and stage != "normalizer":
+            try:
+                state = "null" if value is None else value.__getstate__().decode("utf-8")
+                own["_native"] = own["_native"].with_component(stage, state)
+                return
+            except (PenstockError, AttributeError, TypeError, ValueError):
+                pass  # the reference takes the value, or has the error
+        setattr(self._component_owner(), stage, value)
 
     def _component_owner(self) -> Any:
         frame: Frame | None = self._frame
@@ -563,8 +575,10 @@ class Backend:
             self.__dict__[name] = value
         elif name == "decode" and self._frame is not None and suffix_of(value) is not None:
             self.__dict__["_decode"] = value
+        elif name in STAGES:
+            self._set_component(name, value)
         else:
-            setattr(self._component_owner() if name in STAGES else self.expose(), name, value)
+            setattr(self.expose(), name, value)
 
 
 class Decode:

@@ -1,8 +1,9 @@
 """Classes that bring their own components: their tokenizers without the stock backend.
 
 Such a class takes the vocabulary and the merges out of `tokenizer.json` and builds a backend around
-them. Here it gets a stand-in of three tokens and one merge instead, builds its backend around that,
-which takes no time, and the core puts the file's vocabulary under what it has built (`Frame`).
+them. Here it gets a stand-in of three tokens and one merge instead, or of a few tokens of a list,
+builds its backend around that, which takes no time, and the core puts the file's vocabulary under
+what it has built (`Frame`).
 
 That is right only for a class that hands both on untouched. Its source has to show that
 (`hands_on`), the stand-in refuses to be read, and what was built has to hold it, no more and no
@@ -16,10 +17,12 @@ import base64
 import functools
 import inspect
 import json
+import sys
 import textwrap
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import tokenizers
+import transformers
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from penstock import _native
@@ -36,9 +39,9 @@ STAGES = ("normalizer", "pre_tokenizer", "post_processor", "decoder")
 _LEFT, _RIGHT = "\ue000penstock", "\ue001stand-in"
 _TOKENS = {_LEFT: 0, _RIGHT: 1, _LEFT + _RIGHT: 2}
 _MERGE = (_LEFT, _RIGHT)
-_SCORES = [(f"{_LEFT} {index}", float(-index)) for index in range(128)]
-"""As many as let a class give the place of its unknown token, which stands among the first."""
-_SCORE_TOKENS = {token: index for index, (token, _) in enumerate(_SCORES)}
+_FIRST, _LAST = 96, 32
+"""Tokens of a list that stand for all. A class gives the place of its unknown token, which is among
+the first; whether there are tokens of languages, the last ones show."""
 
 
 class NotHandedOnError(Exception):
@@ -76,8 +79,16 @@ class Scores(list[tuple[str, float]]):
     """Stands for the tokens and scores of a file, in which Python code may look a token up."""
 
     def __init__(self, draft: _native.Draft) -> None:
-        super().__init__(_SCORES)
         self._draft = draft
+        found = draft.scores()
+        self.few = found if len(found) <= _FIRST + _LAST else found[:_FIRST] + found[-_LAST:]
+        self.looks = 0
+        super().__init__(self.few)
+
+    def __iter__(self) -> Iterator[tuple[str, float]]:
+        """The few; `tokenizers` looks at them once."""
+        self.looks += 1
+        return super().__iter__()
 
     def __contains__(self, item: object) -> bool:
         """True for a token and its score of the file."""
@@ -103,22 +114,114 @@ ATTRIBUTES = ("_vocab", "_vocab_scores", "_merges")
 
 _NAMES = {"vocab", "merges", *ATTRIBUTES}
 
+KNOWN_VERSION = "5.23.0"
+KNOWN = frozenset(
+    f"transformers.models.{name}" for name in (
+        "albert.tokenization_albert.AlbertTokenizer",
+        "barthez.tokenization_barthez.BarthezTokenizer",
+        "bert.tokenization_bert.BertTokenizer",
+        "big_bird.tokenization_big_bird.BigBirdTokenizer",
+        "blenderbot.tokenization_blenderbot.BlenderbotTokenizer",
+        "camembert.tokenization_camembert.CamembertTokenizer",
+        "clip.tokenization_clip.CLIPTokenizer",
+        "code_llama.tokenization_code_llama.CodeLlamaTokenizer",
+        "codegen.tokenization_codegen.CodeGenTokenizer",
+        "cohere.tokenization_cohere.CohereTokenizer",
+        "deberta.tokenization_deberta.DebertaTokenizer",
+        "deberta_v2.tokenization_deberta_v2.DebertaV2Tokenizer",
+        "funnel.tokenization_funnel.FunnelTokenizer",
+        "gemma.tokenization_gemma.GemmaTokenizer",
+        "gpt2.tokenization_gpt2.GPT2Tokenizer",
+        "gpt_neox.tokenization_gpt_neox.GPTNeoXTokenizer",
+        "herbert.tokenization_herbert.HerbertTokenizer",
+        "lasr.tokenization_lasr.LasrTokenizer",
+        "llama.tokenization_llama.LlamaTokenizer",
+        "mbart.tokenization_mbart.MBartTokenizer",
+        "mpnet.tokenization_mpnet.MPNetTokenizer",
+        "nllb.tokenization_nllb.NllbTokenizer",
+        "nougat.tokenization_nougat.NougatTokenizer",
+        "openai.tokenization_openai.OpenAIGPTTokenizer",
+        "pegasus.tokenization_pegasus.PegasusTokenizer",
+        "qwen2.tokenization_qwen2.Qwen2Tokenizer",
+        "qwen3_5.tokenization_qwen3_5.Qwen3_5Tokenizer",
+        "reformer.tokenization_reformer.ReformerTokenizer",
+        "rembert.tokenization_rembert.RemBertTokenizer",
+        "roberta.tokenization_roberta.RobertaTokenizer",
+        "seamless_m4t.tokenization_seamless_m4t.SeamlessM4TTokenizer",
+        "siglip2.tokenization_siglip2.Siglip2Tokenizer",
+        "splinter.tokenization_splinter.SplinterTokenizer",
+        "t5.tokenization_t5.T5Tokenizer",
+        "tipsv2.tokenization_tipsv2.Tipsv2Tokenizer",
+        "videoprism.tokenization_videoprism.VideoPrismTokenizer",
+        "whisper.tokenization_whisper.WhisperTokenizer",
+        "xglm.tokenization_xglm.XGLMTokenizer",
+        "xlm_roberta.tokenization_xlm_roberta.XLMRobertaTokenizer",
+        "xlnet.tokenization_xlnet.XLNetTokenizer",
+    )
+)  # fmt: skip
+"""Classes whose source shows it in that version: to read it takes milliseconds."""
+
+_COPIES = frozenset({"transformers.models.mbart50.tokenization_mbart50.MBart50Tokenizer"})
+"""Classes that hand a copy on, which the stand-in survives."""
+
+
+def model_of(cls: Any) -> str | None:
+    """The type of model that a class brings; the ones that name none have a list of scores."""
+    model = getattr(cls, "model", None)
+    return "Unigram" if model is None else getattr(model, "__name__", None)
+
 
 @functools.cache
 def hands_on(cls: Any) -> bool:
     """True if the class's `__init__` only hands vocabulary and merges on."""
     own = cls.__dict__.get("__init__")
-    if own is None or cls.__mro__[1] is not TokenizersBackend:
+    if own is None:
         return False
-    model = getattr(cls.__dict__.get("model"), "__name__", None)
+    base = next(base for base in cls.__mro__[1:] if "__init__" in base.__dict__)
+    if base is not TokenizersBackend:
+        return _passes_on(own) and hands_on(base)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    if transformers.__version__ == KNOWN_VERSION and name in KNOWN | _COPIES:
+        module = sys.modules.get(cls.__module__)
+        code = getattr(own, "__code__", None)
+        if code is not None and code.co_filename == getattr(module, "__file__", None):
+            return True
+    return shows_handing_on(cls)
+
+
+def _source_of(function: Any) -> ast.Module | None:
+    try:
+        return ast.parse(textwrap.dedent(inspect.getsource(function)))
+    except (OSError, TypeError, SyntaxError):
+        return None
+
+
+def _passes_on(function: Any) -> bool:
+    """True if an `__init__` only calls another one with all that it gets."""
+    tree = _source_of(function)
+    if tree is None or not isinstance(tree.body[0], ast.FunctionDef):
+        return False
+    body = tree.body[0].body
+    if ast.get_docstring(tree.body[0]) is not None:
+        body = body[1:]
+    lines = [ast.unparse(line) for line in body]
+    return lines in (
+        ["super().__init__(*args, do_lower_case=do_lower_case, **kwargs)"],
+        ["super().__init__(*args, **kwargs)", "self.do_lower_case = do_lower_case"],
+    )
+
+
+def shows_handing_on(cls: Any) -> bool:
+    """`hands_on`, from the source of the class."""
+    own = cls.__dict__["__init__"]
+    model = model_of(cls)
     wanted = {"BPE": {"vocab", "merges"}, "WordPiece": {"vocab"}, "Unigram": {"vocab"}}.get(
         model or ""
     )
     if wanted is None or not wanted <= set(inspect.signature(own).parameters):
         return False
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(own)))
-    except (OSError, TypeError, SyntaxError):
+    tree = _source_of(own)
+    if tree is None:
         return False
     _Given().visit(tree)
     parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
@@ -158,12 +261,26 @@ def _is_looked_up_in(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     parent = parents[node]
     if isinstance(parent, ast.Compare):
         return isinstance(parent.ops[0], (ast.In, ast.NotIn)) and parent.comparators[0] is node
-    if isinstance(parent, ast.Call):
-        return getattr(parent.func, "id", None) == "isinstance" and parent.args[0] is node
+    if isinstance(parent, ast.Call) and parent.args and parent.args[0] is node:
+        name = getattr(parent.func, "id", None)
+        searched = name == "enumerate" and _is_search(parents[parent], parents)
+        return name == "isinstance" or searched
     if isinstance(parent, ast.Attribute) and parent.attr == "index":
         call = parents[parent]
         return isinstance(call, ast.Call) and call.func is parent
     return False
+
+
+def _is_search(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+    """True for `for ... in ... if token == str(unk_token)` of a `next`."""
+    if not isinstance(node, ast.comprehension) or len(node.ifs) != 1:
+        return False
+    call = parents[parents[node]]
+    return (
+        isinstance(call, ast.Call)
+        and getattr(call.func, "id", None) == "next"
+        and ast.unparse(node.ifs[0]).endswith("== str(unk_token)")
+    )
 
 
 def _is_table(node: ast.AST) -> bool:
@@ -282,7 +399,9 @@ class Frame:
 
     def takes(self, value: Any) -> bool:
         """True for a backend that was built around the stand-in; it becomes the frame's."""
-        tokens = _SCORE_TOKENS if isinstance(self.vocabulary, Scores) else _TOKENS
+        tokens = _TOKENS
+        if isinstance(self.vocabulary, Scores):
+            tokens = {token: index for index, (token, _) in enumerate(self.vocabulary.few)}
         if type(value) is tokenizers.Tokenizer and value.get_vocab(False) == tokens:
             self.real = value
             return True
@@ -302,12 +421,9 @@ class Frame:
         stages = {stage: json.dumps(values[stage]) for stage in STAGES}
         model = values["model"]
         vocab, merges = model.get("vocab"), model.get("merges")
-        expected = _TOKENS
+        expected: Any = _TOKENS
         if isinstance(self.vocabulary, Scores):
-            expected, vocab = (
-                _SCORE_TOKENS,
-                {token: index for index, (token, _) in enumerate(vocab)},
-            )
+            expected = [list(item) for item in self.vocabulary.few]
         whole = merges in ([list(_MERGE)], [" ".join(_MERGE)]) if merges is not None else True
         if vocab != expected or not whole or values["added_tokens"] or model.get("dropout"):
             raise NotHandedOnError
@@ -325,15 +441,33 @@ class Frame:
         self._stages, self._model = stages, json.dumps(model)
         return known
 
+    def check_unknown(self, unknown: str) -> None:
+        """Looks whether a class that searched the few for its unknown token has found it there.
+
+        Raises:
+            NotHandedOnError: It has not, and all tokens may have it.
+        """
+        scores = self.vocabulary
+        if not isinstance(scores, Scores) or scores.looks <= 1:
+            return
+        place = json.loads(self._model)["unk_id"]
+        if place is None or place >= len(scores.few) or scores.few[place][0] != unknown:
+            raise NotHandedOnError
+
     def names(self, attributes: dict[str, Any]) -> Iterator[str]:
         """The attributes that hold a stand-in.
 
         Raises:
             NotHandedOnError: Another than those of `ATTRIBUTES` does.
         """
+        few = self.vocabulary.few if isinstance(self.vocabulary, Scores) else None
         for name, value in attributes.items():
             if value is self.vocabulary or value is self.merges:
                 if name not in ATTRIBUTES or (name == "_merges") != (value is self.merges):
+                    raise NotHandedOnError
+                yield name
+            elif few is not None and type(value) is list and value == few:
+                if name not in ATTRIBUTES:
                     raise NotHandedOnError
                 yield name
 
