@@ -195,11 +195,11 @@ impl Vocab {
     /// # Panics
     /// As [`Vocab::insert`].
     pub fn insert_listed(&mut self, token: &str, id: TokenId) {
-        if let Some(old) = self.insert(token, id) {
-            if let Some(numbers) = &mut self.numbers {
-                let entry = numbers.by_id[id as usize];
-                numbers.set_entry(old, entry);
-            }
+        if let Some(old) = self.insert(token, id)
+            && let Some(numbers) = &mut self.numbers
+        {
+            let entry = numbers.by_id[id as usize];
+            numbers.set_entry(old, entry);
         }
     }
 

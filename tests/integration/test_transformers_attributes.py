@@ -1,0 +1,195 @@
+"""What callers set on a tokenizer, and what they ask of its results: the same as in stock."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import penstock.transformers as pt
+import pytest
+import tokenizers
+import torch
+import transformers
+from penstock.transformers import engine_of
+
+from tests import checkpoints
+from tests.conftest import REQUIRE_PARITY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+NAMES = ("bert", "gpt2", "t5", *(("llama3", "llama", "unigram") if REQUIRE_PARITY else ()))
+TEXTS = ["Water runs downhill.", "", "Öffne das <new> Tor , 水! <s>[SEP]</s> it 's"]
+Two = tuple[Any, Any]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return checkpoints.make(tmp_path_factory.mktemp("checkpoints"))
+
+
+@pytest.fixture(params=NAMES)
+def both(request: pytest.FixtureRequest, folders: dict[str, Path]) -> Two:
+    folder = folders[request.param]
+    return pt.AutoTokenizer.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(
+        folder
+    )
+
+
+def outcome(function: Callable[[], Any]) -> Any:
+    """A result that can be compared, or the class of an error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return str(function())
+        except Exception as error:
+            return type(error)
+
+
+def same(both: Two, looks: dict[str, Callable[[Any], Any]], where: str) -> None:
+    ours, stock = both
+    for name, look in looks.items():
+        want = outcome(lambda look=look: look(stock))
+        assert outcome(lambda look=look: look(ours)) == want, f"{where}: {name}"
+
+
+STATE: dict[str, Callable[[Any], Any]] = {
+    name: lambda tokenizer, name=name: getattr(tokenizer, name)
+    for name in (
+        "special_tokens_map", "all_special_tokens", "all_special_ids", "extra_special_tokens",
+        "extra_special_tokens_ids", "pad_token", "pad_token_id", "unk_token_id", "image_token",
+        "image_token_id", "added_tokens_decoder", "added_tokens_encoder",
+        "additional_special_tokens", "padding_side", "truncation_side", "split_special_tokens",
+        "clean_up_tokenization_spaces", "model_max_length", "add_bos_token", "add_eos_token",
+        "add_prefix_space", "no_such_token",
+    )
+}  # fmt: skip
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "one": lambda t: t(TEXTS[2]),
+    "batch": lambda t: t(TEXTS, padding=True, truncation=True, max_length=9),
+    "pairs": lambda t: t(TEXTS, TEXTS[::-1], return_special_tokens_mask=True),
+    "tokenize": lambda t: t.tokenize(TEXTS[2]),
+    "decode": lambda t: t.batch_decode(t(TEXTS)["input_ids"], skip_special_tokens=True),
+    "size": len,
+    "saved": lambda t: t.backend_tokenizer.to_str(),
+}
+
+SETTINGS: dict[str, Callable[[Any], Any]] = {
+    "a named token": lambda t: setattr(t, "pad_token", "<new>"),
+    "by its id": lambda t: setattr(t, "pad_token_id", 5),
+    "an id that is none": lambda t: setattr(t, "pad_token_id", 10**7),
+    "none": lambda t: setattr(t, "unk_token", None),
+    "an added token": lambda t: setattr(
+        t, "sep_token", tokenizers.AddedToken("[NEW]", lstrip=True, special=True)
+    ),
+    "not a token": lambda t: setattr(t, "bos_token", 3),
+    "extra ones": lambda t: setattr(t, "extra_special_tokens", ["<new>", "it"]),
+    "the old name": lambda t: setattr(t, "additional_special_tokens", ["it"]),
+    "added by a dictionary": lambda t: t.add_special_tokens(
+        {"extra_special_tokens": ["downhill"], "mask_token": "<new>"}
+    ),
+    "added, others kept": lambda t: t.add_special_tokens(
+        {"extra_special_tokens": ["Tor"]}, replace_extra_special_tokens=False
+    ),
+    "an unknown key": lambda t: t.add_special_tokens({"nonsense": "x"}),
+    "added, special": lambda t: t.add_tokens(["runs", "<new>"], special_tokens=True),
+    "added, with options": lambda t: t.add_tokens(
+        [tokenizers.AddedToken("down", single_word=True), tokenizers.AddedToken("ÖFF", rstrip=True)]
+    ),
+    "added, not text": lambda t: t.add_tokens([3]),
+    "padding side": lambda t: setattr(t, "padding_side", "left"),
+    "truncation side": lambda t: setattr(t, "truncation_side", "left"),
+    "special tokens as text": lambda t: setattr(t, "split_special_tokens", True),
+    "clean up": lambda t: setattr(t, "clean_up_tokenization_spaces", True),
+    "length": lambda t: setattr(t, "model_max_length", 6),
+    "first token": lambda t: setattr(t, "add_bos_token", True),
+    "last token": lambda t: setattr(t, "add_eos_token", True),
+    "prefix space": lambda t: setattr(t, "add_prefix_space", True),
+    "names of columns": lambda t: setattr(t, "model_input_names", ["input_ids"]),
+}
+
+
+def test_what_is_set_takes_effect(both: Two) -> None:
+    """One setting after another, on one pair of tokenizers."""
+    same(both, STATE | CALLS, "as loaded")
+    for name, setting in SETTINGS.items():
+        same(both, {name: setting}, name)
+        same(both, STATE | CALLS, name)
+    assert engine_of(both[0]).native, engine_of(both[0]).reason
+
+
+def test_a_models_own_tokens(folders: dict[str, Path]) -> None:
+    """Tokens of other names, given to the constructor, become attributes."""
+    for options in (
+        {"extra_special_tokens": {"image_token": "<image>", "eoi_token": "it"}},
+        {"extra_special_tokens": ["<image>", "Tor"]},
+        {"image_token": "<image>"},
+    ):
+        folder = folders["llama3"]
+        ours = pt.AutoTokenizer.from_pretrained(folder, **copy.deepcopy(options))
+        stock = transformers.AutoTokenizer.from_pretrained(folder, **copy.deepcopy(options))
+        same((ours, stock), STATE | CALLS, str(options))
+
+
+def test_dropout_is_left_to_stock(folders: dict[str, Path]) -> None:
+    """An edit of the model in place, as of any component, takes effect with the next call."""
+    ours = pt.AutoTokenizer.from_pretrained(folders["gpt2"])
+    stock = transformers.AutoTokenizer.from_pretrained(folders["gpt2"])
+    before = ours(TEXTS[0])["input_ids"]
+    for tokenizer in (ours, stock):
+        tokenizer.backend_tokenizer.model.dropout = 1.0
+    assert ours(TEXTS[0])["input_ids"] == stock(TEXTS[0])["input_ids"] != before
+    assert "dropout" in str(engine_of(ours).reason)
+    for tokenizer in (ours, stock):
+        tokenizer.backend_tokenizer.model.dropout = None
+    assert ours(TEXTS[0])["input_ids"] == stock(TEXTS[0])["input_ids"] == before
+    assert engine_of(ours).native
+
+
+def test_what_a_result_knows(both: Two) -> None:
+    """Every map of a `BatchEncoding`, at every place, of one text, a batch and pairs."""
+    for arguments in ((TEXTS[2],), (TEXTS,), (TEXTS, TEXTS[::-1])):
+        mine, theirs = (tokenizer(*arguments) for tokenizer in both)
+        rows = range(1 if isinstance(arguments[0], str) else len(TEXTS))
+        for row in rows:
+            looks: dict[str, Callable[[Any], Any]] = {
+                name: lambda batch, name=name, row=row: getattr(batch, name)(row)
+                for name in ("tokens", "word_ids", "sequence_ids", "words")
+            }
+            for name in ("token_to_chars", "token_to_word", "token_to_sequence", "char_to_token",
+                         "char_to_word", "word_to_tokens", "word_to_chars"):  # fmt: skip
+                for place in (*range(30), -1, 1000):
+                    looks[f"{name} {place}"] = lambda batch, name=name, row=row, place=place: (
+                        getattr(batch, name)(row, place)
+                    )
+            same((mine, theirs), looks, f"{arguments} row {row}")
+        looks = {
+            "row": lambda batch: vars(type(batch[0]))["ids"].__get__(batch[0]),
+            "rows": lambda batch: [encoding.tokens for encoding in batch[0:2]],
+            "no such row": lambda batch: batch[99],
+            "no such key": lambda batch: batch["labels"],
+            "no such name": lambda batch: batch.labels,
+            "sequences": lambda batch: batch.n_sequences,
+            "fast": lambda batch: batch.is_fast,
+            "sequences, pickled": lambda batch: pickle.loads(pickle.dumps(batch)).n_sequences,
+            "tokens, pickled": lambda batch: pickle.loads(pickle.dumps(batch)).tokens(0),
+            "words, copied": lambda batch: copy.deepcopy(batch).word_ids(0),
+            "ragged": lambda batch: copy.copy(batch).convert_to_tensors("pt"),
+            "dictionary": lambda batch: {**batch},
+            "text": str,
+        }
+        same((mine, theirs), looks, str(arguments))
+
+
+def test_tensors_move(both: Two) -> None:
+    mine, theirs = (tokenizer(TEXTS[0], return_tensors="pt") for tokenizer in both)
+    for looks in (
+        {"device": lambda batch: batch.to("cpu")},
+        {"keyword": lambda batch: batch.to(device="cpu", non_blocking=True)},
+        {"nowhere": lambda batch: batch.to("nowhere")},
+        {"type": lambda batch: batch.to(torch.float32)},
+    ):
+        same((mine, theirs), looks, "to")
