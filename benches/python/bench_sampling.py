@@ -128,38 +128,88 @@ SAME = ("vocabulary", "batch", "logits")
 
 
 PENALTIES: dict[str, dict[str, Any]] = {
-    "none": {},
     "repetition": {"repetition_penalty": 1.1},
-    "frequency and presence": {"frequency_penalty": 0.1, "presence_penalty": 0.1},
+    "frequency": {"frequency_penalty": 0.1},
+    "presence": {"presence_penalty": 0.1},
+    "all": {"repetition_penalty": 1.1, "frequency_penalty": 0.1, "presence_penalty": 0.1},
 }
+# Rows that a cost is averaged over: where a border runs through thousands of tokens, what it takes
+# to find it differs from row to row by more than a penalty.
+PENALIZED_ROWS = 5
+
+
+def penalized(rows: torch.Tensor, ids: torch.Tensor, params: dict[str, Any]) -> torch.Tensor:
+    """What the penalties make of logits."""
+    if "repetition_penalty" in params:
+        processor = stock.RepetitionPenaltyLogitsProcessor(params["repetition_penalty"])
+        rows = processor(ids, rows).contiguous()
+    counts = torch.zeros_like(rows).scatter_add_(1, ids, torch.ones(ids.shape))
+    lowered = rows - params.get("frequency_penalty", 0.0) * counts
+    return torch.where(counts > 0, lowered - params.get("presence_penalty", 0.0), rows)
 
 
 def measure_penalties(vocabulary: int, context: int, repeats: int) -> list[dict[str, Any]]:
-    """What penalties add to top-k and top-p, over ids at random and over ids as words come."""
+    """What penalties add to a step, over ids at random and over ids as words come.
+
+    The context grows by one token with each step, as in a loop; `first_us` is what the first step
+    of a context adds, which counts all of it.
+    """
     generator = torch.Generator().manual_seed(0)
-    rows = logits("peaked", 1, vocabulary, generator)
-    uniform = torch.randint(vocabulary, (1, context), generator=generator)
-    ranks = torch.exp(torch.rand(1, context, generator=generator) * math.log(vocabulary))
+    size = (1, context + repeats)
+    uniform = torch.randint(vocabulary, size, generator=generator)
+    ranks = torch.exp(torch.rand(size, generator=generator) * math.log(vocabulary))
     contexts = {"uniform": uniform, "power law": (ranks.long() * 7919) % vocabulary}
     out = []
-    for kind, ids in contexts.items():
-        base = None
-        for name, params in PENALTIES.items():
-            sampler = Sampler(SamplingParams(temperature=0.8, top_k=50, top_p=0.95, **params))
-            if name == "repetition":
-                chain = transformers_step({"temperature": 0.8, "top_k": 50, "top_p": 0.95})
-                torch.manual_seed(1)
-                penalty = stock.RepetitionPenaltyLogitsProcessor(1.1)
-                expected = chain(penalty(ids, rows).contiguous())
-                torch.manual_seed(1)
-                if not torch.equal(sampler(rows, ids).tokens, expected):
-                    raise SystemExit("repetition penalty: the tokens differ")
-            took = seconds(lambda: sampler(rows, ids), repeats) * 1e6
-            base = took if base is None else base
-            row = {"ids": kind, "distinct": len(ids.unique()), "penalty": name}
-            out.append({**row, "penstock_us": round(took, 1), "adds_us": round(took - base, 1)})
-            print("{ids:12} {penalty:24} {penstock_us:9} adds {adds_us}".format(**out[-1]))
+    for kind in ("peaked", "mid", "flat"):
+        many = logits(kind, PENALIZED_ROWS, vocabulary, generator).split(1)
+        for options in ("top-k 50, top-p 0.95", "top-p 0.95"):
+            params = CONFIGURATIONS[options]
+            for ids_kind, ids in contexts.items():
+                steps = list({"none": {}, **PENALTIES}.items())
+                took = [
+                    penalty_seconds({**params, **more}, many, ids, context) for _, more in steps
+                ]
+                for (name, _), (step, first) in zip(steps, took, strict=True):
+                    row = {"logits": kind, "options": options, "ids": ids_kind, "penalty": name}
+                    row["penstock_us"] = round(step * 1e6, 1)
+                    row["adds_us"] = round((step - took[0][0]) * 1e6, 1)
+                    row["first_us"] = round((first - took[0][1]) * 1e6, 1)
+                    out.append({**row, "distinct": len(ids[0, :context].unique())})
+                print(
+                    f"{kind}, {options}, {ids_kind} ids: {out[-len(steps)]['penstock_us']} µs;",
+                    *(f"{row['penalty']} {row['adds_us']:+}" for row in out[1 - len(steps) :]),
+                )
     return out
+
+
+def penalty_seconds(
+    params: dict[str, Any], many: tuple[torch.Tensor, ...], ids: torch.Tensor, context: int
+) -> tuple[float, float]:
+    """A step of a growing context, and its first one: medians, averaged over rows of logits."""
+    sampler = Sampler(SamplingParams(**params))
+    chain = transformers_step({name: params[name] for name in CLASSES if name in params})
+    steps, firsts = [], []
+    for rows in many:
+        contexts = [ids[:, :length] for length in range(context, ids.shape[1])]
+        torch.manual_seed(1)
+        expected = chain(penalized(rows, contexts[0], params))
+        torch.manual_seed(1)
+        if not torch.equal(sampler(rows, contexts[0]).tokens, expected):
+            raise SystemExit(f"{params}: the tokens differ")
+        times = []
+        for ids_so_far in contexts:
+            start = time.thread_time_ns()
+            sampler(rows, ids_so_far)
+            times.append(time.thread_time_ns() - start)
+        steps.append(statistics.median(times))
+        anew = []
+        for _ in range(5):
+            sampler(rows, ids[:, 1:9])
+            start = time.thread_time_ns()
+            sampler(rows, contexts[0])
+            anew.append(time.thread_time_ns() - start)
+        firsts.append(statistics.median(anew))
+    return statistics.mean(steps) / 1e9, statistics.mean(firsts) / 1e9
 
 
 CALLS = 200

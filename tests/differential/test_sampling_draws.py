@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from penstock.errors import LogitsError
+from penstock.errors import LogitsError, SamplingError
 from penstock.sampling import Sampler, SamplingParams, multinomial, speculative_sampling
 from penstock.sampling import _torch as sampling_torch
 from transformers.generation import logits_process as stock
@@ -342,6 +342,12 @@ def test_rows_with_a_stride_and_one_dimension() -> None:
     assert torch.equal(whole, sampler(rows.contiguous()).tokens)
     sampler = Sampler(SamplingParams(top_p=0.8), seed=3)
     assert sampler(rows[0]).tokens.tolist() == whole[:1].tolist()
+
+
+def test_logits_on_a_device() -> None:
+    """`Sampler` reads the memory of the CPU; `generate` has a path of its own for accelerators."""
+    with pytest.raises(SamplingError, match="on meta"):
+        Sampler(SamplingParams(top_k=3))(torch.empty(2, 10, device="meta"))
 
 
 def test_greedy_takes_no_random_number() -> None:

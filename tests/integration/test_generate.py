@@ -11,7 +11,7 @@ import torch
 import transformers
 from penstock.transformers import _device
 from penstock.transformers._generation import TokenChooser
-from penstock.transformers._steps import segments
+from penstock.transformers._steps import _TRANSLATIONS, segments
 from transformers import GenerationMixin, LogitsProcessor, LogitsProcessorList
 from transformers.generation import logits_process as stock
 
@@ -176,6 +176,21 @@ def test_outputs(name: str) -> None:
         assert all(torch.equal(a, b) for a, b in zip(out[key], expected[key], strict=True)), key
 
 
+@pytest.mark.parametrize("name", ["gpt2", "llama-padded", "t5"])
+def test_caches(name: str) -> None:
+    for caching in (
+        {"use_cache": False},
+        {"cache_implementation": "static"},
+        {"cache_implementation": "dynamic"},
+        {"cache_implementation": "offloaded"} if torch.cuda.is_available() else {},
+    ):
+        options = {"do_sample": True, "top_p": 0.9, **caching}
+        expected, state = run(name, 4, **options)
+        out, ours = run(name, 4, custom_generate=penstock.transformers.sample, **options)
+        assert torch.equal(out, expected), caching
+        assert torch.equal(ours, state), caching
+
+
 class Streamer:
     """Keeps what it is given."""
 
@@ -291,6 +306,39 @@ def test_what_runs_in_python() -> None:
     ]
     chooser = TokenChooser(LogitsProcessorList(processors), 1, do_sample=True)
     assert chooser.python_processors == [processors[1], processors[3]]
+
+
+IN_PYTHON = {
+    "a second pass of the model": {
+        "UnbatchedClassifierFreeGuidanceLogitsProcessor",
+        "ClassifierFreeGuidanceLogitsProcessor",
+        "DiaClassifierFreeGuidanceLogitsProcessor",
+        "WhisperNoSpeechDetection",
+    },
+    "a mark drawn from a generator of its own": {
+        "WatermarkLogitsProcessor",
+        "SynthIDTextWatermarkLogitsProcessor",
+    },
+    "one model's own, no option of `generate`": {
+        "AlternatingCodebooksLogitsProcessor",
+        "BarkEosPrioritizerLogitsProcessor",
+        "DiaEOSChannelFilterLogitsProcessor",
+        "DiaEOSDelayPatternLogitsProcessor",
+        "WhisperTimeStampLogitsProcessor",
+    },
+}
+
+
+def test_every_processor_of_transformers_is_compiled_or_named() -> None:
+    """Those that are not translated run in Python, at their place."""
+    processors = {
+        name
+        for name, value in vars(stock).items()
+        if isinstance(value, type) and issubclass(value, LogitsProcessor)
+    } - {"LogitsProcessor"}
+    translated = {processor.__name__ for processor in _TRANSLATIONS}
+    assert len(translated) == 24
+    assert processors - translated == set().union(*IN_PYTHON.values())
 
 
 @pytest.mark.parametrize(

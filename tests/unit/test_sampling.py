@@ -249,6 +249,15 @@ def test_arrays_that_do_not_fit() -> None:
         sampling.sequence_bias(logits, [[1], [1]], {(99,): 1.0})
     with pytest.raises(TokenRangeError):
         sampling.encoder_repetition_penalty(logits, [[41], [1]], 1.2)
+    for lengths in ([1], [1, 1, 1], [-1, 0]):
+        for name in ("prompt_lengths", "padding"):
+            with pytest.raises(SamplingError, match=name):
+                sampler(logits, [[1, 2], [3, 4]], **{name: lengths})
+        with pytest.raises(SamplingError, match="padding"):
+            sampling.repetition_penalty(logits, [[1, 2], [3, 4]], 1.2, padding=lengths)
+    for name in ("frequency_penalty", "presence_penalty"):
+        with pytest.raises(TokenRangeError, match="40"):
+            Sampler(SamplingParams(**{name: 0.1}), seed=0)(logits, [[1], [40]])
     with pytest.raises(SamplingError):
         Sampler(SamplingParams(), rng="dice")  # type: ignore[arg-type]
     with pytest.raises(SamplingError):

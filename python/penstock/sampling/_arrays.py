@@ -96,6 +96,18 @@ def token_rows(ids: Any, count: int, name: str) -> NDArray[np.int64]:
     return array
 
 
+def lengths(values: Any, name: str) -> list[int]:
+    """A number of tokens for each row; the compiled steps check that there is one for each.
+
+    Raises:
+        SamplingError: A negative length.
+    """
+    out = [int(value) for value in values]
+    if min(out, default=0) < 0:
+        raise SamplingError(f"{name} are numbers of tokens, not {out}")
+    return out
+
+
 def mask_rows(mask: Any, count: int, vocabulary: int, name: str) -> NDArray[np.int32]:
     """An allowed-token mask as `[count, ceil(vocabulary / 32)]` of `int32`; booleans are packed.
 

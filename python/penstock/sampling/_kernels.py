@@ -93,7 +93,7 @@ def repetition_penalty(
 
     `padding` is the number of tokens at the start of each row that do not count.
     """
-    options: dict[str, Any] = {} if padding is None else {"padding": list(padding)}
+    options = {} if padding is None else {"padding": _arrays.lengths(padding, "padding")}
     step = _params.repetition_step(penalty)
     return _apply(logits, step, input_ids=input_ids, **options)
 
@@ -113,7 +113,9 @@ def frequency_presence_penalty(
     prompt_lengths: Sequence[int] | None = None,
 ) -> Any:
     """Subtracts `frequency` for each occurrence of a token behind the prompt, `presence` once."""
-    options: dict[str, Any] = {} if prompt_lengths is None else {"prompt": list(prompt_lengths)}
+    options = {}
+    if prompt_lengths is not None:
+        options["prompt"] = _arrays.lengths(prompt_lengths, "prompt_lengths")
     step = _params.count_step(frequency, presence)
     return _apply(logits, step, input_ids=input_ids, **options)
 

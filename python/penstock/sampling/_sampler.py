@@ -321,9 +321,9 @@ class Sampler:
         if allowed_mask is not None:
             options["allowed"] = _arrays.mask_rows(allowed_mask, count, vocabulary, "allowed_mask")
         if prompt_lengths is not None:
-            options["prompt"] = [int(length) for length in prompt_lengths]
+            options["prompt"] = _arrays.lengths(prompt_lengths, "prompt_lengths")
         if padding is not None:
-            options["padding"] = [int(length) for length in padding]
+            options["padding"] = _arrays.lengths(padding, "padding")
         if self._prefix_is_set():
             functions = self._prefix if len(self._prefix) > 1 else self._prefix * count
             options["prefix_allowed"] = prefix_mask(functions, input_ids, count, vocabulary)

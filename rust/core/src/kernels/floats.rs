@@ -426,6 +426,15 @@ fn padded(tail: &[f32], fill: f32) -> [f32; 16] {
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
+unsafe fn load_chunk<L: Lanes>(chunk: &[f32; CHUNK]) -> [L; 4] {
+    let quarters = chunk.as_chunks::<16>().0;
+    // SAFETY: the caller's duty.
+    unsafe { [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])] }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
 pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut [f32]) -> Extent {
     // SAFETY of all blocks here: the caller's duty.
     unsafe {
@@ -434,9 +443,7 @@ pub(super) unsafe fn maxima_with<L: Lanes>(row: &[f32], out: &mut [f32]) -> Exte
         let mut lanes = [0.0; 16];
         let (chunks, tail) = row.as_chunks::<CHUNK>();
         for (chunk, out) in chunks.iter().zip(&mut *out) {
-            let (quarters, _) = chunk.as_chunks::<16>();
-            let [a, b, c, d] =
-                [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
+            let [a, b, c, d] = load_chunk::<L>(chunk);
             nan |= a.unordered(b) | c.unordered(d);
             let top = a.max(b).max(c.max(d));
             all = all.max(top);
@@ -467,9 +474,7 @@ pub(super) unsafe fn renew_maxima_with<L: Lanes>(row: &[f32], changes: Changes<'
             // The largest so far comes second: a NaN is not the maximum of its chunk.
             let mut top = L::splat(f32::NEG_INFINITY);
             if let Some(own) = row[from..].first_chunk::<CHUNK>() {
-                let own = own.as_chunks::<16>().0;
-                let x = [L::load(&own[0]), L::load(&own[1]), L::load(&own[2]), L::load(&own[3])];
-                for values in changes.apply_to_chunk(x, chunk as usize) {
+                for values in changes.apply_to_chunk(load_chunk::<L>(own), chunk as usize) {
                     top = values.max(top);
                 }
             } else {
@@ -540,9 +545,7 @@ pub(super) unsafe fn argmax_with<L: Lanes>(row: &[f32]) -> (usize, Extent) {
         for (i, block) in blocks.iter().enumerate() {
             let mut tops = [L::splat(f32::NEG_INFINITY); 4];
             for quads in block.as_chunks::<CHUNK>().0 {
-                let (quarters, _) = quads.as_chunks::<16>();
-                let [a, b, c, d] =
-                    [L::load(&quarters[0]), L::load(&quarters[1]), L::load(&quarters[2]), L::load(&quarters[3])];
+                let [a, b, c, d] = load_chunk::<L>(quads);
                 nan |= a.unordered(b) | c.unordered(d);
                 tops = [tops[0].max(a), tops[1].max(b), tops[2].max(c), tops[3].max(d)];
             }
@@ -722,8 +725,7 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool, const CHANGED
         let (to, to_tail) = out.as_chunks_mut::<CHUNK>();
         let tail_at = CHUNK * from.len();
         for (chunk, (from, to)) in from.iter().zip(to).enumerate() {
-            let (from, to) = (from.as_chunks::<16>().0, to.as_chunks_mut::<16>().0);
-            let mut x = [L::load(&from[0]), L::load(&from[1]), L::load(&from[2]), L::load(&from[3])];
+            let (mut x, to) = (load_chunk::<L>(from), to.as_chunks_mut::<16>().0);
             if CHANGED && changes.touch(chunk) {
                 x = changes.apply_to_chunk(x, chunk);
             }
@@ -756,13 +758,15 @@ unsafe fn scan<L: Lanes>(row: &[f32], changes: Changes<'_>, chunk: usize, bounds
     // SAFETY: the caller's duty.
     unsafe {
         let from = chunk * CHUNK;
-        for (i, values) in row[from..row.len().min(from + CHUNK)].chunks(16).enumerate() {
+        if let Some(own) = row[from..].first_chunk::<CHUNK>() {
+            for (i, x) in changes.apply_to_chunk(load_chunk::<L>(own), chunk).into_iter().enumerate() {
+                push_ids(x.at_least(bounds), (from + 16 * i) as u32, out);
+            }
+            return;
+        }
+        for (i, values) in row[from..].chunks(16).enumerate() {
             let at = from + 16 * i;
-            let own = match values.as_array::<16>() {
-                Some(values) => L::load(values),
-                None => L::load(&padded(values, f32::NEG_INFINITY)),
-            };
-            let x = changes.apply(own, at, values.len());
+            let x = changes.apply(L::load(&padded(values, f32::NEG_INFINITY)), at, values.len());
             // A padded lane equals the bound when that is negative infinity.
             push_ids(x.at_least(bounds) & (u16::MAX >> (16 - values.len())), at as u32, out);
         }

@@ -259,14 +259,47 @@ impl<'a> Candidates<'a> {
         self.terms = None;
         let isa = self.arithmetic.isa;
         let Scratch { values, maxima, penalized, stored, moved, .. } = &mut *self.scratch;
-        moved.clear();
+        values.resize(self.logits.len(), 0.0);
         if !self.copied && !self.marked {
-            values.resize(self.logits.len(), 0.0);
             stored.clear();
             (self.marked, self.seen, self.top_logit) = (true, None, top);
         }
         let base = (!self.copied).then_some(Base { logits: self.logits, seen: &mut self.seen, penalized, stored });
         Patch { isa, base, values, maxima, moved, extent: &mut self.extent }
+    }
+
+    /// Gives each token seen the value that the rule makes of its own, after the temperature.
+    pub fn penalize(&mut self, seen: &'a Seen, rule: Rule) {
+        let untouched = !(self.listed || self.copied || self.marked || self.cut || is_not_one(self.temperature));
+        if untouched {
+            self.collect(seen);
+        }
+        self.patch().replace(seen, rule, untouched);
+    }
+
+    /// Collects the values of these tokens in a list while the search for the row's maxima has them in the nearest cache, and
+    /// notes the chunks that may lose their maximum.
+    ///
+    /// Thousands of values among those of the row would be another row through the caches.
+    fn collect(&mut self, seen: &'a Seen) {
+        let Scratch { maxima, penalized, stored, moved, .. } = &mut *self.scratch;
+        stored.clear();
+        penalized.clear();
+        penalized.reserve(seen.tokens().len() + BEHIND);
+        maxima.resize(self.logits.len().div_ceil(CHUNK), 0.0);
+        let mut extent = Extent { max: f32::NEG_INFINITY, nan: false };
+        for (i, (logits, maxima)) in self.logits.chunks(BLOCK).zip(maxima.chunks_mut(BLOCK / CHUNK)).enumerate() {
+            let Extent { max, nan } = floats::maxima(self.arithmetic.isa, logits, maxima);
+            extent = Extent { max: extent.max.max(max), nan: extent.nan || nan };
+            let first = i * BLOCK;
+            penalized.extend(seen.tokens()[seen.slots(first, first + BLOCK)].iter().map(|&token| {
+                let at = token as usize - first;
+                note(&mut maxima[at / CHUNK], moved, token, |max| logits[at] >= max);
+                logits[at]
+            }));
+        }
+        penalized.resize(penalized.len() + BEHIND, 0.0);
+        (self.marked, self.seen, self.top_logit, self.extent) = (true, Some(seen), extent.max, Some(extent));
     }
 
     /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
@@ -608,7 +641,7 @@ pub struct Patch<'p, 'a> {
     extent: &'p mut Option<Extent>,
 }
 
-impl<'a> Patch<'_, 'a> {
+impl Patch<'_, '_> {
     /// Size of the vocabulary.
     pub fn len(&self) -> usize {
         self.values.len()
@@ -647,64 +680,46 @@ impl<'a> Patch<'_, 'a> {
         if old.is_nan() || value.is_nan() {
             *self.extent = None;
         }
-        note(self.maxima, self.moved, id as u32, |max| old >= max || value > max);
+        note(&mut self.maxima[id / CHUNK], self.moved, id as u32, |max| old >= max || value > max);
     }
 
-    /// Gives each token seen the value that the rule makes of its own.
-    pub fn replace(&mut self, seen: &'a Seen, rule: Rule) {
-        if !(rule.is_tame() && self.collect(seen)) {
-            for (&token, &count) in seen.tokens().iter().zip(seen.counts()) {
-                let x = self.get(token as usize).expect("the tokens seen are those of the vocabulary");
-                self.set(token as usize, rule.of(x, count));
+    /// Gives each token seen the value that the rule makes of its own; `collected` if these values are in the list already, and
+    /// their chunks noted.
+    fn replace(&mut self, seen: &Seen, rule: Rule, collected: bool) {
+        let Self { isa, base, maxima, moved, .. } = self;
+        let penalized = match base {
+            Some(Base { seen: Some(before), penalized, stored, .. })
+                if rule.is_tame() && stored.is_empty() && before.words() == seen.words() =>
+            {
+                &mut penalized[..seen.tokens().len()]
             }
-            return;
+            _ => return self.replace_one_by_one(seen, rule),
+        };
+        let mut note_all = |penalized: &[f32], moves: fn(f32, f32) -> bool| {
+            for (&token, &x) in seen.tokens().iter().zip(penalized) {
+                note(&mut maxima[token as usize / CHUNK], moved, token, |max| moves(x, max));
+            }
+        };
+        if !collected {
+            note_all(penalized, |x, max| x >= max);
         }
-        let Some(Base { penalized, .. }) = &mut self.base else { return };
-        let penalized = &mut penalized[..seen.tokens().len()];
-        floats::penalize(self.isa, rule, seen.counts(), penalized);
+        floats::penalize(*isa, rule, seen.counts(), penalized);
         if rule.may_raise() {
-            for (&token, &x) in seen.tokens().iter().zip(&*penalized) {
-                note(self.maxima, self.moved, token, |max| x > max);
-            }
+            note_all(penalized, |x, max| x > max);
         }
     }
 
-    /// Collects the values of these tokens in a list, and notes the chunks that may lose their maximum with them. False if
-    /// values of other tokens were changed before.
-    ///
-    /// Thousands of values among those of the row would be another row through the caches.
-    fn collect(&mut self, seen: &'a Seen) -> bool {
-        let Some(Base { logits, seen: before, penalized, stored }) = &mut self.base else { return false };
-        if !stored.is_empty() {
-            return false;
+    fn replace_one_by_one(&mut self, seen: &Seen, rule: Rule) {
+        for (&token, &count) in seen.tokens().iter().zip(seen.counts()) {
+            let x = self.get(token as usize).expect("the tokens seen are those of the vocabulary");
+            self.set(token as usize, rule.of(x, count));
         }
-        match before {
-            Some(before) if before.words() != seen.words() => return false,
-            Some(_) => {
-                for (&token, &x) in seen.tokens().iter().zip(&**penalized) {
-                    note(self.maxima, self.moved, token, |max| x >= max);
-                }
-            }
-            None => {
-                penalized.clear();
-                penalized.reserve(seen.tokens().len() + BEHIND);
-                penalized.extend(seen.tokens().iter().map(|&token| {
-                    let x = logits[token as usize];
-                    note(self.maxima, self.moved, token, |max| x >= max);
-                    x
-                }));
-                penalized.resize(penalized.len() + BEHIND, 0.0);
-                **before = Some(seen);
-            }
-        }
-        true
     }
 }
 
 /// Notes that the maximum of the token's chunk is another one, if `moves` says so of it.
 #[inline(always)]
-fn note(maxima: &mut [f32], moved: &mut Vec<u32>, token: u32, moves: impl FnOnce(f32) -> bool) {
-    let max = &mut maxima[token as usize / CHUNK];
+fn note(max: &mut f32, moved: &mut Vec<u32>, token: u32, moves: impl FnOnce(f32) -> bool) {
     if moves(*max) {
         // Once for each chunk, since nothing compares with NaN.
         *max = f32::NAN;
@@ -725,6 +740,7 @@ impl Drop for Patch<'_, '_> {
             }
             std::mem::swap(&mut self.maxima, &mut maxima);
         }
+        self.moved.clear();
     }
 }
 

@@ -179,7 +179,7 @@ impl Edit {
             Self::SequenceBias(biases) => return add_biases(biases, &mut row.patch(), history.ids, scratch),
             Self::RepetitionPenalty(_) | Self::EncoderRepetitionPenalty(_) | Self::CountPenalty { .. } => {
                 if let Some((context, _, rule)) = self.penalty(history) {
-                    row.patch().replace(&contexts.0[context], rule);
+                    row.penalize(&contexts.0[context], rule);
                 }
             }
             Self::NoRepeatNgram(n) => ban_ngrams(&mut row.patch(), history.ids, history.ids, *n)?,

@@ -275,8 +275,8 @@ fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
     let values = row.values();
     let mut order: Vec<(f32, f32, u32)> = ids
         .iter()
+        .filter(|&&id| terms[id as usize] >= from && terms[id as usize] < to)
         .map(|&id| (values.of(id as usize) / temperature, terms[id as usize], id))
-        .filter(|(_, term, _)| *term >= from && *term < to)
         .collect();
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.2.cmp(&a.2)));
     let y = |at: usize| order[at].0;
