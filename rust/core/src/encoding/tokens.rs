@@ -155,6 +155,19 @@ impl Tokens {
         self.len += ids.len();
     }
 
+    /// Inserts runs of ids, `ids` in all, each before a token. Runs come in the order of their tokens.
+    pub fn insert_runs<'r>(&mut self, ids: usize, runs: impl DoubleEndedIterator<Item = (usize, &'r [TokenId])>) {
+        self.reserve(ids);
+        let (mut end, mut shift) = (self.len, ids);
+        for (at, run) in runs.rev() {
+            self.ids.copy_within(at..end, at + shift);
+            shift -= run.len();
+            self.ids[at + shift..at + shift + run.len()].copy_from_slice(run);
+            end = at;
+        }
+        self.len += ids;
+    }
+
     /// Appends all of another's tokens; piece indices do not move.
     pub fn append(&mut self, other: &Self) {
         self.reserve(other.len);

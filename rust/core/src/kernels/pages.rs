@@ -35,6 +35,26 @@ unsafe impl Send for Memory {}
 // SAFETY: as above.
 unsafe impl Sync for Memory {}
 
+/// [`Pages`] that nobody writes any more.
+pub struct FixedPages(Pages);
+
+impl From<Pages> for FixedPages {
+    fn from(pages: Pages) -> Self {
+        Self(pages)
+    }
+}
+
+impl Deref for FixedPages {
+    type Target = [u64];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u64] {
+        // SAFETY: as for `Pages`; atomic words look like others, and nothing writes to these: no reference to the atomics
+        // leaves this type.
+        unsafe { std::slice::from_raw_parts(self.0.ptr.cast(), self.0.len) }
+    }
+}
+
 #[cfg(target_os = "linux")]
 const HUGE: usize = 2 << 20;
 
@@ -59,6 +79,12 @@ impl Pages {
             next += len.next_multiple_of(LINE);
             Self { ptr, len, _memory: Arc::clone(&memory) }
         })
+    }
+
+    /// The words, for the only one who has them.
+    pub fn words_mut(&mut self) -> &mut [u64] {
+        // SAFETY: `ptr` points to `len` initialised words, and `&mut self` says that nobody else looks at them.
+        unsafe { std::slice::from_raw_parts_mut(self.ptr.cast(), self.len) }
     }
 
     fn allocate(len: usize) -> (*mut AtomicU64, Memory) {

@@ -1,8 +1,8 @@
 //! Merging a piece: the lowest rank first, the leftmost of equal ranks.
 //!
-//! `merge_short` scans for the minimum and is what nearly every piece takes. `merge_heap` is the textbook form for any
-//! length. `merge_long` cuts a long piece into windows, and is exact for *any* merge table because of three facts about
-//! `enc`, the textbook procedure:
+//! `merge_short` scans for the minimum and is what nearly every piece takes, unless several go side by side
+//! (`merge_together.rs`). `merge_heap` is the textbook form for any length. `merge_long` cuts a long piece into windows, and
+//! is exact for *any* merge table because of three facts about `enc`, the textbook procedure:
 //!
 //! 1. Neighbouring tokens of an encoding are the encoding of the text they cover. (What the run does inside that text
 //!    never depends on the rest: the globally best pair, when it lies inside, is the best inside.)
@@ -47,6 +47,7 @@ impl Merger {
     }
 
     /// The token of a byte.
+    #[inline(always)]
     pub(super) fn byte_id(&self, byte: u8) -> TokenId {
         self.byte_ids[usize::from(byte)]
     }
@@ -56,8 +57,9 @@ impl Merger {
         if piece.len() <= SHORT { self.merge_short(piece, out) } else { self.merge_long(piece, out) }
     }
 
+    /// The rank of the tokens of two bytes.
     #[inline(always)]
-    fn byte_rank(&self, left: u8, right: u8) -> u32 {
+    pub(super) fn byte_rank(&self, left: u8, right: u8) -> u32 {
         self.byte_ranks[usize::from(left) << 8 | usize::from(right)]
     }
 
@@ -266,7 +268,11 @@ mod tests {
     use super::*;
     use crate::{
         Vocab,
-        models::bpe::{Merge, derivations::own_encodings},
+        models::bpe::{
+            Merge,
+            derivations::own_encodings,
+            merge_together::{LONGEST, Together},
+        },
         unicode::byte_chars::BYTE_CHARS,
     };
 
@@ -325,6 +331,7 @@ mod tests {
             order in prop::collection::vec(0..64usize, 0..8),
             text in prop::collection::vec(prop::sample::select(b"abc".to_vec()), 0..400),
             repeat in 1..4usize,
+            lengths in prop::collection::vec(1..=LONGEST, 1..40),
         ) {
             let (merger, merges) = merger(&pairs, &order);
             let ids = |text: &[u8]| text.iter().map(|&byte| TokenId::from(byte)).collect::<Vec<_>>();
@@ -333,9 +340,9 @@ mod tests {
                 prop_assert_eq!(naive(&merges, &ids(merger.bytes.get(id))), [id]);
             }
             let text = text.repeat(repeat);
-            let ids = ids(&text);
+            let symbols = ids(&text);
             for piece in [&text[..], &text[..text.len().min(SHORT)], &text[..text.len().min(16)]] {
-                let expected = naive(&merges, &ids[..piece.len()]);
+                let expected = naive(&merges, &symbols[..piece.len()]);
                 let mut found = Vec::new();
                 merger.merge(piece, &mut found);
                 prop_assert_eq!(&found, &expected);
@@ -344,6 +351,16 @@ mod tests {
                 prop_assert_eq!(&found, &expected);
                 let mut found = Vec::new();
                 merger.merge_long(piece, &mut found);
+                prop_assert_eq!(&found, &expected);
+            }
+            let mut rest = &text[..];
+            let cut = |len: usize| rest.split_off(..len.min(rest.len())).filter(|piece| !piece.is_empty());
+            let pieces: Vec<&[u8]> = lengths.into_iter().map_while(cut).collect();
+            let expected: Vec<_> = pieces.iter().map(|piece| naive(&merges, &ids(piece))).collect();
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                let mut found = vec![Vec::new(); pieces.len()];
+                let done = |i: usize, tokens: &[TokenId]| found[i].extend_from_slice(tokens);
+                kernels::specialize(isa, Together { merger: &merger, pieces: &pieces, done });
                 prop_assert_eq!(&found, &expected);
             }
         }

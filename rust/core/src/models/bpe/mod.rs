@@ -13,6 +13,7 @@ mod derivations;
 mod dropout;
 mod merge;
 mod merge_ids;
+mod merge_together;
 mod pairs;
 mod token_bytes;
 
@@ -23,6 +24,7 @@ use derivations::own_encodings;
 use dropout::Dropout;
 use merge::{Merger, merge_symbols};
 use merge_ids::{Merged, SeamFilter, merge_ids};
+use merge_together::{LONGEST, Together};
 pub use pairs::MAX_MERGES;
 use pairs::PairTable;
 use token_bytes::TokenFilter;
@@ -30,7 +32,7 @@ pub use token_bytes::{TokenBytes, append_token_bytes};
 
 use super::{
     alphabet::{Alphabet, Letter},
-    words::{CacheHandle, DEFAULT_CACHE_BYTES, Spelling, Words},
+    words::{CacheHandle, DEFAULT_CACHE_BYTES, MEDIUM_WORD, Spelling, Words},
 };
 use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, once::once, unicode::byte_chars::BYTE_CHARS};
 
@@ -75,6 +77,8 @@ pub struct Bpe {
     ignore_merges: bool,
     /// With `ignore_merges`.
     filter: Option<TokenFilter>,
+    /// Whether new words of a text are merged together.
+    side_by_side: bool,
     /// Set when a piece's first symbols are not simply the tokens of its bytes.
     symbols: Option<Symbols>,
     /// Made when first needed: a byte-level tokenizer never does.
@@ -163,6 +167,8 @@ struct Symbols {
     suffix: String,
 }
 
+const _: () = assert!(MEDIUM_WORD <= LONGEST, "words are merged side by side");
+
 /// The words of byte-level models.
 struct Pieces<'b>(&'b Bpe);
 
@@ -174,6 +180,30 @@ impl Spelling for Pieces<'_> {
 
     fn encode(&mut self, piece: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
         self.0.merge_into(piece, ids);
+        Ok(())
+    }
+
+    fn is_quicker_together(&self) -> bool {
+        self.0.side_by_side
+    }
+
+    fn encode_together(&mut self, pieces: &[&[u8]], mut done: impl FnMut(usize, &[TokenId])) -> Result<()> {
+        let Bpe { merger, filter, .. } = self.0;
+        if let [piece] = pieces {
+            let mut ids = Vec::new();
+            self.0.merge_into(piece, &mut ids);
+            done(0, &ids);
+            return Ok(());
+        }
+        let done = |i: usize, ids: &[TokenId]| match filter {
+            // A piece that merging makes one token of is that token: most of those that are one cost no look-up.
+            Some(filter) if ids.len() > 1 && filter.may_have(pieces[i]) => match self.0.whole(pieces[i]) {
+                Some(id) => done(i, &[id]),
+                None => done(i, ids),
+            },
+            _ => done(i, ids),
+        };
+        kernels::specialize(merger.isa, Together { merger, pieces, done });
         Ok(())
     }
 }
@@ -221,7 +251,9 @@ impl Bpe {
         let filter = options.ignore_merges.then(|| TokenFilter::new(&bytes));
         let merger = Merger::new(PairTable::new(&config.merges)?, byte_ids, bytes, kernels::isa());
         let over_bytes = !missing;
-        let known = if symbols.is_none() && vocab.is_one_to_one() {
+        let is_plain = symbols.is_none() && vocab.is_one_to_one();
+        let side_by_side = is_plain && merger.pairs.outgrows_cache();
+        let known = if is_plain {
             known_words(&merger, &config.merges, options.ignore_merges, vocab.id_bound())
         } else {
             Vec::new()
@@ -231,6 +263,7 @@ impl Bpe {
             merger,
             filter,
             ignore_merges: options.ignore_merges,
+            side_by_side,
             symbols,
             characters: OnceLock::new(),
             seams: None,
@@ -592,5 +625,41 @@ fn known_words(merger: &Merger, merges: &[Merge], ignore_merges: bool, tokens: u
         (0..tokens as TokenId).filter(|&id| begins(id) && bytes.is_spelled(id)).take(KNOWN_WORDS).collect()
     } else {
         own_encodings(merger, merges, tokens, KNOWN_WORDS, begins).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_together_are_what_each_is_alone() {
+        let mut vocab = Vocab::default();
+        for (id, c) in (0..).zip(BYTE_CHARS) {
+            vocab.insert(&c.to_string(), id);
+        }
+        // Merging makes "ab" and "abc", but never "bca", since "ab" comes first, and nothing makes "cab".
+        let tokens = ["ab", "abc", "ca", "bca", "cab"];
+        for (id, token) in (256..).zip(tokens) {
+            vocab.insert(token, id);
+        }
+        let merge = |left, right, result| Merge { left, right, result };
+        let [a, b, c] =
+            [b'a', b'b', b'c'].map(|byte| BYTE_CHARS.iter().position(|&x| x == byte as char).unwrap() as u32);
+        let merges = vec![merge(a, b, 256), merge(256, c, 257), merge(c, a, 258), merge(b, 258, 259)];
+        for ignore_merges in [false, true] {
+            let config =
+                BpeConfig { vocab: vocab.clone(), merges: merges.clone(), ignore_merges, ..Default::default() };
+            let bpe = Bpe::new(config).unwrap();
+            let pieces: Vec<&[u8]> =
+                ["a", "ab", "bca", "cab", "abcab", "cabbca", "x", "bcabca"].map(str::as_bytes).to_vec();
+            let mut found = vec![Vec::new(); pieces.len()];
+            Pieces(&bpe).encode_together(&pieces, |i, ids| found[i].extend_from_slice(ids)).unwrap();
+            for (piece, found) in pieces.into_iter().zip(found) {
+                let mut ids = Vec::new();
+                Pieces(&bpe).encode(piece, &mut ids).unwrap();
+                assert_eq!(found, ids, "{piece:?} with ignore_merges {ignore_merges}");
+            }
+        }
     }
 }

@@ -1,11 +1,14 @@
 //! The merge table: a pair of neighbours to the rank at which they merge.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::hint::select_unpredictable;
 
 use super::Merge;
 use crate::{
     Error, Result, TokenId,
-    kernels::{pages::Pages, prefetch},
+    kernels::{
+        pages::{FixedPages, Pages},
+        prefetch,
+    },
 };
 
 /// No merge.
@@ -13,24 +16,44 @@ pub(super) const NONE: u32 = u32::MAX;
 
 const ID_BITS: u32 = 21;
 const RANK_BITS: u32 = 22;
+const RANK_MASK: u64 = (1 << RANK_BITS) - 1;
 
 /// The most merges a table may have: ranks share a 64-bit slot with two ids.
 pub const MAX_MERGES: usize = (1 << RANK_BITS) - 1;
 
-/// Open addressing with key and rank in one 8-byte slot, at most three quarters full, behind a filter.
+/// Slots in a cache line.
+const LINE: usize = 8;
+
+/// A hash table with key and rank in one 8-byte slot, behind a filter.
+///
+/// A key is somewhere in its line, or in the next one if that is full: one line in twenty is, with half of all slots taken. All
+/// slots of a line are compared at once, so that no branch depends on where it is.
 ///
 /// Most pairs that merging asks about do not merge. The filter says so from the second-level cache, where the slots of a
-/// large vocabulary (8 MB for o200k) would have to come from the third.
+/// large vocabulary (7 MB for o200k) would have to come from memory.
 pub(super) struct PairTable {
-    /// Complements of `key << 22 | rank`, so that zeroed memory is empty.
-    slots: Pages,
-    shift: u32,
+    /// `key << 22 | rank + 1`, or 0 for none; those of a line are taken from the first on.
+    slots: FixedPages,
+    lines: u64,
     /// A bit for each key's hash.
-    filter: Pages,
-    filter_shift: u32,
+    filter: FixedPages,
+    bits: u64,
     /// Rank to the token it makes, two to a word.
-    results: Pages,
+    results: FixedPages,
     len: usize,
+}
+
+/// A pair whose line is on its way.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    key: u64,
+    line: u32,
+    /// Whether the filter lets it through.
+    passes: bool,
+}
+
+impl Asked {
+    pub(super) const NOTHING: Self = Self { key: 0, line: 0, passes: false };
 }
 
 /// Merges that are put into the table together.
@@ -42,58 +65,48 @@ impl PairTable {
         if merges.len() > MAX_MERGES {
             return Err(Error::Limit { what: "number of merges", found: merges.len(), limit: MAX_MERGES });
         }
-        let size = (merges.len() * 4 / 3).next_power_of_two().max(64);
-        // Four bits a slot: with the slots half full one pair in eight passes for nothing.
-        let bits = size * 4;
-        let [slots, filter, results] = Pages::zeroed_parts([size, bits / 64, merges.len().div_ceil(2)]);
-        let table = Self {
-            slots,
-            shift: 64 - size.trailing_zeros(),
-            filter,
-            filter_shift: 64 - bits.trailing_zeros(),
-            results,
-            len: merges.len(),
-        };
-        let set = |word: &AtomicU64, bits: u64| word.store(word.load(Relaxed) | bits, Relaxed);
-        // Slots are fetched a batch ahead, so that the waits for memory overlap.
-        let fetch = |merges: &[Merge]| {
+        let lines = (merges.len() * 2).div_ceil(LINE) + 1;
+        // Eight bits a merge: one pair in eight passes for nothing.
+        let words = (merges.len() * 8).div_ceil(64).max(1);
+        let [mut slots, mut filter, mut results] =
+            Pages::zeroed_parts([lines * LINE, words, merges.len().div_ceil(2).max(1)]);
+        let (slot_words, filter_words, result_words) = (slots.words_mut(), filter.words_mut(), results.words_mut());
+        let (line_count, bits) = (lines as u64, words as u64 * 64);
+        // Lines are fetched a batch ahead, so that the waits for memory overlap.
+        let fetch = |merges: &[Merge], slots: &[u64]| {
             let mut hashes = [0; AHEAD];
             for (known, merge) in hashes.iter_mut().zip(merges) {
                 *known = hash(key(merge.left, merge.right));
-                prefetch(&table.slots[(*known >> table.shift) as usize]);
+                prefetch(&slots[scale(*known, line_count) * LINE]);
             }
             hashes
         };
         let mut batches = merges.chunks(AHEAD);
-        let mut next = batches.next().map(|batch| (batch, fetch(batch)));
+        let mut next = batches.next().map(|batch| (batch, fetch(batch, slot_words)));
         let mut rank = 0;
         while let Some((batch, hashes)) = next {
-            next = batches.next().map(|batch| (batch, fetch(batch)));
+            next = batches.next().map(|batch| (batch, fetch(batch, slot_words)));
             for (merge, hash) in batch.iter().zip(hashes) {
                 let key = key(merge.left, merge.right);
-                let (slot, _) = table.find(key, hash);
-                table.slots[slot].store(!(key << RANK_BITS | rank as u64), Relaxed);
-                let bit = hash >> table.filter_shift;
-                set(&table.filter[bit as usize / 64], 1 << (bit % 64));
-                set(&table.results[rank / 2], u64::from(merge.result) << (32 * (rank % 2)));
+                let mut at = scale(hash, line_count) * LINE;
+                while slot_words[at] != 0 && slot_words[at] >> RANK_BITS != key {
+                    at = (at + 1) % slot_words.len();
+                }
+                slot_words[at] = key << RANK_BITS | (rank as u64 + 1);
+                let bit = scale(hash, bits);
+                filter_words[bit / 64] |= 1 << (bit % 64);
+                result_words[rank / 2] |= u64::from(merge.result) << (32 * (rank % 2));
                 rank += 1;
             }
         }
-        Ok(table)
-    }
-
-    /// The slot that holds `key`, or the empty one where it would go, and what it holds.
-    #[inline(always)]
-    fn find(&self, key: u64, hash: u64) -> (usize, u64) {
-        let mask = self.slots.len() - 1;
-        let mut at = (hash >> self.shift) as usize & mask;
-        loop {
-            let slot = !self.slots[at].load(Relaxed);
-            if slot >> RANK_BITS == key || slot == u64::MAX {
-                return (at, slot);
-            }
-            at = (at + 1) & mask;
-        }
+        Ok(Self {
+            slots: slots.into(),
+            lines: line_count,
+            filter: filter.into(),
+            bits,
+            results: results.into(),
+            len: merges.len(),
+        })
     }
 
     /// The rank at which `left` and `right` merge, or [`NONE`].
@@ -101,35 +114,81 @@ impl PairTable {
     pub(super) fn rank(&self, left: TokenId, right: TokenId) -> u32 {
         let key = key(left, right);
         let hash = hash(key);
-        let bit = hash >> self.filter_shift;
-        if self.filter[bit as usize / 64].load(Relaxed) >> (bit % 64) & 1 == 0 {
-            return NONE;
+        if self.passes(hash) { self.find(key, scale(hash, self.lines)) } else { NONE }
+    }
+
+    /// Asks for what [`Self::rank`] would say.
+    #[inline(always)]
+    pub(super) fn ask(&self, left: TokenId, right: TokenId) -> Asked {
+        let key = key(left, right);
+        let hash = hash(key);
+        let passes = self.passes(hash);
+        // A pair that does not merge asks for the first line, like all others of its kind.
+        let line = select_unpredictable(passes, scale(hash, self.lines), 0);
+        prefetch(&self.slots[line * LINE]);
+        Asked { key, line: line as u32, passes }
+    }
+
+    /// The rank that was asked for, or [`NONE`].
+    #[inline(always)]
+    pub(super) fn answer(&self, asked: &Asked) -> u32 {
+        let rank = self.find(asked.key, asked.line as usize);
+        select_unpredictable(asked.passes, rank, NONE)
+    }
+
+    #[inline(always)]
+    fn passes(&self, hash: u64) -> bool {
+        let bit = scale(hash, self.bits);
+        self.filter[bit / 64] >> (bit % 64) & 1 != 0
+    }
+
+    /// The rank of a key from a line on, or [`NONE`].
+    #[inline(always)]
+    fn find(&self, key: u64, line: usize) -> u32 {
+        let slots: &[u64; LINE] = self.slots[line * LINE..][..LINE].try_into().expect("a line");
+        let found = slots.iter().fold(0, |found, &slot| found | if slot >> RANK_BITS == key { slot } else { 0 });
+        if found == 0 && slots[LINE - 1] != 0 {
+            return self.find_behind(key, line);
         }
-        let (_, slot) = self.find(key, hash);
-        if slot == u64::MAX { NONE } else { slot as u32 & MAX_MERGES as u32 }
+        // One less, and so no merge for none.
+        ((found & RANK_MASK) as u32).wrapping_sub(1)
+    }
+
+    /// [`Self::find`] behind a full line.
+    #[cold]
+    fn find_behind(&self, key: u64, line: usize) -> u32 {
+        let at = (line + 1) * LINE % self.slots.len();
+        let mut behind = self.slots[at..].iter().chain(&self.slots[..at]).take_while(|&&slot| slot != 0);
+        behind.find(|&&slot| slot >> RANK_BITS == key).map_or(NONE, |slot| (slot & RANK_MASK) as u32 - 1)
+    }
+
+    /// Asks for what [`Self::result`] would say of a rank, if it is one.
+    #[inline(always)]
+    pub(super) fn prefetch_result(&self, rank: u32) {
+        prefetch(&self.results[if rank == NONE { 0 } else { rank as usize / 2 }]);
     }
 
     /// The token that the merge of this rank makes.
     #[inline(always)]
     pub(super) fn result(&self, rank: u32) -> TokenId {
-        (self.results[rank as usize / 2].load(Relaxed) >> (32 * (rank % 2))) as TokenId
+        (self.results[rank as usize / 2] >> (32 * (rank % 2))) as TokenId
     }
 
     /// The pairs that merge.
     pub(super) fn pairs(&self) -> impl Iterator<Item = (TokenId, TokenId)> {
-        let slots = self.slots.iter().map(|slot| !slot.load(Relaxed)).filter(|&slot| slot != u64::MAX);
-        slots.map(|slot| {
-            ((slot >> (RANK_BITS + ID_BITS)) as TokenId, (slot >> RANK_BITS) as TokenId & ((1 << ID_BITS) - 1))
-        })
+        self.slots.iter().filter(|&&slot| slot != 0).map(|&slot| ids(slot))
     }
 
     /// All pairs that merge, by rank.
     pub(super) fn pairs_by_rank(&self) -> Vec<(TokenId, TokenId)> {
-        let full = self.slots.iter().map(|slot| !slot.load(Relaxed)).filter(|&slot| slot != u64::MAX);
-        let mut slots: Vec<u64> = full.collect();
-        slots.sort_unstable_by_key(|slot| slot & MAX_MERGES as u64);
-        let id = |bits: u64| (bits & ((1 << ID_BITS) - 1)) as TokenId;
-        slots.into_iter().map(|slot| (id(slot >> RANK_BITS >> ID_BITS), id(slot >> RANK_BITS))).collect()
+        let mut slots: Vec<u64> = self.slots.iter().copied().filter(|&slot| slot != 0).collect();
+        slots.sort_unstable_by_key(|slot| slot & RANK_MASK);
+        slots.into_iter().map(ids).collect()
+    }
+
+    /// Whether the table is larger than a second-level cache, so that its lines come from farther away.
+    pub(super) fn outgrows_cache(&self) -> bool {
+        self.slots.len() * 8 > 1 << 20
     }
 
     /// Number of merges.
@@ -143,7 +202,19 @@ fn key(left: TokenId, right: TokenId) -> u64 {
     u64::from(left) << ID_BITS | u64::from(right)
 }
 
+/// The tokens of a slot.
+fn ids(slot: u64) -> (TokenId, TokenId) {
+    let id = |bits: u64| (bits & ((1 << ID_BITS) - 1)) as TokenId;
+    (id(slot >> RANK_BITS >> ID_BITS), id(slot >> RANK_BITS))
+}
+
 #[inline(always)]
 fn hash(key: u64) -> u64 {
     key.wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+/// A hash as a number below `bound`.
+#[inline(always)]
+fn scale(hash: u64, bound: u64) -> usize {
+    (((hash >> 32) * bound) >> 32) as usize
 }

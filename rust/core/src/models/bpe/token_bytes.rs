@@ -109,29 +109,30 @@ pub(super) struct TokenFilter {
 }
 
 impl TokenFilter {
-    /// Bits per token: one string in eight passes for nothing.
+    /// Bits per token, of which each sets two: one string in twenty passes for nothing.
     const BITS: usize = 8;
 
     pub(super) fn new(bytes: &TokenBytes) -> Self {
         let tokens = bytes.starts.len() - 1;
-        let size = (tokens * Self::BITS).next_power_of_two().max(64);
-        let mut filter = Self { bits: vec![0; size / 64], shift: 64 - size.trailing_zeros() };
+        let size = (tokens * Self::BITS).next_power_of_two().max(128);
+        let mut filter = Self { bits: vec![0; size / 64], shift: 70 - size.trailing_zeros() };
         for id in 0..tokens {
-            let (word, bit) = filter.place(bytes.get(id as TokenId));
-            filter.bits[word] |= bit;
+            let (word, bits) = filter.place(bytes.get(id as TokenId));
+            filter.bits[word] |= bits;
         }
         filter
     }
 
+    /// A word and two bits of it.
     fn place(&self, piece: &[u8]) -> (usize, u64) {
-        let bit = hash(0, piece) >> self.shift;
-        (bit as usize / 64, 1 << (bit % 64))
+        let hash = hash(0, piece);
+        ((hash >> self.shift) as usize, 1 << (hash % 64) | 1 << (hash / 64 % 64))
     }
 
     /// False when the bytes are certainly no token.
     pub(super) fn may_have(&self, piece: &[u8]) -> bool {
-        let (word, bit) = self.place(piece);
-        self.bits[word] & bit != 0
+        let (word, bits) = self.place(piece);
+        self.bits[word] & bits == bits
     }
 }
 

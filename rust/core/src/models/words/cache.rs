@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use super::{Batch, SHORT_WORD, short_key};
+use super::{Batch, Gap, SHORT_WORD, short_key};
 use crate::{TokenId, encoding::Tokens, kernels::pages::Pages};
 
 /// Default bound of a tokenizer's cache, in bytes.
@@ -131,13 +131,17 @@ impl<const K: usize> Table<K> {
         None
     }
 
-    /// Adds an entry unless all the places it may take are taken.
+    /// Adds an entry unless it is there or all the places it may take are taken.
     fn insert(&self, key: &[u64; K], home: usize, value: Value) {
         let mut at = home;
         for _ in 0..PROBES {
             let slot = self.slot(at);
             let last = &slot[K - 1];
-            if last.compare_exchange(0, BUSY, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            if let Err(other) = last.compare_exchange(0, BUSY, Ordering::Acquire, Ordering::Acquire) {
+                if other == key[K - 1] && (0..K - 1).all(|i| slot[i].load(Ordering::Relaxed) == key[i]) {
+                    return;
+                }
+            } else {
                 for i in 0..K - 1 {
                     slot[i].store(key[i], Ordering::Relaxed);
                 }
@@ -192,16 +196,41 @@ impl Sizes {
     }
 }
 
-/// One generation of the cache.
+/// One generation of the cache. It shares with the one before what has not grown.
 pub(super) struct Tables {
-    pub(super) short: Table<2>,
-    pub(super) medium: Table<6>,
-    pub(super) long: Table<16>,
-    /// Ids of pieces with more than four tokens, [`PACKED`] to a word.
-    spill: Pages,
-    spilled: AtomicUsize,
+    pub(super) short: Arc<Table<2>>,
+    pub(super) medium: Arc<Table<6>>,
+    pub(super) long: Arc<Table<16>>,
+    spill: Arc<Spill>,
     /// Tells a reader through [`WordCache`] whether these are still the current ones.
     generation: u64,
+}
+
+/// Ids of pieces with more than four tokens, [`PACKED`] to a word.
+struct Spill {
+    words: Pages,
+    used: AtomicUsize,
+}
+
+impl Spill {
+    fn new(words: usize) -> Self {
+        Self { words: Pages::zeroed(words), used: AtomicUsize::new(0) }
+    }
+
+    fn is_filled(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.words.len()
+    }
+
+    /// The same ids, at the same places.
+    fn copy(&self, words: usize) -> Self {
+        let other = Self::new(words);
+        let used = self.used.load(Ordering::Relaxed).min(self.words.len());
+        for (to, word) in other.words.iter().zip(&self.words[..used]) {
+            to.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+        other.used.store(used, Ordering::Relaxed);
+        other
+    }
 }
 
 /// Ids in a word of the spill area, 21 bits each.
@@ -211,35 +240,50 @@ const PACKED_BITS: u32 = 21;
 impl Tables {
     fn new(sizes: Sizes, generation: u64) -> Self {
         Self {
-            short: Table::new(sizes.short),
-            medium: Table::new(sizes.medium),
-            long: Table::new(sizes.long),
-            spill: Pages::zeroed(sizes.spill),
-            spilled: AtomicUsize::new(0),
+            short: Arc::new(Table::new(sizes.short)),
+            medium: Arc::new(Table::new(sizes.medium)),
+            long: Arc::new(Table::new(sizes.long)),
+            spill: Arc::new(Spill::new(sizes.spill)),
             generation,
         }
     }
 
-    /// The sizes that a successor should have: parts that are at least half as full as may be grow by `factor`, so that
-    /// everything is not copied again for each of them.
+    /// The sizes that a successor should have: parts that are full grow by `factor`. With the spill area, which takes all
+    /// others along, those that are half as full as may be do so as well.
     fn grown(&self, factor: usize) -> Sizes {
-        let grow = |half_full: bool, size: usize, words: usize| {
+        let grow = |is_full: bool, size: usize, words: usize| {
             let factor = if size * words * 8 * factor > LARGE { factor.min(2) } else { factor };
-            if half_full { size * factor } else { size }
+            if is_full { size * factor } else { size }
         };
+        let part = if self.spill.is_filled() { 2 } else { 1 };
         Sizes {
-            short: grow(self.short.is_filled(2), self.short.slots(), 4),
-            medium: grow(self.medium.is_filled(2), self.medium.slots(), 8),
-            long: grow(self.long.is_filled(2), self.long.slots(), 18),
-            spill: grow(self.spilled.load(Ordering::Relaxed) * 2 > self.spill.len(), self.spill.len(), 1),
+            short: grow(self.short.is_filled(part), self.short.slots(), 4),
+            medium: grow(self.medium.is_filled(part), self.medium.slots(), 8),
+            long: grow(self.long.is_filled(part), self.long.slots(), 18),
+            spill: grow(self.spill.is_filled(), self.spill.words.len(), 1),
         }
     }
 
     fn is_full(&self) -> bool {
-        self.short.is_filled(1)
-            || self.medium.is_filled(1)
-            || self.long.is_filled(1)
-            || self.spilled.load(Ordering::Relaxed) > self.spill.len()
+        self.short.is_filled(1) || self.medium.is_filled(1) || self.long.is_filled(1) || self.spill.is_filled()
+    }
+
+    /// Tables of other sizes with the same entries.
+    ///
+    /// Those that keep their size are shared, unless the spill area is replaced: a thread that still holds the old one may
+    /// put ids there, and speak of them in its tables only. Ids in the spill area keep their places: to look each of them up
+    /// and to store it anew took longer than all the rest.
+    fn resized(&self, sizes: Sizes, generation: u64) -> Self {
+        let share = sizes.spill == self.spill.words.len();
+        Self {
+            short: resized(&self.short, sizes.short, share, hash_short),
+            medium: resized(&self.medium, sizes.medium, share, hash_medium),
+            long: resized(&self.long, sizes.long, share, hash_long),
+            // Last, so that whatever an entry speaks of is among them: it was there before the entry, which another thread
+            // may have added a moment ago.
+            spill: if share { Arc::clone(&self.spill) } else { Arc::new(self.spill.copy(sizes.spill)) },
+            generation,
+        }
     }
 
     /// Appends the ids of a value, wherever they lie.
@@ -249,7 +293,7 @@ impl Tables {
         } else {
             let (offset, count) = value.spill();
             out.reserve(count + PACKED);
-            for word in &self.spill[offset..offset + count.div_ceil(PACKED)] {
+            for word in &self.spill.words[offset..offset + count.div_ceil(PACKED)] {
                 let word = word.load(Ordering::Relaxed);
                 let id = |i: u32| (word >> (i * PACKED_BITS)) as TokenId & ((1 << PACKED_BITS) - 1);
                 out.store_lanes(out.len(), [id(0), id(1), id(2), 0]);
@@ -259,28 +303,13 @@ impl Tables {
         }
     }
 
-    /// Copies everything into tables that are at least as large. Ids that lie elsewhere keep their places: to look each of
-    /// them up and to store it anew took longer than all the rest.
-    fn copy(&self, other: &Self) {
-        self.short.copy(&other.short, hash_short);
-        self.medium.copy(&other.medium, hash_medium);
-        self.long.copy(&other.long, hash_long);
-        // Last, so that whatever an entry speaks of is among them: it was there before the entry, which another thread may
-        // have added a moment ago.
-        let spilled = self.spilled.load(Ordering::Relaxed).min(self.spill.len());
-        for (to, word) in other.spill.iter().zip(&self.spill[..spilled]) {
-            to.store(word.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        other.spilled.store(spilled, Ordering::Relaxed);
-    }
-
     fn value(&self, ids: &[TokenId]) -> Option<Value> {
         if ids.len() <= INLINE {
             return Some(Value::inline(ids));
         }
         let words = ids.len().div_ceil(PACKED);
-        let offset = self.spilled.fetch_add(words, Ordering::Relaxed);
-        let room = self.spill.get(offset..offset + words)?;
+        let offset = self.spill.used.fetch_add(words, Ordering::Relaxed);
+        let room = self.spill.words.get(offset..offset + words)?;
         for (to, ids) in room.iter().zip(ids.chunks(PACKED)) {
             let word = ids.iter().rev().fold(0, |word, &id| word << PACKED_BITS | u64::from(id));
             to.store(word, Ordering::Relaxed);
@@ -296,6 +325,21 @@ impl Tables {
     }
 }
 
+/// A table with the same entries: the same one, if it may be shared and has the size already.
+fn resized<const K: usize>(
+    table: &Arc<Table<K>>,
+    slots: usize,
+    share: bool,
+    hash: impl Fn(&[u64; K]) -> u64,
+) -> Arc<Table<K>> {
+    if share && slots == table.slots() {
+        return Arc::clone(table);
+    }
+    let other = Table::new(slots);
+    table.copy(&other, hash);
+    Arc::new(other)
+}
+
 /// The current tables of a tokenizer.
 pub(super) struct WordCache {
     current: Mutex<Arc<Tables>>,
@@ -309,6 +353,7 @@ pub struct CacheHandle {
     pub(super) held: Held,
     pub(super) batch: Box<Batch>,
     pub(super) fresh: Vec<TokenId>,
+    pub(super) gaps: Vec<Gap>,
 }
 
 /// Tables and whose they are.
@@ -331,8 +376,8 @@ impl WordCache {
 
         let first = Sizes::FIRST;
         let short = (words.len() * SLOTS).next_power_of_two();
-        // Whichever grows, everything is copied: so the other parts have room as well. That of the spill area is not even
-        // touched before it is used.
+        // When the spill area grows, everything is copied: so it has room from the beginning, which is not even touched before
+        // it is used.
         let sizes = if short > first.short {
             Sizes { short, medium: first.medium * 4, long: first.long * 2, spill: first.spill * 64 }
         } else {
@@ -387,10 +432,11 @@ impl WordCache {
             return;
         }
         let room = [4, 2].into_iter().map(|factor| tables.grown(factor)).find(|sizes| sizes.bytes() <= self.max_bytes);
-        let next = Tables::new(room.unwrap_or(tables.grown(1)), tables.generation + 1);
-        if room.is_some() {
-            tables.copy(&next);
-        }
+        let generation = tables.generation + 1;
+        let next = match room {
+            Some(sizes) => tables.resized(sizes, generation),
+            None => Tables::new(tables.grown(1), generation),
+        };
         self.generation.store(next.generation, Ordering::Release);
         *current = Arc::new(next);
     }

@@ -5,6 +5,7 @@
 //! find    the key of each, and where in the cache it belongs; that cache line is asked for
 //! emit    the ids that lie there; a word that is not there goes, one by one, to
 //! rare    the rest of its chain, the longer tables, or the model, whose answer is remembered
+//! fill    with a model that is quicker so: new words leave gaps, which are filled for several batches at once
 //! ```
 //!
 //! 1. One pass does one thing to all words, so that each is a short loop and the waits for memory overlap. Word by word,
@@ -14,7 +15,10 @@
 
 mod cache;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
 use cache::{INLINE, Table, Tables, WordCache, hash_long, hash_medium, hash_short};
@@ -29,7 +33,8 @@ use crate::{
 /// The longest words of the three tables. On English web text 99.9 % of words are short; Cyrillic, Greek and Indic words
 /// are mostly medium; indentation and rulers in code are long.
 const SHORT_WORD: usize = 15;
-const MEDIUM_WORD: usize = 47;
+/// As [`SHORT_WORD`].
+pub const MEDIUM_WORD: usize = 47;
 /// The longest word that is remembered, in bytes.
 pub const LONGEST_WORD: usize = 127;
 
@@ -66,6 +71,19 @@ pub trait Spelling {
     /// Those of the model.
     fn encode(&mut self, word: &[u8], ids: &mut Vec<TokenId>) -> Result<()>;
 
+    /// Whether [`Self::encode_together`] is quicker than [`Self::encode`] one by one.
+    fn is_quicker_together(&self) -> bool {
+        false
+    }
+
+    /// Hands the ids of words of up to [`MEDIUM_WORD`] bytes to `done` with their numbers, in any order.
+    ///
+    /// # Errors
+    /// Those of the model.
+    fn encode_together(&mut self, _words: &[&[u8]], _done: impl FnMut(usize, &[TokenId])) -> Result<()> {
+        Ok(())
+    }
+
     /// Appends the tokens of a described word, with all that `LEVEL` collects. Words that are too long to be remembered
     /// come without a description.
     ///
@@ -74,7 +92,7 @@ pub trait Spelling {
     fn describe<const LEVEL: u8>(
         &mut self,
         _text: &[u8],
-        _word: std::ops::Range<u32>,
+        _word: Range<u32>,
         _description: &[TokenId],
         _out: &mut Tokens,
     ) -> Result<()> {
@@ -122,9 +140,11 @@ impl Words {
         out: &mut Tokens,
         spelling: &mut impl Spelling,
     ) -> Result<()> {
-        let CacheHandle { held, batch, fresh } = handle;
+        let CacheHandle { held, batch, fresh, gaps } = handle;
         let tables = self.cache.tables(self.serial, held);
-        let rare = Rare { text, tables, fresh, spelling };
+        let leaves_gaps = spelling.is_quicker_together();
+        gaps.clear();
+        let rare = Rare { text, tables, fresh, spelling, leaves_gaps, gaps };
         kernels::specialize(self.isa, Run::<LEVEL, _> { start, ends, batch, rare, out })?;
         self.cache.grow_if_full(tables);
         Ok(())
@@ -152,7 +172,7 @@ impl<const LEVEL: u8, S: Spelling> Work for Run<'_, LEVEL, S> {
             batch.emit::<LEVEL, _>(from as u32, ends, &mut rare, out)?;
             from = ends[ends.len() - 1] as usize;
         }
-        Ok(())
+        rare.fill(out, |_, _| {})
     }
 }
 
@@ -175,13 +195,14 @@ impl Default for Batch {
 impl Batch {
     #[inline(always)]
     fn find(&mut self, text: &[u8], start: usize, ends: &[u32], tables: &Tables) {
+        let (short, medium): (&Table<2>, &Table<6>) = (&tables.short, &tables.medium);
         let mut from = start;
         let mut listed = 0;
         for (i, &end) in ends.iter().enumerate().take(BATCH) {
             let len = end as usize - from;
             let key = short_key(text, from, len.min(SHORT_WORD));
-            let home = tables.short.home(hash_short(&key));
-            tables.short.prefetch(home);
+            let home = short.home(hash_short(&key));
+            short.prefetch(home);
             self.keys[i] = key;
             self.homes[i] = home as u32;
             self.list[listed & (BATCH - 1)] = i as u8;
@@ -193,8 +214,8 @@ impl Batch {
             let i = usize::from(i);
             let word = &text[if i == 0 { start } else { ends[i - 1] as usize }..ends[i] as usize];
             if word.len() <= MEDIUM_WORD {
-                let home = tables.medium.home(hash_medium(&long_key(word)));
-                tables.medium.prefetch(home);
+                let home = medium.home(hash_medium(&long_key(word)));
+                medium.prefetch(home);
                 self.homes[i] = home as u32;
             }
         }
@@ -210,6 +231,7 @@ impl Batch {
     ) -> Result<()> {
         out.reserve(ends.len() * INLINE);
         let Self { keys, homes, counts, .. } = self;
+        let (short, medium): (&Table<2>, &Table<6>) = (&rare.tables.short, &rare.tables.medium);
         // The number of tokens stays in a register: read back from memory it would bind each word to the one before.
         let mut count = out.len();
         // The first word without spans.
@@ -218,9 +240,9 @@ impl Batch {
         for (i, (&end, (key, &home))) in ends.iter().zip(keys.iter().zip(homes.iter())).enumerate() {
             let len = (end - from) as usize;
             let known = if len <= SHORT_WORD {
-                rare.tables.short.at_home(key, home as usize)
+                short.at_home(key, home as usize)
             } else if len <= MEDIUM_WORD {
-                rare.tables.medium.at_home(&long_key(&rare.text[from as usize..end as usize]), home as usize)
+                medium.at_home(&long_key(&rare.text[from as usize..end as usize]), home as usize)
             } else {
                 None
             };
@@ -235,7 +257,7 @@ impl Batch {
                 }
             } else {
                 out.set_len(count);
-                if rare.word::<LEVEL>(from, end, out)? {
+                if rare.word::<LEVEL>(i, from, end, out)? {
                     rare.fresh.clear();
                     rare.fresh.extend_from_slice(out.from(count));
                     out.set_len(count);
@@ -251,6 +273,9 @@ impl Batch {
             from = end;
         }
         out.set_len(count);
+        if LEVEL > 0 {
+            rare.fill(out, |place, count| counts[place] = count)?;
+        }
         pending.spell::<LEVEL>(ends, counts, rare, out);
         Ok(())
     }
@@ -328,6 +353,21 @@ struct Rare<'r, S> {
     /// Ids of a new word, or its description.
     fresh: &'r mut Vec<TokenId>,
     spelling: &'r mut S,
+    /// Whether new words leave gaps.
+    leaves_gaps: bool,
+    gaps: &'r mut Vec<Gap>,
+}
+
+/// Where the ids of a new word are still to go.
+pub(super) struct Gap {
+    /// The word, by bytes of the text.
+    word: Range<u32>,
+    /// Its place in its batch.
+    place: usize,
+    /// The token before which its own go.
+    at: usize,
+    /// Those, once known.
+    ids: Range<usize>,
 }
 
 impl<S: Spelling> Rare<'_, S> {
@@ -335,20 +375,20 @@ impl<S: Spelling> Rare<'_, S> {
     /// description.
     #[cold]
     #[inline(never)]
-    fn word<const LEVEL: u8>(&mut self, from: u32, end: u32, out: &mut Tokens) -> Result<bool> {
+    fn word<const LEVEL: u8>(&mut self, place: usize, from: u32, end: u32, out: &mut Tokens) -> Result<bool> {
         let tables = self.tables;
         let word = &self.text[from as usize..end as usize];
         let before = out.len();
         self.fresh.clear();
         if word.len() <= SHORT_WORD {
             let key = short_key(self.text, from as usize, word.len());
-            self.cached(word, &tables.short, &key, hash_short(&key), out)?;
+            self.cached(place, from..end, &tables.short, &key, hash_short(&key), out)?;
         } else if word.len() <= MEDIUM_WORD {
             let key = long_key(word);
-            self.cached(word, &tables.medium, &key, hash_medium(&key), out)?;
+            self.cached(place, from..end, &tables.medium, &key, hash_medium(&key), out)?;
         } else if word.len() <= LONGEST_WORD {
             let key = long_key(word);
-            self.cached(word, &tables.long, &key, hash_long(&key), out)?;
+            self.cached(place, from..end, &tables.long, &key, hash_long(&key), out)?;
         } else if LEVEL > 0 && S::DESCRIBES {
             return Ok(true);
         } else {
@@ -358,9 +398,43 @@ impl<S: Spelling> Rare<'_, S> {
         Ok(LEVEL > 0 && S::DESCRIBES && out.len() > before && out.id(before) == DESCRIBED)
     }
 
+    /// Fills all gaps and remembers what is in them. `set_count` is told how many tokens each place has.
+    #[inline(always)]
+    fn fill(&mut self, out: &mut Tokens, set_count: impl FnMut(usize, u32)) -> Result<()> {
+        if self.gaps.is_empty() { Ok(()) } else { self.fill_some(out, set_count) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn fill_some(&mut self, out: &mut Tokens, mut set_count: impl FnMut(usize, u32)) -> Result<()> {
+        let Self { text, tables, fresh, spelling, gaps, .. } = self;
+        let mut words: [&[u8]; BATCH] = [&[]; BATCH];
+        for (word, gap) in words.iter_mut().zip(gaps.iter()) {
+            *word = &text[gap.word.start as usize..gap.word.end as usize];
+        }
+        fresh.clear();
+        spelling.encode_together(&words[..gaps.len()], |i, ids| {
+            gaps[i].ids = fresh.len()..fresh.len() + ids.len();
+            fresh.extend_from_slice(ids);
+            if words[i].len() <= SHORT_WORD {
+                let key = short_key(text, gaps[i].word.start as usize, words[i].len());
+                tables.insert(&tables.short, &key, tables.short.home(hash_short(&key)), ids);
+            } else {
+                let key = long_key(words[i]);
+                tables.insert(&tables.medium, &key, tables.medium.home(hash_medium(&key)), ids);
+            }
+        })?;
+        for gap in gaps.iter() {
+            set_count(gap.place, gap.ids.len() as u32);
+        }
+        out.insert_runs(fresh.len(), gaps.drain(..).map(|gap| (gap.at, &fresh[gap.ids])));
+        Ok(())
+    }
+
     fn cached<const K: usize>(
         &mut self,
-        word: &[u8],
+        place: usize,
+        word: Range<u32>,
         table: &Table<K>,
         key: &[u64; K],
         hash: u64,
@@ -371,7 +445,14 @@ impl<S: Spelling> Rare<'_, S> {
             self.tables.extend(value, out);
             return Ok(());
         }
-        self.spelling.encode(word, self.fresh)?;
+        if self.leaves_gaps && word.len() <= MEDIUM_WORD {
+            if self.gaps.len() == BATCH {
+                self.fill(out, |_, _| {})?;
+            }
+            self.gaps.push(Gap { word, place, at: out.len(), ids: 0..0 });
+            return Ok(());
+        }
+        self.spelling.encode(&self.text[word.start as usize..word.end as usize], self.fresh)?;
         out.extend_from_slice(self.fresh);
         self.tables.insert(table, key, home, self.fresh);
         Ok(())
@@ -419,4 +500,104 @@ fn long_key<const K: usize>(word: &[u8]) -> [u64; K] {
     }
     key[K - 1] |= (word.len() as u64) << 56;
     key
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::encoding::{IDS, WORDS};
+
+    /// Two ids for some bytes, one for each other.
+    struct Letters {
+        together: bool,
+    }
+
+    impl Letters {
+        fn ids(word: &[u8]) -> Vec<TokenId> {
+            word.iter()
+                .flat_map(|&byte| [TokenId::from(byte), 300].into_iter().take(1 + usize::from(byte % 3 == 0)))
+                .collect()
+        }
+    }
+
+    impl Spelling for Letters {
+        fn len(&self, _id: TokenId) -> usize {
+            1
+        }
+        fn encode(&mut self, word: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
+            ids.extend(Self::ids(word));
+            Ok(())
+        }
+        fn is_quicker_together(&self) -> bool {
+            self.together
+        }
+        fn encode_together(&mut self, words: &[&[u8]], mut done: impl FnMut(usize, &[TokenId])) -> Result<()> {
+            assert!(words.iter().all(|word| (1..=MEDIUM_WORD).contains(&word.len())));
+            words.iter().enumerate().rev().for_each(|(i, word)| done(i, &Self::ids(word)));
+            Ok(())
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn words_are_what_the_model_says(
+            lengths in prop::collection::vec(1..140usize, 1..700),
+            letters in 1..5u8,
+            seed in any::<u64>(),
+        ) {
+            let ends: Vec<u32> = lengths.iter().scan(0, |at, &len| { *at += len as u32; Some(*at) }).collect();
+            let len = ends[ends.len() - 1] as usize;
+            // Few letters, so that words come again.
+            let text: Vec<u8> = (0..len as u64).map(|i| b'a' + ((i ^ seed).wrapping_mul(seed | 1) >> 60) as u8 % letters).collect();
+            let expected: Vec<_> = (0..).zip(&ends).flat_map(|(i, &end)| {
+                let from = if i == 0 { 0 } else { ends[i - 1] };
+                Letters::ids(&text[from as usize..end as usize])
+            }).collect();
+            let mut spans = Vec::new();
+            for together in [false, true] {
+                let words = Words::new(DEFAULT_CACHE_BYTES);
+                let mut handle = CacheHandle::default();
+                for _ in 0..2 {
+                    let mut out = Tokens::with_capacity::<IDS>(0);
+                    words.encode::<IDS>(&text, 0, &ends, &mut handle, &mut out, &mut Letters { together }).unwrap();
+                    prop_assert_eq!(out.ids(), &expected[..]);
+                }
+                let words = Words::new(DEFAULT_CACHE_BYTES);
+                let mut out = Tokens::with_capacity::<WORDS>(0);
+                words.encode::<WORDS>(&text, 0, &ends, &mut handle, &mut out, &mut Letters { together }).unwrap();
+                prop_assert_eq!(out.ids(), &expected[..]);
+                spans.push((out.spans, out.words));
+            }
+            prop_assert_eq!(&spans[0], &spans[1]);
+        }
+    }
+
+    #[test]
+    fn words_stay_what_they_are_while_the_cache_grows_and_is_emptied() {
+        let (mut text, mut ends) = (Vec::new(), Vec::new());
+        for i in 0..60_000u64 {
+            let number = (i.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40).to_string();
+            text.extend_from_slice(&number.as_bytes().repeat(1 + usize::from(i % 3 == 0) * 4));
+            ends.push(text.len() as u32);
+        }
+        for max_bytes in [2 << 20, DEFAULT_CACHE_BYTES] {
+            let words = Words::new(max_bytes);
+            let mut handle = CacheHandle::default();
+            for _ in 0..2 {
+                let mut from = 0;
+                for ends in ends.chunks(500) {
+                    let mut out = Tokens::with_capacity::<IDS>(0);
+                    let mut spelling = Letters { together: from % 2 == 0 };
+                    words.encode::<IDS>(&text, from, ends, &mut handle, &mut out, &mut spelling).unwrap();
+                    let starts = std::iter::once(from).chain(ends.iter().map(|&end| end as usize));
+                    let expected: Vec<_> =
+                        starts.zip(ends).flat_map(|(from, &end)| Letters::ids(&text[from..end as usize])).collect();
+                    assert_eq!(out.ids(), expected);
+                    from = ends[ends.len() - 1] as usize;
+                }
+            }
+        }
+    }
 }
