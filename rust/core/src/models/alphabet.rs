@@ -26,6 +26,12 @@ impl Alphabet {
     /// The letters of models that ask for none: every character by its code point.
     pub const ANY: &'static Self = &Self { pages: Vec::new(), letters: Vec::new(), chars: Vec::new() };
 
+    /// Whether it is [`Self::ANY`].
+    #[inline(always)]
+    pub fn is_any(&self) -> bool {
+        self.chars.is_empty()
+    }
+
     /// Numbers the characters of these tokens.
     pub(super) fn new<'t>(tokens: impl Iterator<Item = &'t str>) -> Self {
         let mut alphabet =
@@ -56,6 +62,11 @@ impl Alphabet {
     fn find(&self, c: char) -> Letter {
         let page = self.pages.get(c as usize / PAGE).map_or(0, |&page| usize::from(page));
         self.letters.get(page).map_or(0, |page| page[c as usize % PAGE])
+    }
+
+    /// Whether a token has this character; true of any without tokens.
+    pub fn has(&self, c: char) -> bool {
+        self.is_any() || self.find(c) != 0
     }
 
     /// The number of a character.

@@ -92,6 +92,16 @@ impl Model {
         }
     }
 
+    /// The id of the token for what is unknown, if the vocabulary has it.
+    pub fn unk_id(&self) -> Option<TokenId> {
+        match self {
+            Self::Bpe(bpe) => self.vocab().id(bpe.options().unk_token.as_deref()?),
+            Self::WordPiece(wordpiece) => self.vocab().id(wordpiece.unk_token()),
+            Self::Unigram(unigram) => unigram.unk_id(),
+            Self::WordLevel(wordlevel) => self.vocab().id(wordlevel.unk_token()),
+        }
+    }
+
     /// The id of a token.
     pub fn token_to_id(&self, token: &str) -> Option<TokenId> {
         self.vocab().id(token)

@@ -272,11 +272,7 @@ impl Tokenizer {
         tokens: &mut Tokens,
     ) -> Result<()> {
         tokens.restart::<LEVEL>(part.text.len());
-        Scratch::with(|scratch| self.encode_part::<LEVEL>(part.segment, part.text, part.start, scratch, tokens))?;
-        if let Some(index) = index {
-            index.convert(&mut tokens.spans);
-        }
-        Ok(())
+        Scratch::with(|scratch| self.encode_part::<LEVEL>(part.segment, part.text, part.start, index, scratch, tokens))
     }
 }
 

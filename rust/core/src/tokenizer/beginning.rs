@@ -6,7 +6,8 @@
 
 use super::{
     Tokenizer,
-    encode::{Input, Scratch, settle_odd_spans, to_characters},
+    chars::CharIndex,
+    encode::{Input, Scratch, settle_odd_spans},
 };
 use crate::{
     Result,
@@ -53,9 +54,10 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<bool> {
-        let (start, first) = (out.len(), out.spans.len());
+        let start = out.len();
         let mut segments = Vec::new();
         self.segments_to_encode::<LEVEL>(text, &mut segments)?;
+        let index = if LEVEL >= SPANS { CharIndex::new(text) } else { None };
         let mut is_cut = false;
         'segments: for segment in &segments {
             for (at, part) in self.parts_of::<LEVEL>(segment, piece)? {
@@ -63,11 +65,10 @@ impl Tokenizer {
                     is_cut = true;
                     break 'segments;
                 }
-                self.encode_part::<LEVEL>(segment, part, at, scratch, out)?;
+                self.encode_part::<LEVEL>(segment, part, at, index.as_ref(), scratch, out)?;
             }
         }
         if LEVEL >= SPANS {
-            to_characters(text, &mut out.spans[first..]);
             settle_odd_spans(text, &mut out.odd_spans, &mut out.spans);
         }
         Ok(is_cut)

@@ -54,17 +54,22 @@ impl CharIndex {
     #[inline(always)]
     fn convert_each(&self, spans: &mut [[u32; 2]]) {
         for span in spans {
-            let [start, end] = *span;
-            let (first, starts) = self.place(start);
-            // An empty span stays empty.
-            let is_cut = !starts && end > start;
-            *span = [first - u32::from(is_cut), self.place(end).0];
+            *span = self.span(*span);
         }
+    }
+
+    /// A span of bytes as one of characters.
+    #[inline(always)]
+    pub(super) fn span(&self, [start, end]: [u32; 2]) -> [u32; 2] {
+        let (first, starts) = self.place(start);
+        // An empty span stays empty.
+        let is_cut = !starts && end > start;
+        [first - u32::from(is_cut), self.place(end).0]
     }
 
     /// Characters that start before the byte `at`, and whether one starts there.
     #[inline(always)]
-    fn place(&self, at: u32) -> (u32, bool) {
+    pub(super) fn place(&self, at: u32) -> (u32, bool) {
         let (before, starts) = self.blocks[at as usize / 64];
         let bit = 1 << (at % 64);
         (before + (starts & (bit - 1)).count_ones(), starts & bit != 0)

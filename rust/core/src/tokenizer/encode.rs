@@ -7,7 +7,7 @@ use super::{
     bytes::encode_bytes,
     chars::CharIndex,
     finish::Finish,
-    raw_words::{RawScratch, RawWords},
+    raw_words::{Places, RawScratch, RawWords},
 };
 use crate::{
     AddedVocabulary, Encoding, Error, Result, Span, TokenId,
@@ -187,11 +187,7 @@ impl Tokenizer {
         let bytes = if index.is_some() { PART_BYTES } else { text.len() };
         for segment in &segments {
             for (at, part) in self.parts_of::<LEVEL>(segment, bytes)? {
-                let first = out.spans.len();
-                self.encode_part::<LEVEL>(segment, part, at, scratch, out)?;
-                if let Some(index) = &index {
-                    index.convert(&mut out.spans[first..]);
-                }
+                self.encode_part::<LEVEL>(segment, part, at, index.as_ref(), scratch, out)?;
             }
         }
         if LEVEL >= SPANS {
@@ -259,31 +255,38 @@ impl Tokenizer {
         }
     }
 
-    /// Encodes a part of a segment, an added token or text that begins at byte `skipped` of it.
+    /// Encodes a part of a segment, an added token or text that begins at byte `skipped` of it. Spans come out in characters,
+    /// which are bytes without an index.
     pub(super) fn encode_part<const LEVEL: u8>(
         &self,
         segment: &Segment<'_>,
         text: &str,
         skipped: usize,
+        index: Option<&CharIndex>,
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
+        let first = out.spans.len();
         if let Some(id) = segment.token {
             self.push_added::<LEVEL>(id, segment, out);
-            return Ok(());
-        }
-        if let Some(raw) = self.raw_words() {
+        } else if let Some(raw) = self.raw_words() {
             if raw.runs::<LEVEL>(text, skipped)? {
-                return self.encode_raw::<LEVEL>(raw, segment, text, skipped, scratch, out);
+                let places = Places { index, base: segment.original.start + skipped as u32, first: skipped == 0 };
+                return self.encode_raw::<LEVEL>(raw, text, places, scratch, out);
             }
-            return self.encode_unnormalized::<LEVEL>(segment, scratch, out);
-        }
-        match (&self.inner.splitter, &*self.inner.model) {
-            (Some(splitter), Model::Bpe(bpe)) if self.inner.on_bytes && !segment.starts_inserted() => {
-                encode_bytes::<LEVEL>(bpe, splitter, segment, text, skipped, scratch, out)
+            self.encode_unnormalized::<LEVEL>(segment, scratch, out)?;
+        } else {
+            match (&self.inner.splitter, &*self.inner.model) {
+                (Some(splitter), Model::Bpe(bpe)) if self.inner.on_bytes && !segment.starts_inserted() => {
+                    encode_bytes::<LEVEL>(bpe, splitter, segment, text, skipped, scratch, out)?;
+                }
+                _ => self.encode_any::<LEVEL>(segment, scratch, out)?,
             }
-            _ => self.encode_any::<LEVEL>(segment, scratch, out),
         }
+        if let Some(index) = index {
+            index.convert(&mut out.spans[first..]);
+        }
+        Ok(())
     }
 }
 

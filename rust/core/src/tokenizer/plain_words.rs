@@ -44,11 +44,14 @@ pub(super) struct PlainPieces {
     letters: Vec<Letter>,
     /// Where each piece ends in `letters`.
     ends: Vec<usize>,
-    /// Where each letter begins in the text that they spell, and where the last one ends, if spans were asked for.
+    /// Where each letter begins in `origins`, and where the last one ends, if spans were asked for.
     starts: Vec<u32>,
-    /// For each byte of that text the bytes of the part that it stands for, if spans were asked for.
+    /// For each letter the bytes of the part that it stands for, if spans were asked for: once for each of its bytes where
+    /// the model counts these.
     origins: Vec<[u32; 2]>,
     track: bool,
+    /// Whether each letter stands for one character with as many bytes, but for marks, and some token has it.
+    aligned: bool,
 }
 
 impl PlainPieces {
@@ -58,6 +61,7 @@ impl PlainPieces {
         self.starts.clear();
         self.origins.clear();
         self.track = track;
+        self.aligned = true;
         if track {
             self.starts.push(0);
         }
@@ -67,9 +71,9 @@ impl PlainPieces {
     fn push(&mut self, alphabet: &Alphabet, letter: Letter, from: usize, to: usize) {
         self.letters.push(letter);
         if self.track {
-            let end = self.origins.len() + alphabet.char(letter).len_utf8();
-            self.origins.resize(end, [from as u32, to as u32]);
-            self.starts.push(end as u32);
+            let count = if alphabet.is_any() { alphabet.char(letter).len_utf8() } else { 1 };
+            self.origins.extend(std::iter::repeat_n([from as u32, to as u32], count));
+            self.starts.push(self.origins.len() as u32);
         }
     }
 
@@ -79,6 +83,12 @@ impl PlainPieces {
         if self.ends.last().copied().unwrap_or(0) < self.letters.len() {
             self.ends.push(self.letters.len());
         }
+    }
+
+    /// The only piece, if each of its letters is known and stands for one character of the part with as many bytes; its mark
+    /// stands for a space or for nothing.
+    pub(super) fn aligned(&self) -> Option<&[Letter]> {
+        (self.aligned && self.ends.len() == 1).then_some(&self.letters)
     }
 
     /// The pieces, and where their letters begin and end if spans were asked for.
@@ -132,6 +142,11 @@ impl PlainWords {
         Self { rules: None, blanks: Blanks::Marked, mark: Some(mark) }
     }
 
+    /// What each piece begins with.
+    pub(super) fn mark(&self) -> Option<char> {
+        self.mark
+    }
+
     fn new(
         normalizers: &[&Normalizer],
         splitter: Splitter,
@@ -142,7 +157,7 @@ impl PlainWords {
         let steps = normalizers.iter().map(|&step| step.clone()).collect();
         let rules = CharTable::new(steps, splitter);
         for (c, becomes) in letters(normalizers) {
-            rules.set(c, Rule::new(0, &[becomes], alphabet));
+            rules.set(c, Rule::new(c, 0, &[becomes], alphabet));
         }
         Self { rules: Some(rules), blanks, mark }
     }
@@ -186,6 +201,7 @@ impl PlainWords {
                     out.end();
                     in_piece = false;
                 }
+                out.aligned &= !rule.has(UNALIGNED);
                 if rule.count() == 0 {
                     wide = rule.has(WIDE);
                     continue;
@@ -279,10 +295,12 @@ const WIDE: u64 = 1 << 60;
 const ALONE: u64 = 1 << 59;
 /// Ends a piece and vanishes.
 const BREAKS: u64 = 1 << 58;
-/// Anything but one letter that is added to a piece.
+/// Anything but one letter with as many bytes, of some token, that is added to a piece.
 const SPECIAL: u64 = 1 << 57;
+/// Anything but one letter with as many bytes, of some token.
+const UNALIGNED: u64 = 1 << 54;
 /// Bits of the first, the second and the third letter.
-const BITS: [u32; 3] = [21, 17, 17];
+const BITS: [u32; 3] = [21, 17, 16];
 
 impl Rule {
     #[inline(always)]
@@ -314,16 +332,17 @@ impl Rule {
     /// Of characters whose neighbours decide.
     const OPEN: Self = Self(KNOWN | DEPENDS | SPECIAL);
 
-    /// Open when the letters do not fit.
-    fn new(flags: u64, chars: &[char], alphabet: &Alphabet) -> Self {
+    /// Of a character that becomes these; open when their letters do not fit.
+    fn new(from: char, flags: u64, chars: &[char], alphabet: &Alphabet) -> Self {
         let letters: Vec<Letter> = chars.iter().map(|&c| alphabet.letter(c)).collect();
         if letters.len() > 3 || letters.iter().zip(BITS).any(|(&letter, bits)| letter >> bits != 0) {
             return Self::OPEN;
         }
         let packed = letters.iter().zip([0, BITS[0], BITS[0] + BITS[1]]);
         let packed = packed.fold(0, |all, (&letter, shift)| all | u64::from(letter) << shift);
-        let special = letters.len() != 1 || flags & (AFTER_WIDE | ALONE | BREAKS) != 0;
-        let flags = KNOWN | flags | if special { SPECIAL } else { 0 };
+        let is_aligned = matches!(chars, [c] if c.len_utf8() == from.len_utf8() && alphabet.has(*c));
+        let flags = KNOWN | flags | if is_aligned { 0 } else { UNALIGNED };
+        let flags = flags | if flags & (AFTER_WIDE | ALONE | BREAKS | UNALIGNED) != 0 { SPECIAL } else { 0 };
         Self(flags | (letters.len() as u64) << COUNT_SHIFT | packed)
     }
 }
@@ -378,7 +397,7 @@ impl CharTable {
         let chars: Vec<char> = text.chars().collect();
         let words: Vec<&[char]> = chars.split(is_blank).filter(|word| !word.is_empty()).collect();
         let blanks = chars.iter().any(is_blank);
-        let rule = |flags, chars: &[char]| Rule::new(flags, chars, alphabet);
+        let rule = |flags, chars: &[char]| Rule::new(c, flags, chars, alphabet);
         match &self.splitter {
             Splitter::Spaces(mark) if chars.contains(&' ') || chars.contains(mark) => Rule::OPEN,
             Splitter::Spaces(_) => rule(flags, &chars),

@@ -15,19 +15,20 @@ use std::ops::Range;
 
 use super::{
     Tokenizer,
+    chars::CharIndex,
     encode::Scratch,
     general::encode_with,
     plain_words::{PlainPieces, PlainWords},
 };
 use crate::{
     AddedVocabulary, Normalizer, PreTokenizer, Result, TokenId,
-    added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens, WORDS},
     kernels,
     models::{
         Bpe, Model, ModelScratch,
         words::{CacheHandle, DESCRIBED, LONGEST_WORD, Spelling, Words},
     },
+    post_processors::blanks,
     pre_tokenizers::{
         CutScratch, Metaspace, PrependScheme, Steps,
         scanners::cuts::{Cut, TAIL_BYTES, is_guarded, is_ideograph, is_of_small_script, is_punctuation},
@@ -46,7 +47,7 @@ pub(super) struct RawWords {
     cut: Cut,
     /// Encodes the parts; the first one too, unless `first` says otherwise.
     part: Pipeline,
-    /// Where ids are all that is wanted: finer cuts, and the tokens of the words' last characters that they cut off.
+    /// Where nobody asks for words: finer cuts, and the tokens of the words' last characters that they cut off.
     tails: Option<Tails>,
     /// Encodes the first part of a text, where the pipeline puts something before it.
     first: Option<First>,
@@ -54,10 +55,10 @@ pub(super) struct RawWords {
     plain: Option<PlainWords>,
     /// Whether it is known of first parts too.
     plain_first: bool,
-    /// How many bytes of its part a token covers, as a rule.
-    lengths: Vec<u16>,
-    /// A part's blanks are no part of its first token.
-    skips_blanks: bool,
+    /// How many bytes and characters of its part a token covers, as a rule.
+    lengths: Vec<[u16; 2]>,
+    /// A token never covers fewer, if every letter of its part stands for one character with as many bytes.
+    exact_lengths: bool,
     /// A text is one word, however many parts it has.
     one_word: bool,
     /// Ids of parts.
@@ -153,8 +154,12 @@ const OPENS_WORD: u32 = 1 << 14;
 const EMPTY_WORDS: u32 = 1 << 15;
 /// The token goes by the text that it stands for.
 const OWN_TEXT: u32 = 1 << 16;
+/// With [`OWN_TEXT`]: its span does as well, since the text has blanks at its ends, or the token has.
+const OWN_BLANKS: u32 = 1 << 19;
 /// No token: the part has tokens with a text of their own, which the cache does not hold.
 const PASSED_ON: u32 = 1 << 17;
+/// No token: as [`PASSED_ON`], but for their spans the texts do not matter.
+const NO_TEXT: u32 = 1 << 18;
 const _: () = assert!(LONGEST_WORD <= POSITION as usize);
 
 impl RawWords {
@@ -201,6 +206,9 @@ impl RawWords {
                 of_input_only,
             }),
         };
+        // Of affixes the lengths know nothing, and of marks that of `SentencePiece`.
+        let exact_lengths = !matches!(model, Model::Bpe(bpe) if bpe.options().has_affixes())
+            && plain.as_ref().and_then(PlainWords::mark).is_none_or(|mark| mark == MARK);
         let charsmap = normalizers.iter().enumerate().find_map(|(i, step)| match step {
             Normalizer::Precompiled(charsmap) => {
                 Some((sequence(&normalizers[..i]).unwrap_or(Normalizer::Sequence(Vec::new())), charsmap.clone()))
@@ -215,7 +223,7 @@ impl RawWords {
             plain,
             plain_first,
             lengths: lengths(model, cut),
-            skips_blanks: matches!(cut, Cut::Blanks | Cut::Bert),
+            exact_lengths,
             one_word,
             ids: Words::new(CACHE_BYTES),
             spanned: Words::new(CACHE_BYTES),
@@ -256,25 +264,33 @@ enum FirstPart {
     Whole { of_input_only: bool },
 }
 
-/// Bytes of a part that each token covers: a mark stands for a space, or for nothing where blanks are dropped; the prefix of
-/// tokens that go on stands for nothing.
-fn lengths(model: &Model, cut: Cut) -> Vec<u16> {
+/// Bytes and characters of a part that each token covers: a mark stands for a space, or for nothing where blanks are dropped; the prefix of
+/// tokens that go on stands for nothing. Nothing is known of what is unknown.
+fn lengths(model: &Model, cut: Cut) -> Vec<[u16; 2]> {
     let vocab = model.vocab();
     let prefix = if let Model::WordPiece(wordpiece) = model { wordpiece.prefix() } else { "" };
     let of_mark = usize::from(cut != Cut::Blanks);
-    let falls_back = matches!(model, Model::Bpe(bpe) if bpe.options().byte_fallback);
+    let unk = model.unk_id();
+    let falls_back = match model {
+        Model::Bpe(bpe) => bpe.options().byte_fallback,
+        Model::Unigram(unigram) => unigram.byte_fallback(),
+        Model::WordPiece(_) | Model::WordLevel(_) => false,
+    };
     let is_byte = |token: &str| token.len() == 6 && token.starts_with("<0x") && token.ends_with('>');
     let len = |token: &str| {
         // The tokens of a character's bytes go by the whole of it.
         if falls_back && is_byte(token) {
-            return 0;
+            return [0; 2];
         }
         let token = token.strip_prefix(prefix).unwrap_or(token);
-        token.len() - token.matches(MARK).count() * (MARK.len_utf8() - of_mark)
+        let marks = token.matches(MARK).count();
+        let lengths =
+            [token.len() - marks * (MARK.len_utf8() - of_mark), token.chars().count() - marks * (1 - of_mark)];
+        lengths.map(|len| u16::try_from(len).unwrap_or(u16::MAX))
     };
     // A power of two, so that any id may be looked up without a branch.
     (0..vocab.id_bound().next_power_of_two() as TokenId)
-        .map(|id| u16::try_from(vocab.token(id).map_or(0, len)).unwrap_or(u16::MAX))
+        .map(|id| vocab.token(id).filter(|_| Some(id) != unk).map_or([0; 2], len))
         .collect()
 }
 
@@ -460,51 +476,42 @@ fn merge_cut(bpe: &Bpe) -> Option<Cut> {
 }
 
 impl Tokenizer {
-    /// Encodes a part of a segment's raw text that begins at byte `skipped` of it.
+    /// Encodes a part of a segment's raw text, the first one or another.
     pub(super) fn encode_raw<const LEVEL: u8>(
         &self,
         raw: &RawWords,
-        segment: &Segment<'_>,
         text: &str,
-        skipped: usize,
+        places: Places<'_>,
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<()> {
-        let base = segment.original.start + skipped as u32;
         let Scratch { boundaries, cut, model: scratch, raw: buffers, .. } = scratch;
         let RawScratch { ids, spanned, part, pieces, key } = buffers;
         let mut run = Run { raw, model: &self.inner.model, cut, scratch, part, pieces };
         let (first_span, first_word) = (out.spans.len(), out.next_word);
         let mut at = 0;
-        let mut parts = |text: &[u8], start, ends: &[u32], out: &mut Tokens| match LEVEL {
-            IDS => raw.ids.encode::<LEVEL>(text, start, ends, ids, out, &mut Ids(&mut run)),
-            _ => raw.spanned.encode::<LEVEL>(text, start, ends, spanned, out, &mut Spanned(&mut run)),
+        let mut parts = |text: &[u8], start, ends: &[u32], places: Places<'_>, out: &mut Tokens| {
+            if LEVEL == IDS {
+                return raw.ids.encode::<LEVEL>(text, start, ends, ids, out, &mut Ids(&mut run));
+            }
+            raw.spanned.encode::<LEVEL>(text, start, ends, spanned, out, &mut Spanned { run: &mut run, places })
         };
-        let tails = raw.tails.as_ref().filter(|_| LEVEL == IDS);
-        let cut = if tails.is_some() { Cut::BlanksTails } else { raw.cut };
-        let first = raw.first.as_ref().filter(|first| skipped == 0 && (!first.of_input_only || base == 0));
-        // A word that begins like the end of one.
-        let unlike_tail = skipped == 0 && tails.is_some() && text.starts_with(|c: char| !c.is_alphanumeric());
+        let cut = if raw.tails.is_some() && LEVEL < WORDS { Cut::BlanksTails } else { raw.cut };
+        let first = raw.first.as_ref().filter(|first| places.first && (!first.of_input_only || places.base == 0));
+        // A word that begins like the end of one, which the caches take such a part for.
+        let unlike_tail = places.first && raw.tails.is_some() && text.starts_with(|c: char| !c.is_alphanumeric());
         if (first.is_some() || unlike_tail) && !text.is_empty() {
             at = cut.part_end(text, 0);
             key.clear();
             key.push(FIRST_PART);
             key.extend_from_slice(&text.as_bytes()[..at]);
-            parts(key, 0, &[key.len() as u32], out)?;
-            for span in out.spans.iter_mut().skip(first_span) {
-                *span = span.map(|at| at - 1);
-            }
+            parts(key, 0, &[key.len() as u32], Places { base: places.base.wrapping_sub(1), ..places }, out)?;
         }
-        let isa = kernels::isa();
+        let (isa, places) = (kernels::isa(), Places { first: false, ..places });
         while at < text.len() {
             let start = at;
             at = cut.harvest(isa, text, start, boundaries);
-            parts(text.as_bytes(), start, boundaries.ends(), out)?;
-        }
-        if LEVEL >= SPANS && base > 0 {
-            for span in &mut out.spans[first_span..] {
-                *span = span.map(|at| base + at);
-            }
+            parts(text.as_bytes(), start, boundaries.ends(), places, out)?;
         }
         if LEVEL >= WORDS && raw.one_word {
             out.words[first_span..].fill(first_word);
@@ -540,36 +547,79 @@ impl Spelling for Ids<'_, '_> {
     }
 }
 
-/// Parts of which the spans are wanted too.
-struct Spanned<'r, 's>(&'r mut Run<'s>);
+/// Where bytes of a text lie among the characters of the input.
+#[derive(Clone, Copy)]
+pub(super) struct Places<'i> {
+    /// Without it they are the same.
+    pub(super) index: Option<&'i CharIndex>,
+    /// The text's first byte in the input.
+    pub(super) base: u32,
+    /// The text is the first part of a segment. The key of one begins with [`FIRST_PART`], a byte before the input's.
+    pub(super) first: bool,
+}
 
-impl Spelling for Spanned<'_, '_> {
+impl Places<'_> {
+    #[inline(always)]
+    fn position(self, at: u32) -> u32 {
+        let at = self.base.wrapping_add(at);
+        self.index.map_or(at, |index| index.place(at).0)
+    }
+
+    #[inline(always)]
+    fn span(self, span: [u32; 2]) -> [u32; 2] {
+        let span = span.map(|at| self.base.wrapping_add(at));
+        self.index.map_or(span, |index| index.span(span))
+    }
+}
+
+/// Parts of which the spans are wanted too.
+struct Spanned<'r, 's, 'i> {
+    run: &'r mut Run<'s>,
+    places: Places<'i>,
+}
+
+impl Spelling for Spanned<'_, '_, '_> {
     const DESCRIBES: bool = true;
 
     #[inline(always)]
     fn start(&self, text: &[u8], from: u32) -> u32 {
-        self.0.raw.start(text, from as usize) as u32
+        self.run.raw.start(text, from as usize) as u32
+    }
+
+    #[inline(always)]
+    fn position(&self, at: u32) -> u32 {
+        self.places.position(at)
+    }
+
+    fn first_position(&self, from: u32) -> u32 {
+        if self.places.first { self.position(from + 1).wrapping_sub(1) } else { self.position(from) }
     }
 
     #[inline(always)]
     fn len(&self, id: TokenId) -> usize {
-        usize::from(self.0.raw.lengths[id as usize & (self.0.raw.lengths.len() - 1)])
+        let lengths = &self.run.raw.lengths;
+        usize::from(lengths[id as usize & (lengths.len() - 1)][1])
     }
 
+    /// A mark that stands alone before a word goes by the first character of that.
     #[inline(always)]
-    fn end_of_none(&self, text: &[u8], at: u32) -> u32 {
-        end_of_char(text, at)
+    fn end_of_none(&self, at: u32) -> u32 {
+        at + 1
     }
 
     fn encode(&mut self, part: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
-        let Run { raw, .. } = *self.0;
-        self.0.encode::<WORDS>(part)?;
-        let tokens = &*self.0.part;
+        let Run { raw, model, .. } = *self.run;
+        if self.run.encode_aligned(part)? {
+            ids.extend_from_slice(self.run.part.ids());
+            return Ok(());
+        }
+        self.run.encode::<WORDS>(part)?;
+        let tokens = &*self.run.part;
         if raw.spans_follow(part, tokens) {
             ids.extend_from_slice(tokens.ids());
         } else {
             ids.push(DESCRIBED);
-            describe(&part[raw.before_part(part)..], tokens, ids);
+            describe(&part[before_part(part)..], tokens, model, ids);
         }
         Ok(())
     }
@@ -582,11 +632,13 @@ impl Spelling for Spanned<'_, '_> {
         out: &mut Tokens,
     ) -> Result<()> {
         let word = &text[part.start as usize..part.end as usize];
-        let at = part.start + self.0.raw.before_part(word) as u32;
+        let at = part.start + before_part(word) as u32;
         let (pairs, _) = description.as_chunks::<2>();
-        if matches!(pairs, [] | [[_, PASSED_ON]]) {
-            return self.0.push_part::<LEVEL>(word, at, out);
-        }
+        let pairs = match pairs {
+            [[_, NO_TEXT], pairs @ ..] if LEVEL < WORDS => pairs,
+            [] | [[_, PASSED_ON | NO_TEXT], ..] => return self.run.push_part::<LEVEL>(word, at, self.places, out),
+            _ => pairs,
+        };
         let mut next_word = out.next_word;
         for &[id, code] in pairs {
             if code & EMPTY_WORDS != 0 {
@@ -594,13 +646,13 @@ impl Spelling for Spanned<'_, '_> {
                 continue;
             }
             let (start, end) = (at + (code & POSITION), at + (code >> END_SHIFT & POSITION));
-            if code & OWN_TEXT != 0 {
+            if code & OWN_TEXT != 0 && (LEVEL >= WORDS || code & OWN_BLANKS != 0) {
                 let text =
                     std::str::from_utf8(&text[start as usize..end as usize]).expect("tokens are whole characters");
                 out.texts.push((out.len() as u32, text.into()));
             }
             out.push(id);
-            out.push_span(start, end);
+            out.spans.push(self.places.span([start, end]));
             if LEVEL >= WORDS {
                 next_word += u32::from(code & OPENS_WORD != 0);
                 out.words.push(next_word.saturating_sub(1));
@@ -612,22 +664,17 @@ impl Spelling for Spanned<'_, '_> {
 }
 
 impl RawWords {
-    /// Bytes of a key that are no text.
-    #[inline(always)]
-    fn before_part(&self, part: &[u8]) -> usize {
-        usize::from(self.first.is_some() && part.first() == Some(&FIRST_PART))
-    }
-
     /// Where the first token of the part at `from` begins, as a rule: what is behind the part does not matter.
     #[inline(always)]
     fn start(&self, text: &[u8], from: usize) -> usize {
-        if !self.skips_blanks {
-            return from + self.before_part(&text[from..]);
+        // Elsewhere a mark stands for them.
+        if !matches!(self.cut, Cut::Blanks | Cut::Bert) {
+            return from + before_part(&text[from..]);
         }
-        // Whether there is one blank is hard to foresee; that there are more is rare.
-        let is_blank = |at: usize| text.get(at).is_some_and(|&byte| byte <= b' ');
-        let mut at = from + usize::from(is_blank(from));
-        while is_blank(at) {
+        // Whether there is one blank, or the byte of a first part, is hard to foresee; that there are more is rare.
+        let is_none = |at: usize| text.get(at).is_some_and(|&byte| byte <= b' ' || byte == FIRST_PART);
+        let mut at = from + usize::from(is_none(from));
+        while is_none(at) {
             at += 1;
         }
         at
@@ -635,40 +682,63 @@ impl RawWords {
 
     /// Whether the tokens of a part are one word with the spans that the rules for plain parts give.
     fn spans_follow(&self, part: &[u8], tokens: &Tokens) -> bool {
-        let before = self.before_part(part) as u32;
-        let mut at = self.start(part, 0) as u32 - before;
-        let end = part.len() as u32 - before;
+        let before = before_part(part);
+        let start = self.start(part, 0) - before;
+        let part = &part[before..];
+        let Ok(text) = std::str::from_utf8(&part[start..]) else { return false };
         if tokens.is_empty() || tokens.next_word != 1 || !tokens.texts.is_empty() {
             return false;
         }
+        let mut at = 0;
         let last = tokens.len() - 1;
         tokens.ids().iter().zip(&tokens.spans).enumerate().all(|(i, (&id, span))| {
-            let start = at;
-            at = start + u32::from(self.lengths[id as usize]);
+            let [bytes, chars] = self.lengths[id as usize].map(usize::from);
+            let from = at;
+            at += bytes;
             let stop = match i {
-                _ if i == last => end,
-                _ if at == start => end_of_char(&part[before as usize..], start).min(end),
+                _ if i == last => text.len(),
+                _ if bytes == 0 => (from + text[from..].chars().next().map_or(0, char::len_utf8)).min(text.len()),
+                _ if text.get(from..at).is_none_or(|text| text.chars().count() != chars) => return false,
                 _ => at,
             };
-            *span == [start, stop]
+            *span == [(start + from) as u32, (start + stop) as u32]
         })
     }
 }
 
 impl Run<'_> {
     /// Encodes one part, whose text begins at byte `at` of the text, without the cache.
-    fn push_part<const LEVEL: u8>(&mut self, part: &[u8], at: u32, out: &mut Tokens) -> Result<()> {
+    fn push_part<const LEVEL: u8>(&mut self, part: &[u8], at: u32, places: Places<'_>, out: &mut Tokens) -> Result<()> {
         self.encode::<WORDS>(part)?;
         let Tokens { texts, spans, words, next_word, .. } = &mut *self.part;
         let first = out.len() as u32;
         out.texts.extend(texts.drain(..).map(|(index, text)| (first + index, text)));
-        out.spans.extend(spans.iter().map(|span| span.map(|offset| at + offset)));
+        out.spans.extend(spans.iter().map(|span| places.span(span.map(|offset| at + offset))));
         if LEVEL >= WORDS {
             out.words.extend(words.iter().map(|word| out.next_word + word));
         }
         out.next_word += *next_word;
         out.extend_from_slice(self.part.ids());
         Ok(())
+    }
+
+    /// Encodes one part of which every letter stands for one character with as many bytes: the spans then follow from the
+    /// lengths of its tokens if all of them are what they say. False for other parts.
+    fn encode_aligned(&mut self, part: &[u8]) -> Result<bool> {
+        let Self { raw, model, scratch, part: out, pieces, .. } = self;
+        let Some(plain) = raw.plain.as_ref().filter(|_| raw.exact_lengths) else { return Ok(false) };
+        let is_tail = |tails: &Tails| tails.token(part).is_some();
+        if part.first() == Some(&FIRST_PART) || raw.tails.as_ref().is_some_and(is_tail) {
+            return Ok(false);
+        }
+        if !plain.write(model.alphabet(), part, false, false, pieces) {
+            return Ok(false);
+        }
+        let Some(letters) = pieces.aligned() else { return Ok(false) };
+        out.clear();
+        model.encode_letters::<IDS>(letters, &[], scratch, out)?;
+        let len = |&id: &TokenId| usize::from(raw.lengths[id as usize][0]);
+        Ok(raw.start(part, 0) + out.ids().iter().map(len).sum::<usize>() == part.len())
     }
 
     /// Encodes one part by the pipeline.
@@ -680,8 +750,14 @@ impl Run<'_> {
             ([FIRST_PART, part @ ..], Some(first)) => (&first.pipeline, part, true),
             ([FIRST_PART, part @ ..], None) => (&raw.part, part, false),
             _ => {
-                if let Some(token) = raw.tails.as_ref().filter(|_| LEVEL == IDS).and_then(|tails| tails.token(part)) {
+                if let Some(token) = raw.tails.as_ref().and_then(|tails| tails.token(part)) {
                     out.push(token);
+                    if LEVEL >= SPANS {
+                        out.push_span(0, 1);
+                    }
+                    if LEVEL >= WORDS {
+                        out.push_word(1);
+                    }
                     return Ok(());
                 }
                 (&raw.part, part, false)
@@ -710,20 +786,14 @@ impl Run<'_> {
     }
 }
 
-/// Where the character at byte `at` ends: a mark that stands alone before a word goes by the first character of that.
+/// Bytes of a key that are no text.
 #[inline(always)]
-fn end_of_char(text: &[u8], at: u32) -> u32 {
-    at + match text.get(at as usize) {
-        None => 0,
-        Some(0..0xC0) => 1,
-        Some(0xC0..0xE0) => 2,
-        Some(0xE0..0xF0) => 3,
-        Some(_) => 4,
-    }
+fn before_part(part: &[u8]) -> usize {
+    usize::from(part.first() == Some(&FIRST_PART))
 }
 
 /// The ids and codes of an encoded part.
-fn describe(part: &[u8], tokens: &Tokens, codes: &mut Vec<TokenId>) {
+fn describe(part: &[u8], tokens: &Tokens, model: &Model, codes: &mut Vec<TokenId>) {
     let first = codes.len();
     let mut texts = tokens.texts.iter().peekable();
     let mut word = 0;
@@ -734,12 +804,18 @@ fn describe(part: &[u8], tokens: &Tokens, codes: &mut Vec<TokenId>) {
         }
         word = tokens.words[i] + 1;
         if let Some((_, text)) = texts.next_if(|(index, _)| *index as usize == i) {
-            if part.get(start as usize..end as usize) != Some(text.as_bytes()) {
+            let same_blanks = blanks(text) == blanks(model.id_to_token(tokens.id(i)).unwrap_or_default());
+            if part.get(start as usize..end as usize) == Some(text.as_bytes()) {
+                flags |= if same_blanks { OWN_TEXT } else { OWN_TEXT | OWN_BLANKS };
+            } else if same_blanks {
+                if codes.get(first + 1) != Some(&NO_TEXT) {
+                    codes.splice(first..first, [0, NO_TEXT]);
+                }
+            } else {
                 codes.truncate(first);
                 codes.extend([0, PASSED_ON]);
                 return;
             }
-            flags |= OWN_TEXT;
         }
         codes.extend([tokens.id(i), start | end << END_SHIFT | flags]);
     }

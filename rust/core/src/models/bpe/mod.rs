@@ -117,8 +117,13 @@ pub struct BpeOptions {
 impl BpeOptions {
     /// Whether the bytes of an affix may become tokens, whose spans leave the piece.
     pub fn spans_leave_piece(&self) -> bool {
+        self.byte_fallback && self.has_affixes()
+    }
+
+    /// Whether tokens have something before or behind the characters that they stand for.
+    pub fn has_affixes(&self) -> bool {
         let affixes = [&self.continuing_subword_prefix, &self.end_of_word_suffix];
-        self.byte_fallback && affixes.into_iter().flatten().any(|affix| !affix.is_empty())
+        affixes.into_iter().flatten().any(|affix| !affix.is_empty())
     }
 }
 
@@ -330,9 +335,8 @@ impl Bpe {
 
     /// The last character of a token and the first of one that it merges with, for all merges.
     fn character_seams(&self) -> Option<HashSet<(char, char)>> {
-        let BpeOptions { unk_token, byte_fallback, continuing_subword_prefix, end_of_word_suffix, .. } = &self.options;
-        let is_set = |affix: &Option<String>| affix.as_ref().is_some_and(|affix| !affix.is_empty());
-        if is_set(continuing_subword_prefix) || is_set(end_of_word_suffix) {
+        let BpeOptions { unk_token, byte_fallback, .. } = &self.options;
+        if self.options.has_affixes() {
             return None;
         }
         let mut special = vec![false; self.vocab.id_bound()];

@@ -56,12 +56,24 @@ pub trait Spelling {
         from
     }
 
-    /// How many bytes of its word a token covers that is not the last; not asked without spans. Any id may be asked about.
+    /// The position of byte `at`, at which a word ends, in the unit of spans.
+    #[inline(always)]
+    fn position(&self, at: u32) -> u32 {
+        at
+    }
+
+    /// The position of byte `from`, at which a word begins. It goes up by one with every byte before [`Self::start`].
+    #[inline(always)]
+    fn first_position(&self, from: u32) -> u32 {
+        self.position(from)
+    }
+
+    /// How much of its word a token covers that is not the last; not asked without spans. Any id may be asked about.
     fn len(&self, id: TokenId) -> usize;
 
-    /// Where a token ends that covers no bytes of its word, begins at byte `at` of `text` and is not the last.
+    /// Where a token ends that covers nothing of its word, begins at this position and is not the last.
     #[inline(always)]
-    fn end_of_none(&self, _text: &[u8], at: u32) -> u32 {
+    fn end_of_none(&self, at: u32) -> u32 {
         at
     }
 
@@ -84,8 +96,8 @@ pub trait Spelling {
         Ok(())
     }
 
-    /// Appends the tokens of a described word, with all that `LEVEL` collects. Words that are too long to be remembered
-    /// come without a description.
+    /// Appends the tokens of a described word, with all that `LEVEL` collects, spans as positions. Words that are too long
+    /// to be remembered come without a description.
     ///
     /// # Errors
     /// Those of the model.
@@ -144,7 +156,7 @@ impl Words {
         let tables = self.cache.tables(self.serial, held);
         let leaves_gaps = spelling.is_quicker_together();
         gaps.clear();
-        let rare = Rare { text, tables, fresh, spelling, leaves_gaps, gaps };
+        let rare = Rare { text, tables, isa: self.isa, fresh, spelling, leaves_gaps, gaps };
         kernels::specialize(self.isa, Run::<LEVEL, _> { start, ends, batch, rare, out })?;
         self.cache.grow_if_full(tables);
         Ok(())
@@ -301,29 +313,11 @@ impl Pending {
         if LEVEL == 0 {
             return;
         }
-        let counts = &counts[self.word..ends.len()];
-        let ends = &ends[self.word..];
+        let (ends, counts) = (&ends[self.word..], &counts[self.word..ends.len()]);
         out.spans.resize(out.len(), [0; 2]);
         let (ids, spans) = out.ids_and_spans(self.token);
-        let (mut from, mut token) = (self.from, 0);
-        for (&end, &count) in ends.iter().zip(counts) {
-            let count = count as usize;
-            let at = rare.spelling.start(rare.text, from);
-            if let 1 | 2 = count {
-                // Both spans in any case: which of the two numbers it is would be hard to foresee.
-                let split = at + rare.spelling.len(ids[token]) as u32;
-                let first_end = if split == at { rare.spelling.end_of_none(rare.text, at).min(end) } else { split };
-                spans[token] = [at, if count == 1 { end } else { first_end }];
-                if let Some(next) = spans.get_mut(token + 1) {
-                    *next = [split, end];
-                }
-            } else {
-                let tokens = token..token + count;
-                set_spans(&mut spans[tokens.clone()], at, end, &ids[tokens], rare);
-            }
-            token += count;
-            from = end;
-        }
+        let Rare { text, isa, ref spelling, .. } = *rare;
+        kernels::specialize(isa, Spell { text, from: self.from, ends, counts, ids, spans, spelling: &**spelling });
         if LEVEL > 1 {
             for &count in counts {
                 out.push_word(count as usize);
@@ -332,13 +326,54 @@ impl Pending {
     }
 }
 
+/// [`Pending::spell`], as compiled for an instruction set.
+struct Spell<'r, S> {
+    text: &'r [u8],
+    from: u32,
+    ends: &'r [u32],
+    counts: &'r [u32],
+    ids: &'r [TokenId],
+    spans: &'r mut [[u32; 2]],
+    spelling: &'r S,
+}
+
+impl<S: Spelling> Work for Spell<'_, S> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { text, mut from, ends, counts, ids, spans, spelling } = self;
+        let mut token = 0;
+        let mut start = spelling.first_position(from);
+        for (&end, &count) in ends.iter().zip(counts) {
+            let count = count as usize;
+            let at = start.wrapping_add(spelling.start(text, from) - from);
+            let stop = spelling.position(end);
+            if let 1 | 2 = count {
+                // Both spans in any case: which of the two numbers it is would be hard to foresee.
+                let split = at + spelling.len(ids[token]) as u32;
+                let first_stop = if split == at { spelling.end_of_none(at).min(stop) } else { split };
+                spans[token] = [at, if count == 1 { stop } else { first_stop }];
+                if let Some(next) = spans.get_mut(token + 1) {
+                    *next = [split, stop];
+                }
+            } else {
+                let tokens = token..token + count;
+                set_spans(&mut spans[tokens.clone()], at, stop, &ids[tokens], spelling);
+            }
+            token += count;
+            (from, start) = (end, stop);
+        }
+    }
+}
+
 /// Sets the spans of tokens that lie one behind the other, the last of which ends with the word.
-#[cold]
-fn set_spans(spans: &mut [[u32; 2]], from: u32, to: u32, ids: &[TokenId], rare: &Rare<'_, impl Spelling>) {
+#[inline(never)]
+fn set_spans(spans: &mut [[u32; 2]], from: u32, to: u32, ids: &[TokenId], spelling: &impl Spelling) {
     let mut from = from;
     for (span, &id) in spans.iter_mut().zip(ids) {
-        let end = from + rare.spelling.len(id) as u32;
-        *span = [from, if end == from { rare.spelling.end_of_none(rare.text, from).min(to) } else { end }];
+        let end = from + spelling.len(id) as u32;
+        *span = [from, if end == from { spelling.end_of_none(from).min(to) } else { end }];
         from = end;
     }
     if let Some(last) = spans.last_mut() {
@@ -350,6 +385,7 @@ fn set_spans(spans: &mut [[u32; 2]], from: u32, to: u32, ids: &[TokenId], rare: 
 struct Rare<'r, S> {
     text: &'r [u8],
     tables: &'r Tables,
+    isa: Isa,
     /// Ids of a new word, or its description.
     fresh: &'r mut Vec<TokenId>,
     spelling: &'r mut S,
