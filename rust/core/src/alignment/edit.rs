@@ -67,6 +67,11 @@ impl<'s> Edit<'s> {
         self.position
     }
 
+    /// Whether the reference loses count of this edit, so that every step of it matters.
+    pub fn is_recorded(&self) -> bool {
+        self.recorder.is_some()
+    }
+
     /// Length of the new text so far.
     pub fn written(&self) -> usize {
         self.out.as_ref().map_or(self.position, |out| out.text.len())

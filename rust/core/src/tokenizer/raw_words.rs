@@ -206,8 +206,8 @@ impl RawWords {
                 of_input_only,
             }),
         };
-        // Of affixes the lengths know nothing, and of marks that of `SentencePiece`.
-        let exact_lengths = !matches!(model, Model::Bpe(bpe) if bpe.options().has_affixes())
+        // Of affixes the lengths know nothing, nor of other marks, and BPE may drop a mark that stands for nothing.
+        let exact_lengths = (one_word || !matches!(model, Model::Bpe(_)))
             && plain.as_ref().and_then(PlainWords::mark).is_none_or(|mark| mark == MARK);
         let charsmap = normalizers.iter().enumerate().find_map(|(i, step)| match step {
             Normalizer::Precompiled(charsmap) => {
@@ -265,7 +265,7 @@ enum FirstPart {
 }
 
 /// Bytes and characters of a part that each token covers: a mark stands for a space, or for nothing where blanks are dropped; the prefix of
-/// tokens that go on stands for nothing. Nothing is known of what is unknown.
+/// tokens that go on stands for nothing. What is unknown is longer than any part: nothing follows from it.
 fn lengths(model: &Model, cut: Cut) -> Vec<[u16; 2]> {
     let vocab = model.vocab();
     let prefix = if let Model::WordPiece(wordpiece) = model { wordpiece.prefix() } else { "" };
@@ -290,7 +290,7 @@ fn lengths(model: &Model, cut: Cut) -> Vec<[u16; 2]> {
     };
     // A power of two, so that any id may be looked up without a branch.
     (0..vocab.id_bound().next_power_of_two() as TokenId)
-        .map(|id| vocab.token(id).filter(|_| Some(id) != unk).map_or([0; 2], len))
+        .map(|id| if Some(id) == unk { [u16::MAX; 2] } else { vocab.token(id).map_or([0; 2], len) })
         .collect()
 }
 
@@ -738,7 +738,10 @@ impl Run<'_> {
         out.clear();
         model.encode_letters::<IDS>(letters, &[], scratch, out)?;
         let len = |&id: &TokenId| usize::from(raw.lengths[id as usize][0]);
-        Ok(raw.start(part, 0) + out.ids().iter().map(len).sum::<usize>() == part.len())
+        let (blanks, text) = part.split_at(raw.start(part, 0));
+        // What is taken for blanks may be other control characters.
+        let is_blank = |byte: &u8| b"\t\n\r ".contains(byte);
+        Ok(blanks.iter().all(is_blank) && out.ids().iter().map(len).sum::<usize>() == text.len())
     }
 
     /// Encodes one part by the pipeline.
