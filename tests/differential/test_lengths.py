@@ -80,7 +80,7 @@ paddings = st.fixed_dictionaries(
 )
 limits = st.builds(Limits, st.none() | truncations, st.none() | paddings)
 texts = strategies.text.map(lambda text: text[:50])
-"""Not longer: cut to a token or two, a pair has as many overflowing parts as the product of both."""
+"""Not longer: cut to a token, a pair has as many overflowing parts as the product of both."""
 inputs = st.lists(texts | st.tuples(texts, texts), max_size=4)
 
 
