@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import penstock
 import pytest
 import tokenizers
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests import strategies
@@ -66,7 +66,14 @@ def pair_with(small_json: dict[str, Json], normalizer: Json | None) -> Pair:
 
 
 def add(pair: Pair, chosen: list[tuple[str, dict[str, bool], bool]]) -> None:
-    """Adds the same tokens to both, one call each, as special or not."""
+    """Adds the same tokens to both, one call each, as special or not.
+
+    Of two that the normalizer makes one the reference finds the first in a randomly seeded map.
+    """
+    normalizer = pair.reference.normalizer
+    contents = {content for content, flags, _ in chosen if flags["normalized"]}
+    found = {normalizer.normalize_str(content) if normalizer else content for content in contents}
+    assume(len(found) == len(contents))
     for content, flags, special in chosen:
         ours = penstock.AddedToken(content, special=special, **flags)
         theirs = tokenizers.AddedToken(content, special=special, **flags)
