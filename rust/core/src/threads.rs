@@ -62,15 +62,8 @@ mod pool {
     /// `f` of every number below `len`, over the caller's thread and the pool; each begins after those before it have begun.
     pub fn in_order(len: usize, f: impl Fn(usize) + Sync + Send) {
         let next = AtomicUsize::new(0);
-        let work = || {
-            loop {
-                let i = next.fetch_add(1, Ordering::Relaxed);
-                if i >= len {
-                    break;
-                }
-                f(i);
-            }
-        };
+        let numbers = || std::iter::repeat_with(|| next.fetch_add(1, Ordering::Relaxed));
+        let work = || numbers().take_while(|&i| i < len).for_each(&f);
         match pool() {
             Some(pool) if len > 1 && count() > 1 => pool.in_place_scope(|scope| {
                 for _ in 1..count().min(len) {

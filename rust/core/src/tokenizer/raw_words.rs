@@ -264,8 +264,8 @@ enum FirstPart {
     Whole { of_input_only: bool },
 }
 
-/// Bytes and characters of a part that each token covers: a mark stands for a space, or for nothing where blanks are dropped; the prefix of
-/// tokens that go on stands for nothing. What is unknown is longer than any part: nothing follows from it.
+/// Bytes and characters of a part that each token covers: a mark stands for a space, or for nothing where blanks are dropped;
+/// the prefix of tokens that go on stands for nothing. What is unknown is longer than any part: nothing follows from it.
 fn lengths(model: &Model, cut: Cut) -> Vec<[u16; 2]> {
     let vocab = model.vocab();
     let prefix = if let Model::WordPiece(wordpiece) = model { wordpiece.prefix() } else { "" };

@@ -451,15 +451,11 @@ impl Bpe {
         Ok(())
     }
 
-    #[inline]
     fn words(&self) -> &Words {
-        if let Some(words) = self.words.get() {
-            return words;
-        }
-        // Made by whoever comes first, or by several at once: a process may fork while they wait for one another.
-        let known: Vec<_> = self.known.iter().map(|&id| (self.merger.bytes.get(id), id)).collect();
-        let words = Words::with_words(self.cache_bytes, &known);
-        self.words.get_or_init(|| words)
+        once(&self.words, || {
+            let known: Vec<_> = self.known.iter().map(|&id| (self.merger.bytes.get(id), id)).collect();
+            Words::with_words(self.cache_bytes, &known)
+        })
     }
 
     fn characters(&self) -> &Characters {

@@ -92,7 +92,13 @@ pub trait Spelling {
     ///
     /// # Errors
     /// Those of the model.
-    fn encode_together(&mut self, _words: &[&[u8]], _done: impl FnMut(usize, &[TokenId])) -> Result<()> {
+    fn encode_together(&mut self, words: &[&[u8]], mut done: impl FnMut(usize, &[TokenId])) -> Result<()> {
+        let mut ids = Vec::new();
+        for (i, word) in words.iter().enumerate() {
+            ids.clear();
+            self.encode(word, &mut ids)?;
+            done(i, &ids);
+        }
         Ok(())
     }
 
