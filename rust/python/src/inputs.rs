@@ -1,22 +1,22 @@
-//! Texts in: Python strings borrowed as UTF-8, alone, in lists, in pairs and already split into words.
+//! Texts in: Python strings as UTF-8, alone, in lists, in pairs and already split into words.
 
 use penstock::tokenizer::Input;
 use pyo3::exceptions::{PyTypeError, PyUnicodeEncodeError};
 use pyo3::prelude::*;
-use pyo3::pybacked::PyBackedStr;
 use pyo3::types::{PyList, PyString, PyTuple};
 
 use crate::arrays::type_name;
 use crate::columns::{StringColumn, is_arrow};
 use crate::errors::TextError;
+use crate::text::Text;
 
-/// The UTF-8 of a Python string, without a copy.
+/// The UTF-8 of a Python string.
 ///
 /// # Errors
 /// `TypeError` if it is no string, `TextError` if it holds a lone surrogate.
-pub fn text(object: &Bound<'_, PyAny>, row: Option<usize>) -> PyResult<PyBackedStr> {
+pub fn text(object: &Bound<'_, PyAny>, row: Option<usize>) -> PyResult<Text> {
     let string = object.cast::<PyString>().map_err(|_| not_text(object, row))?;
-    PyBackedStr::try_from(string.clone()).map_err(|error| lone_surrogate(object.py(), error, row))
+    Text::try_from(string).map_err(|error| lone_surrogate(object.py(), error, row))
 }
 
 fn not_text(object: &Bound<'_, PyAny>, row: Option<usize>) -> PyErr {
@@ -41,7 +41,7 @@ fn lone_surrogate(py: Python<'_>, error: PyErr, row: Option<usize>) -> PyErr {
 /// A batch of single texts.
 pub enum Texts<'py> {
     /// From a list, a tuple or any other iterable of `str`.
-    Strings(Vec<PyBackedStr>),
+    Strings(Vec<Text>),
     /// From an Arrow string column.
     Column(StringColumn<'py>),
 }
@@ -53,7 +53,7 @@ impl Texts<'_> {
     /// `TextError` for an Arrow row that is not UTF-8.
     pub fn rows(&self) -> PyResult<Vec<&str>> {
         match self {
-            Self::Strings(strings) => Ok(strings.iter().map(PyBackedStr::as_str).collect()),
+            Self::Strings(strings) => Ok(strings.iter().map(|text| &**text).collect()),
             Self::Column(column) => column.rows(),
         }
     }
@@ -82,9 +82,9 @@ impl<'py> FromPyObject<'_, 'py> for Texts<'py> {
 /// One sequence of an encode call, kept alive while the core reads it.
 pub enum Sequence {
     /// A text.
-    Text(PyBackedStr),
+    Text(Text),
     /// A text that the caller has split into words.
-    Words(Vec<PyBackedStr>),
+    Words(Vec<Text>),
 }
 
 impl Sequence {
@@ -107,7 +107,7 @@ impl Sequence {
     pub fn as_input(&self) -> Input<'_> {
         match self {
             Self::Text(text) => Input::Text(text),
-            Self::Words(words) => Input::Words(words.iter().map(PyBackedStr::as_str).collect()),
+            Self::Words(words) => Input::Words(words.iter().map(|word| &**word).collect()),
         }
     }
 }

@@ -18,8 +18,13 @@ mod lists;
 mod options;
 mod padded;
 mod sampling;
+mod text;
 mod tokenizer;
 mod training;
+
+/// Outputs and texts of megabytes come and go with every call.
+#[global_allocator]
+static ALLOCATOR: penstock::kernels::LargeBlocks = penstock::kernels::LargeBlocks;
 
 /// Compiled part of penstock; use it through the package `penstock`.
 #[pyo3::pymodule(gil_used = false)]

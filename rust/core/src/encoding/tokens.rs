@@ -9,10 +9,11 @@ pub const SPANS: u8 = 1;
 /// Collect the piece of each token too.
 pub const WORDS: u8 = 2;
 
-/// Tokens in order. Room is zeroed memory that nothing touches before a token is written, so reserving for one token a
-/// byte costs address space only.
+/// Tokens in order. Room is memory that nothing touches before tokens come near, so reserving for one token a byte costs
+/// address space only.
 #[derive(Default)]
 pub struct Tokens {
+    /// Zeroes from `len` on: some at a time, so that they are overwritten before they leave the cache.
     ids: Vec<TokenId>,
     len: usize,
     /// Byte spans, when collected.
@@ -31,12 +32,14 @@ pub struct Tokens {
 impl Tokens {
     /// Ids that may be stored beyond the length.
     const SLACK: usize = 8;
+    /// Ids that are zeroed at a time.
+    const STEP: usize = 4096;
 
     /// Room for `tokens` and what `LEVEL` collects about them.
     pub fn with_capacity<const LEVEL: u8>(tokens: usize) -> Self {
         let room = |level: u8| if LEVEL >= level { tokens } else { 0 };
-        let mut ids = vec![0; tokens + Self::SLACK];
-        advise_huge(&mut ids);
+        let mut ids = Vec::with_capacity(tokens + Self::SLACK);
+        advise_huge(ids.spare_capacity_mut());
         let mut spans = Vec::with_capacity(room(SPANS));
         advise_huge(spans.spare_capacity_mut());
         Self { ids, spans, words: Vec::with_capacity(room(WORDS)), ..Self::default() }
@@ -45,7 +48,7 @@ impl Tokens {
     /// Forgets all tokens, and has room as after [`Tokens::with_capacity`].
     pub fn restart<const LEVEL: u8>(&mut self, tokens: usize) {
         let has_room = |level: u8, capacity: usize| LEVEL < level || capacity >= tokens;
-        let room = self.ids.len().saturating_sub(Self::SLACK);
+        let room = self.ids.capacity().saturating_sub(Self::SLACK);
         if has_room(IDS, room) && has_room(SPANS, self.spans.capacity()) && has_room(WORDS, self.words.capacity()) {
             self.clear();
         } else {
@@ -74,7 +77,10 @@ impl Tokens {
 
     #[cold]
     fn grow(&mut self, needed: usize) {
-        self.ids.resize(needed.max(self.ids.len() * 3 / 2), 0);
+        if needed > self.ids.capacity() {
+            self.ids.reserve_exact(needed.max(self.ids.capacity() * 3 / 2) - self.ids.len());
+        }
+        self.ids.resize(needed.max(self.ids.capacity().min(self.ids.len() + Self::STEP)), 0);
     }
 
     /// Number of tokens.

@@ -12,9 +12,11 @@ pub mod floats;
 #[cfg(target_arch = "x86_64")]
 mod floats_x86_64;
 mod generic;
+mod large;
 pub mod mersenne;
 pub mod pages;
 mod queue;
+mod wide;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
@@ -22,7 +24,9 @@ use std::sync::OnceLock;
 
 pub use blank::{Blank, Fill};
 pub use generic::{Block, Boundaries, Grammar, Starts};
+pub use large::LargeBlocks;
 pub use queue::{MinQueue, QueueTask, with_queue};
+pub use wide::{WideChar, utf8_of_wide};
 
 use crate::once::once;
 

@@ -1,18 +1,22 @@
 //! Shells for x86-64: AVX2 and AVX-512.
 
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_loadu_si256,
-    _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
-    _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_add_epi32, _mm512_alignr_epi64, _mm512_castsi512_si128,
-    _mm512_cmpeq_epi8_mask, _mm512_cmplt_epi8_mask, _mm512_cvtepu8_epi32, _mm512_loadu_si512, _mm512_mask_set1_epi32,
-    _mm512_maskz_compress_epi8, _mm512_min_epu32, _mm512_movepi8_mask, _mm512_permutex2var_epi8,
-    _mm512_reduce_min_epu32, _mm512_set1_epi8, _mm512_set1_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask,
-    _pdep_u64, _pext_u64,
+    __m256i, __m512i, _mm_storeu_si128, _mm256_add_epi8, _mm256_and_si256, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8,
+    _mm256_loadu_si256, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set1_epi8, _mm256_setzero_si256,
+    _mm256_shuffle_epi8, _mm256_storeu_si256, _mm512_add_epi32, _mm512_alignr_epi64, _mm512_and_si512,
+    _mm512_castsi512_si128, _mm512_castsi512_si256, _mm512_cmpeq_epi8_mask, _mm512_cmpeq_epi16_mask,
+    _mm512_cmpeq_epi32_mask, _mm512_cmpge_epu32_mask, _mm512_cmplt_epi8_mask, _mm512_cvtepi16_epi8,
+    _mm512_cvtepi32_epi8, _mm512_cvtepu8_epi32, _mm512_cvtepu16_epi32, _mm512_extracti64x4_epi64, _mm512_loadu_si512,
+    _mm512_mask_mov_epi32, _mm512_mask_set1_epi32, _mm512_maskz_compress_epi8, _mm512_maskz_loadu_epi16,
+    _mm512_maskz_loadu_epi32, _mm512_min_epu32, _mm512_movepi8_mask, _mm512_or_si512, _mm512_permutex2var_epi8,
+    _mm512_reduce_min_epu32, _mm512_set1_epi8, _mm512_set1_epi16, _mm512_set1_epi32, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_si512, _mm512_test_epi8_mask, _mm512_test_epi16_mask, _pdep_u64, _pext_u64,
 };
 
 use super::{
     generic::{self, Boundaries, Grammar, Lanes},
     queue::{MinQueue, QueueTask},
+    wide::WideChar,
 };
 
 pub(super) fn avx2_available() -> bool {
@@ -281,6 +285,109 @@ impl Lanes for Avx2 {
     #[inline(always)]
     unsafe fn positions(bits: u64, base: u32, to: &mut [u32; 64]) {
         generic::positions_scalar(bits, base, to);
+    }
+}
+
+/// All of a text as UTF-8; its length, or nothing where it holds a surrogate.
+///
+/// # Safety
+/// [`avx512_available`] must hold, and at `to` there must be 64 bytes more than the text needs.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,avx2,bmi1,bmi2,popcnt,lzcnt")]
+pub(super) unsafe fn write_utf8_avx512<C: WideChar>(text: &[C], to: *mut u8) -> Option<usize> {
+    let (mut at, mut len) = (0, 0);
+    while at < text.len() {
+        // SAFETY: the caller's duty; the bytes up to `len` are those of the characters up to `at`.
+        let (count, bytes) = unsafe { C::write_block(&text[at..], to.add(len))? };
+        (at, len) = (at + count, len + bytes);
+    }
+    Some(len)
+}
+
+/// As [`WideChar::write_block`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn write_utf8_of_two_bytes(from: &[u16], to: *mut u8) -> Option<(usize, usize)> {
+    let count = from.len().min(32);
+    // SAFETY: a masked load reads the characters that exist; both stores lie within the room and the slack, the second half's
+    // since the first half took no more than its characters need.
+    unsafe {
+        let chars = _mm512_maskz_loadu_epi16(u32::MAX >> (32 - count), from.as_ptr().cast());
+        if _mm512_test_epi16_mask(chars, _mm512_set1_epi16(0xFF80_u16 as i16)) == 0 {
+            _mm256_storeu_si256(to.cast(), _mm512_cvtepi16_epi8(chars));
+            return Some((count, count));
+        }
+        let surrogate = _mm512_set1_epi16(0xD800_u16 as i16);
+        let top = _mm512_and_si512(chars, _mm512_set1_epi16(0xF800_u16 as i16));
+        if _mm512_cmpeq_epi16_mask(top, surrogate) != 0 {
+            return None;
+        }
+        let low = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(chars));
+        let mut bytes = write_utf8_of_sixteen(low, count, to);
+        if count > 16 {
+            let high = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64::<1>(chars));
+            bytes += write_utf8_of_sixteen(high, count - 16, to.add(bytes));
+        }
+        Some((count, bytes))
+    }
+}
+
+/// As [`WideChar::write_block`].
+///
+/// # Safety
+/// As there.
+#[inline(always)]
+pub(super) unsafe fn write_utf8_of_four_bytes(from: &[u32], to: *mut u8) -> Option<(usize, usize)> {
+    let count = from.len().min(16);
+    // SAFETY: as above.
+    unsafe {
+        let chars = _mm512_maskz_loadu_epi32(u16::MAX >> (16 - count), from.as_ptr().cast());
+        if _mm512_cmpge_epu32_mask(chars, _mm512_set1_epi32(0x80)) == 0 {
+            _mm_storeu_si128(to.cast(), _mm512_cvtepi32_epi8(chars));
+            return Some((count, count));
+        }
+        let surrogates = _mm512_cmpeq_epi32_mask(_mm512_srli_epi32::<11>(chars), _mm512_set1_epi32(0x1B));
+        if surrogates | _mm512_cmpge_epu32_mask(chars, _mm512_set1_epi32(0x11_0000)) != 0 {
+            return None;
+        }
+        Some((count, write_utf8_of_sixteen(chars, count, to)))
+    }
+}
+
+/// Writes up to sixteen code points, those behind `count` being zero, and returns how many bytes those in front take.
+///
+/// # Safety
+/// [`avx512_available`] must hold, and 64 bytes must be writable.
+#[inline(always)]
+unsafe fn write_utf8_of_sixteen(chars: __m512i, count: usize, to: *mut u8) -> usize {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let all = |value: i32| _mm512_set1_epi32(value);
+        let or = |a, b| _mm512_or_si512(a, b);
+        let six = |bits| or(_mm512_and_si512(bits, all(0x3F)), all(0x80));
+        let (last, middle) = (six(chars), six(_mm512_srli_epi32::<6>(chars)));
+        let two = or(or(_mm512_srli_epi32::<6>(chars), all(0xC0)), _mm512_slli_epi32::<8>(last));
+        let three = or(
+            or(_mm512_srli_epi32::<12>(chars), all(0xE0)),
+            or(_mm512_slli_epi32::<8>(middle), _mm512_slli_epi32::<16>(last)),
+        );
+        let mut bytes = _mm512_mask_mov_epi32(chars, _mm512_cmpge_epu32_mask(chars, all(0x80)), two);
+        bytes = _mm512_mask_mov_epi32(bytes, _mm512_cmpge_epu32_mask(chars, all(0x800)), three);
+        let long = _mm512_cmpge_epu32_mask(chars, all(0x1_0000));
+        if long != 0 {
+            let second = six(_mm512_srli_epi32::<12>(chars));
+            let four = or(
+                or(_mm512_srli_epi32::<18>(chars), _mm512_slli_epi32::<8>(second)),
+                or(_mm512_slli_epi32::<16>(middle), _mm512_slli_epi32::<24>(last)),
+            );
+            bytes = _mm512_mask_mov_epi32(bytes, long, or(four, all(0xF0)));
+        }
+        // The first byte of a lane counts even if it is zero; the others are used if they are not.
+        let marked = or(bytes, all(0xFF));
+        let used = _mm512_test_epi8_mask(marked, marked);
+        _mm512_storeu_si512(to.cast(), _mm512_maskz_compress_epi8(used, bytes));
+        used.count_ones() as usize - (16 - count.min(16))
     }
 }
 
