@@ -17,6 +17,8 @@ __all__ = [
     "DecodeStream",
     "Draft",
     "Encoding",
+    "OneEncoding",
+    "OneText",
     "Sampler",
     "Tokenizer",
     "WordCounter",
@@ -217,8 +219,8 @@ class Encoding:
 class Draft:
     """A tokenizer.json of which everything is read and nothing is built."""
 
-    def __new__(cls, path: str | PathLike[str], /) -> Draft:
-        """Reads a tokenizer.json."""
+    def __new__(cls, path: str | PathLike[str], /, exact: bool = True) -> Draft:
+        """Reads a tokenizer.json, scores to the last bit or else as the reference reads them."""
     @property
     def model(self) -> str:
         """The type of the model."""
@@ -228,8 +230,8 @@ class Draft:
         """Returns the tokens and scores of a list; none for a vocabulary of another form."""
     def added_tokens(self) -> dict[int, AddedToken]:
         """The added tokens with the ids that stand in the file."""
-    def finish(self, frame: str, /) -> Tokenizer:
-        """Builds, once, the tokenizer that the text of a tokenizer.json is with this vocabulary."""
+    def finish(self, frame: str | None = None, /) -> Tokenizer:
+        """Builds, once, the file's tokenizer, or what another file is with this vocabulary."""
 
 @final
 class Tokenizer:
@@ -359,6 +361,28 @@ class Tokenizer:
         """Returns a tokenizer with another model."""
     def description(self) -> list[tuple[str, str, str]]:
         """Returns the stages: stage, component, and what runs it."""
+
+@final
+class OneText:
+    """Calls tokenizers of transformers with one text and no option, in one step."""
+
+    def __new__(cls, result: type, backend: type, encode_plus: Any, plain: set[type]) -> OneText:
+        """Takes the classes of results and of backends, a class's method, and plain classes."""
+    def encode(self, tokenizer: Any, text: str, /) -> Any:
+        """Returns the result; None where the call has to go through Python."""
+
+@final
+class OneEncoding:
+    """The encodings of one text, a list of one: made on the first look."""
+
+    def __len__(self) -> int:
+        """Returns 1."""
+    def __getitem__(self, index: Any, /) -> Any:
+        """Returns the encoding, or a list of it."""
+    def __iter__(self) -> Any:
+        """Iterates over the encoding."""
+    def __eq__(self, other: object, /) -> bool: ...
+    def __reduce__(self) -> tuple[type, tuple[list[Encoding]]]: ...
 
 def row_lists(values: NDArray[np.uint32], ends: NDArray[np.int64], /) -> list[list[int]]:
     """Returns a list for each row of ids that lie behind one another; row i ends at ends[i + 1]."""

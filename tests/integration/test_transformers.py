@@ -512,6 +512,40 @@ def test_threads_with_different_lengths(folders: dict[str, Path]) -> None:
         assert not wrong, (name, wrong[:3])
 
 
+@pytest.mark.parametrize("engine", ["ours", "stock"])
+def test_lengths_of_two_threads_are_their_own(
+    engine: str, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What happens in the test above to stock sooner or later, brought about: stock keeps a call's
+    truncation on the tokenizer that threads share, until it encodes. Here no thread encodes before
+    both have got so far."""
+    text = "Water runs downhill, and a pipe carries it to the turbine. " * 10
+    load = (pt.AutoTokenizer if engine == "ours" else transformers.AutoTokenizer).from_pretrained
+    shared = load(folders["llama3"])
+    both = threading.Barrier(2)
+    set_state = TokenizersBackend.set_truncation_and_padding
+
+    def set_and_wait(self: Any, *args: Any, **kwargs: Any) -> None:
+        set_state(self, *args, **kwargs)
+        both.wait(60)
+
+    monkeypatch.setattr(TokenizersBackend, "set_truncation_and_padding", set_and_wait)
+    found: dict[int, int] = {}
+
+    def work(length: int) -> None:
+        found[length] = len(shared(text, max_length=length, truncation=True)["input_ids"])
+
+    threads = [threading.Thread(target=work, args=(length,)) for length in (8, 16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    if engine == "ours":
+        assert found == {8: 8, 16: 16}
+    else:
+        assert found in ({8: 8, 16: 8}, {8: 16, 16: 16}), "stock is right"
+
+
 def test_adding_tokens_while_others_encode(folders: dict[str, Path]) -> None:
     shared = pt.AutoTokenizer.from_pretrained(folders["gpt2"])
     stop = threading.Event()
@@ -539,7 +573,7 @@ def test_adding_tokens_while_others_encode(folders: dict[str, Path]) -> None:
 FORK = """
 import os, signal, sys
 os.environ["TOKENIZERS_PARALLELISM"] = "true"
-kind, folder = sys.argv[1:]
+kind, folder, seconds = sys.argv[1:]
 if kind == "ours":
     from penstock.transformers import AutoTokenizer
 else:
@@ -549,7 +583,7 @@ texts = ["Water runs downhill, number %d." % n for n in range(2000)]
 before = tokenizer(texts, padding=True, return_tensors="np")["input_ids"].sum()
 child = os.fork()
 if child == 0:
-    signal.alarm(15)
+    signal.alarm(int(seconds))
     after = tokenizer(texts, padding=True, return_tensors="np")["input_ids"].sum()
     os._exit(0 if after == before else 1)
 _, status = os.waitpid(child, 0)
@@ -558,8 +592,11 @@ print("same" if status == 0 else "child status %d" % status)
 
 
 def test_a_forked_child_does_not_hang(folders: dict[str, Path]) -> None:
-    """Stock hangs with TOKENIZERS_PARALLELISM=true after a parallel encode."""
-    assert run(FORK, "ours", str(folders["gpt2"])).strip() == "same"
+    """Stock hangs with TOKENIZERS_PARALLELISM=true after a parallel encode: the threads that it
+    waits for are its parent's."""
+    assert run(FORK, "ours", str(folders["gpt2"]), "60").strip() == "same"
+    killed = f"child status {signal.SIGALRM:d}"
+    assert run(FORK, "stock", str(folders["gpt2"]), "8").strip() == killed
 
 
 def test_a_fork_while_another_thread_holds_the_lock(folders: dict[str, Path]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
+import shutil
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -193,3 +195,72 @@ def test_tensors_move(both: Two) -> None:
         {"type": lambda batch: batch.to(torch.float32)},
     ):
         same((mine, theirs), looks, "to")
+
+
+@pytest.mark.parametrize("name", ["llama3", "bert", "unigram"])
+def test_added_tokens_whose_ids_are_others_in_the_file(
+    name: str, folders: dict[str, Path], tmp_path: Path
+) -> None:
+    """A token of the vocabulary keeps its id there, whatever its entry among the added ones says;
+    what the constructor was given is the file's, as in stock."""
+    folder = tmp_path / name
+    shutil.copytree(folders[name], folder)
+    content = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+    for number, token in enumerate(content["added_tokens"]):
+        token["id"] = 7000 + 3 * number
+    (folder / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+    config = folder / "tokenizer_config.json"
+    kept = json.loads(config.read_text("utf-8"))
+    kept.pop("added_tokens_decoder", None)
+    config.write_text(json.dumps(kept), "utf-8")
+    ours = pt.AutoTokenizer.from_pretrained(folder)
+    stock = transformers.AutoTokenizer.from_pretrained(folder)
+    given: dict[str, Callable[[Any], Any]] = {
+        "given": lambda t: sorted(
+            (index, repr(token)) for index, token in t.init_kwargs["added_tokens_decoder"].items()
+        )
+    }
+    same((ours, stock), given | STATE | CALLS, name)
+    assert 7000 in stock.init_kwargs["added_tokens_decoder"]
+    assert engine_of(ours).native, engine_of(ours).reason
+
+
+def test_a_single_text_beside_every_setting(folders: dict[str, Path]) -> None:
+    """`tokenizer(text)` alone takes a way of its own, which leaves nothing out."""
+    for name in ("gpt2", "bert"):
+        ours = pt.AutoTokenizer.from_pretrained(folders[name])
+        stock = transformers.AutoTokenizer.from_pretrained(folders[name])
+        looks: dict[str, Callable[[Any], Any]] = {
+            "type": lambda t: type(t(TEXTS[2])),
+            "columns": lambda t: dict(t(TEXTS[2])),
+            "of nothing": lambda t: dict(t("")),
+            "long": lambda t: dict(t(TEXTS[2] * 500)),
+            "fast": lambda t: (t(TEXTS[2]).is_fast, t(TEXTS[2]).n_sequences, len(t(TEXTS[2]))),
+            "encodings": lambda t: [
+                (e.ids, e.tokens, e.offsets, e.word_ids) for e in t(TEXTS[2]).encodings
+            ],
+            "encoding": lambda t: t(TEXTS[2])[0].tokens,
+            "slice": lambda t: [e.ids for e in t(TEXTS[2])[:1]],
+            "too many": lambda t: t(TEXTS[2])[1],
+            "words": lambda t: (t(TEXTS[2]).word_ids(), t(TEXTS[2]).char_to_token(3)),
+            "pickled": lambda t: pickle.loads(pickle.dumps(t(TEXTS[2]))).tokens(),
+            "copied": lambda t: (copy.deepcopy(t(TEXTS[2])).tokens(), dict(copy.copy(t("a")))),
+            "surrogate": lambda t: t("a\ud800"),
+            "as tensors": lambda t: t(TEXTS[2]).convert_to_tensors("np", prepend_batch_axis=True),
+            "saved": lambda t: t.backend_tokenizer.to_str(),
+        }
+        for setting in ("as loaded", "special tokens as text", "names of columns", "length"):
+            if setting in SETTINGS:
+                for tokenizer in (ours, stock):
+                    SETTINGS[setting](tokenizer)
+            same((ours, stock), looks, f"{name}, {setting}")
+
+        # A class's own, or an option that is no plain attribute, goes the longer way.
+        class Counting(type(ours)):  # type: ignore[misc]
+            def _encode_plus(self, *args: Any, **kwargs: Any) -> Any:
+                self.seen = True
+                return super()._encode_plus(*args, **kwargs)
+
+        ours.__class__ = Counting
+        ours("text")
+        assert ours.seen

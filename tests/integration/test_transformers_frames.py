@@ -158,9 +158,11 @@ def test_loads_what_stock_loads(
             may_be_built = (cls in SEARCHING and options) or (
                 cls in REORDERING and name != "mbart50"
             )
-            if may_be_built and slot._real is not None:
+            if may_be_built and slot._built is not None:
+                assert "more with this file" in (_engine.engine_of(ours).built or "")
                 continue
             assert slot._real is None, "the stock backend was built"
+            assert slot._built is None
             if cls not in INHERITING:
                 assert not set(_frames.ATTRIBUTES) & vars(ours).keys()
             ids = [list(range(40)), [3, 3, 7]]
@@ -180,6 +182,22 @@ def test_loads_what_stock_loads(
         assert type(ours._tokenizer) is Tokenizer
         assert ours._tokenizer.to_str() == stock._tokenizer.to_str()
         assert ours._tokenizer.decode(ids[0]) == stock._tokenizer.decode(ids[0])
+
+
+def test_says_why_the_stock_backend_was_built(folders: dict[str, Path]) -> None:
+    """ESMC brings a vocabulary of its own, UDOP keeps the file's as an argument."""
+    for cls, name in ((transformers.EsmcTokenizer, "gpt2"), (transformers.UdopTokenizer, "t5")):
+        stock = loaded(lambda cls=cls, name=name: cls.from_pretrained(folders[name]))
+        with pt.installed():
+            ours = loaded(lambda cls=cls, name=name: cls.from_pretrained(folders[name]))
+            if isinstance(stock, type):
+                assert ours is stock
+                continue
+            report = _engine.engine_of(ours)
+            assert report.native, report.reason
+            assert report.built == f"{cls.__name__} does more with a vocabulary than to hand it on"
+            assert ours.tokenize("water") == stock.tokenize("water")
+            assert ours.decode([3, 4, 5]) == stock.decode([3, 4, 5])
 
 
 def test_scores_are_those_of_stock_to_the_last_bit(folders: dict[str, Path]) -> None:

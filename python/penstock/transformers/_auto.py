@@ -20,10 +20,20 @@ from penstock.errors import PenstockError
 from penstock.transformers import _engine
 from penstock.transformers._backend import Backend, as_stock_token
 from penstock.transformers._compile import has_dropout
-from penstock.transformers._frames import MODELS, Frame, Merges, Scores, hands_on, model_of
+from penstock.transformers._frames import (
+    MODELS,
+    Frame,
+    Merges,
+    NotHandedOnError,
+    Scores,
+    hands_on,
+    model_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tokenizers import AddedToken
 
 
 class AutoTokenizer(transformers.AutoTokenizer):
@@ -70,18 +80,19 @@ def make_from_pretrained(original: Any) -> Any:
                 cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
                 *init_inputs, **kwargs,
             )  # fmt: skip
-        framed = _in_frame(
+        framed, why = _in_frame(
             cls, load, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
             init_inputs, kwargs,
         )  # fmt: skip
         if framed is not None:
             _engine.attach(framed, exposed=False, wrapped=wrapped)
             return framed
-        backend = _lazy_backend(cls, resolved_vocab_files, kwargs)
-        if backend is not None:
-            kwargs = {**kwargs, "tokenizer_object": backend}
+        lazy = _lazy_backend(cls, resolved_vocab_files, kwargs)
+        if lazy is not None:
+            stand_in, tokens = lazy
+            kwargs = {**kwargs, "tokenizer_object": stand_in}
             if _tokens_are_in_file(resolved_vocab_files, kwargs):
-                kwargs["added_tokens_decoder"] = dict(backend.get_added_tokens_decoder())
+                kwargs["added_tokens_decoder"] = _as_stock_tokens(tokens)
         tokenizer = load(
             cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
             *init_inputs, **kwargs,
@@ -91,18 +102,33 @@ def make_from_pretrained(original: Any) -> Any:
             return tokenizer
         if type(slot) is Backend:
             slot.finish()
-        _engine.attach(tokenizer, exposed=False, wrapped=wrapped)
+        elif takes_file_as_it_stands(cls) and resolved_vocab_files.get("tokenizer_file"):
+            why = "the core does not take the file as it stands"
+        backend = _engine.attach(tokenizer, exposed=False, wrapped=wrapped)
+        if type(slot) is not Backend:
+            backend._built = why
         return tokenizer
 
     return classmethod(_from_pretrained)
 
 
-def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Backend | None:
-    """The backend for a class that takes its file as it stands; None where stock has to build."""
+def takes_file_as_it_stands(cls: Any) -> bool:
+    """True for a class without components of its own."""
+    return cls is TokenizersBackend or "__init__" not in cls.__dict__
+
+
+def _lazy_backend(
+    cls: Any, files: dict[str, Any], kwargs: dict[str, Any]
+) -> tuple[Backend, dict[int, _native.AddedToken]] | None:
+    """The backend for a class that takes its file as it stands; None where stock has to build.
+
+    With it the added tokens by the ids that stand in the file. A token that is in the vocabulary
+    has that one's in the backend.
+    """
     path = files.get("tokenizer_file")
     if path is None or not Path(path).is_file():
         return None
-    if cls is not TokenizersBackend and "__init__" in cls.__dict__:
+    if not takes_file_as_it_stands(cls):
         return None
     if any(kwargs.get(name) is not None for name in ("tokenizer_object", "gguf_file", "vocab")):
         return None
@@ -110,12 +136,18 @@ def _lazy_backend(cls: Any, files: dict[str, Any], kwargs: dict[str, Any]) -> Ba
     if cls.convert_to_native_format.__func__ is not convert.__func__:
         return None
     try:
-        native = _native.Tokenizer.from_file(path)
+        draft = _native.Draft(path, exact=False)
+        tokens = draft.added_tokens()
+        native = draft.finish()
     except PenstockError:
         return None
     if has_dropout(native):
         return None
-    return Backend(native, building=True)
+    return Backend(native, building=True), tokens
+
+
+def _as_stock_tokens(tokens: dict[int, _native.AddedToken]) -> dict[int, AddedToken]:
+    return {index: as_stock_token(token) for index, token in tokens.items()}
 
 
 def _in_frame(
@@ -126,26 +158,28 @@ def _in_frame(
     configuration: Any,
     inputs: tuple[Any, ...],
     kwargs: dict[str, Any],
-) -> Any:
-    """The tokenizer of a class with a backend of its own; None where stock has to build that."""
+) -> tuple[Any, str]:
+    """The tokenizer of a class with a backend of its own; None where stock has to build that.
+
+    With it the reason why stock has to.
+    """
     path = files.get("tokenizer_file")
     model = model_of(cls)
-    if path is None or not Path(path).is_file() or model not in MODELS or not hands_on(cls):
-        return None
+    if path is None or not Path(path).is_file():
+        return None, "the files hold no tokenizer.json"
+    if model not in MODELS or not hands_on(cls):
+        return None, f"{cls.__name__} does more with a vocabulary than to hand it on"
     if any(kwargs.get(key) is not None for key in ("tokenizer_object", "gguf_file")):
-        return None
+        return None, "the backend was given"
     original: Any = TokenizersBackend.convert_to_native_format
     if cls.convert_to_native_format.__func__ is not original.__func__:
-        return None
+        return None, f"{cls.__name__} has its own convert_to_native_format"
     # Whatever goes wrong goes wrong in stock as well, or else stock does it.
     try:
         frame = Frame(path, model)
         kwargs = dict(kwargs)
         if _tokens_are_in_file(files, kwargs):
-            found = frame.draft.added_tokens()
-            kwargs["added_tokens_decoder"] = {
-                index: as_stock_token(token) for index, token in found.items()
-            }
+            kwargs["added_tokens_decoder"] = _as_stock_tokens(frame.draft.added_tokens())
         with _engine.framed(frame):
             tokenizer = load(
                 cls, dict(files), name, copy.deepcopy(configuration), *copy.deepcopy(inputs),
@@ -153,17 +187,19 @@ def _in_frame(
             )  # fmt: skip
         slot = tokenizer.__dict__.get("_tokenizer")
         if type(slot) is not Backend or slot._frame is not frame:
-            return None
+            raise NotHandedOnError
         frame.check_unknown(tokenizer.unk_token)
         names = list(frame.names(tokenizer.__dict__))
         if any(isinstance(value, (Merges, Scores)) for value in tokenizer.init_kwargs.values()):
-            return None
+            raise NotHandedOnError
         slot.finish(names)
-    except Exception:  # NotHandedOnError among them
-        return None
+    except NotHandedOnError:
+        return None, f"{cls.__name__} does more with this file's vocabulary than to hand it on"
+    except Exception as error:
+        return None, f"{type(error).__name__}: {error}"
     for attribute in names:
         del tokenizer.__dict__[attribute]
-    return tokenizer
+    return tokenizer, ""
 
 
 def _tokens_are_in_file(files: dict[str, Any], kwargs: dict[str, Any]) -> bool:

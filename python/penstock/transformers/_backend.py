@@ -48,6 +48,7 @@ totals: Counter[str] = Counter()
 _OWN = frozenset(
     {
         "_building",
+        "_built",
         "_calls",
         "_decode",
         "_exposed",
@@ -94,6 +95,7 @@ class Backend:
         own["_reason"] = None
         own["_exposed"] = exposed
         own["_building"] = building
+        own["_built"] = None
         own["_fingerprint"] = None
         own["_full_check"] = True
         own["_truncation"] = _UNSET if frame is None else None

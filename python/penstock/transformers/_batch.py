@@ -73,20 +73,7 @@ class Encodings(Sequence["Encoding"]):
         return list, (self._list(),)
 
 
-class OneEncoding(Encodings):
-    """The encoding of one text."""
-
-    __slots__ = ("_native", "_text")
-
-    def __init__(self, native: _native.Tokenizer, text: str) -> None:
-        self._native, self._text = native, text
-        self._made = None
-
-    def _list(self) -> list[Encoding]:
-        made = self._made
-        if made is None:
-            made = self._made = whole(self._native).encode_batch([self._text], False, True)
-        return made
+Sequence.register(_native.OneEncoding)
 
 
 def whole(native: _native.Tokenizer) -> _native.Tokenizer:

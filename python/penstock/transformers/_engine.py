@@ -23,6 +23,7 @@ from transformers.tokenization_utils_tokenizers import TokenizersBackend
 from transformers.tokenization_utils_tokenizers import logger as stock_logger
 from transformers.utils.generic import PaddingStrategy, TensorType
 
+from penstock import _native
 from penstock.errors import PenstockError, TruncationError
 from penstock.transformers import _patch
 from penstock.transformers._backend import Backend, Padding, Truncation, copy_of_token
@@ -30,13 +31,13 @@ from penstock.transformers._batch import (
     Data,
     Encodings,
     Matrices,
-    OneEncoding,
     Rows,
     as_tensors,
     make_batch,
     make_copy,
     make_lazy_batch,
     settle,
+    whole,
 )
 from penstock.transformers._frames import ATTRIBUTES
 from penstock.transformers._pad import pad_rows
@@ -44,7 +45,7 @@ from penstock.transformers._pad import pad_rows
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from penstock import Encoding, _native
+    from penstock import Encoding
     from penstock.transformers._frames import Frame
 
 REFUSED = (PenstockError, TypeError, ValueError, OverflowError)
@@ -70,6 +71,8 @@ class _State:
     installed = False
     encode_plus: Any = None
     """What stands in the class while the replacements are in place."""
+    encode_one: Any = None
+    """`tokenizer(text)` for the classes in `_plain`; None from it means the way through Python."""
 
 
 thread_state = threading.local()
@@ -491,6 +494,7 @@ def _make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., B
             return original(self, **arguments)
 
     _State.encode_plus = _encode_plus
+    _State.encode_one = _native.OneText(BatchEncoding, Backend, _encode_plus, _plain).encode
     return _encode_plus
 
 
@@ -705,7 +709,9 @@ def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEnc
     def call(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
         if type(text) is str and not args and not kwargs:
             try:
-                found = _one_text(self, text)
+                found: BatchEncoding | None = _State.encode_one(self, text)
+                if found is None:
+                    found = _one_text(self, text)
             except REFUSED:
                 found = None  # the original path counts it and says why
             if found is not None:
@@ -726,6 +732,18 @@ def _switches_modes(cls: Any) -> bool:
     return hasattr(cls, "_switch_to_input_mode")
 
 
+_plain: set[type] = set()
+"""Classes whose tokenizers keep the options of a call as plain attributes."""
+
+_OPTIONS = ("split_special_tokens", "model_max_length", "model_input_names")
+
+
+def _note_plain(cls: Any) -> None:
+    kept = (getattr(cls, name, None) for name in _OPTIONS)
+    if not any(hasattr(type(value), "__get__") for value in kept):
+        _plain.add(cls)
+
+
 def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
     """`tokenizer(text)` and nothing else: the call a server makes most."""
     own = tokenizer.__dict__
@@ -736,6 +754,7 @@ def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
             return None
     if not is_plain(tokenizer):
         return None
+    _note_plain(type(tokenizer))
     state = backend.__dict__
     native = state["_native"]
     split = tokenizer.split_special_tokens
@@ -751,7 +770,7 @@ def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
     state["_truncation"] = state["_padding"] = None
     state["_split_special"] = split
     state["_texts"] += 1
-    return make_batch(data, OneEncoding(native, text), 1)
+    return make_batch(data, Encodings(lambda: whole(native).encode_batch([text], False, True)), 1)
 
 
 def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
@@ -1190,6 +1209,8 @@ class EngineReport:
             of the engine.
         calls: How often the engine ran, by operation.
         fallbacks: How often stock ran instead, by operation and reason.
+        built: Why the stock tokenizer was built while this one was loaded; None if it was not. The
+            engine runs all the same.
     """
 
     native: bool
@@ -1198,6 +1219,7 @@ class EngineReport:
     overridden: tuple[str, ...] = ()
     calls: dict[str, int] = field(default_factory=dict)
     fallbacks: dict[str, int] = field(default_factory=dict)
+    built: str | None = None
 
 
 _HOT = ("__call__", "_encode_plus", "encode", "tokenize", "decode", "_decode", "batch_decode",
@@ -1237,6 +1259,7 @@ def engine_of(tokenizer: Any) -> EngineReport:
         overridden,
         backend.calls(),
         dict(backend._fallbacks),
+        backend._built,
     )
 
 

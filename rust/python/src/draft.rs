@@ -12,7 +12,7 @@ use crate::added_token::AddedToken;
 use crate::errors::{detached, to_py};
 use crate::tokenizer::Tokenizer;
 
-/// A file of which everything is read and nothing is built; `finish` takes it apart.
+/// A file of which everything is read and nothing is built; `finish` builds it, or takes it apart.
 #[pyclass(frozen, module = "penstock._native")]
 pub struct Draft(Mutex<Option<tokenizer_json::Draft>>);
 
@@ -30,9 +30,10 @@ fn finished() -> PyErr {
 #[pymethods]
 impl Draft {
     #[new]
-    #[pyo3(signature = (path, /))]
-    fn new(py: Python<'_>, path: PathBuf) -> PyResult<Self> {
-        let draft = py.detach(|| tokenizer_json::Draft::from_file(&path)).map_err(|error| to_py(error, Some(&path)))?;
+    #[pyo3(signature = (path, /, exact=true))]
+    fn new(py: Python<'_>, path: PathBuf, exact: bool) -> PyResult<Self> {
+        let draft =
+            py.detach(|| tokenizer_json::Draft::from_file(&path, exact)).map_err(|error| to_py(error, Some(&path)))?;
         Ok(Self(Mutex::new(Some(draft))))
     }
 
@@ -60,9 +61,13 @@ impl Draft {
         })
     }
 
-    #[pyo3(signature = (frame, /))]
-    fn finish(&self, py: Python<'_>, frame: &str) -> PyResult<Tokenizer> {
+    #[pyo3(signature = (frame=None, /))]
+    fn finish(&self, py: Python<'_>, frame: Option<&str>) -> PyResult<Tokenizer> {
         let draft = self.0.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or_else(finished)?;
-        detached(py, || draft.finish(frame)).map(Tokenizer::new)
+        let build = || match frame {
+            Some(frame) => draft.finish(frame),
+            None => draft.build(),
+        };
+        detached(py, build).map(Tokenizer::new)
     }
 }

@@ -15,6 +15,7 @@ mod encoding;
 mod errors;
 mod inputs;
 mod lists;
+mod one_text;
 mod options;
 mod padded;
 mod sampling;
@@ -39,6 +40,7 @@ mod _native {
         draft::Draft,
         encoding::Encoding,
         lists::{matrix_lists, row_lists, row_ones},
+        one_text::{OneEncoding, OneText},
         sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},
         training::{WordCounter, byte_level_alphabet},

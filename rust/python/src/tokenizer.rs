@@ -58,6 +58,11 @@ impl Tokenizer {
     pub fn core(&self) -> &tokenizer::Tokenizer {
         &self.0
     }
+
+    /// The tokenizer in the core, to be kept.
+    pub fn shared(&self) -> &Arc<tokenizer::Tokenizer> {
+        &self.0
+    }
 }
 
 #[pymethods]
@@ -192,26 +197,8 @@ impl Tokenizer {
         type_ids: bool,
         attention_mask: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let text = crate::inputs::text(text, None)?;
         let dict = PyDict::new(py);
-        let count = if type_ids {
-            let fields = Fields { type_ids, ..Fields::default() };
-            let encode = || {
-                let inputs = [(Input::Text(&text), None)];
-                self.0.encode_padded::<u32>(&inputs, &EncodeOptions::plain(true), fields, &|| false)
-            };
-            let row = detached_if_long(py, &text, encode)?;
-            dict.set_item(intern!(py, "input_ids"), list(py, &row.input_ids)?)?;
-            dict.set_item(intern!(py, "token_type_ids"), list(py, &row.type_ids)?)?;
-            row.input_ids.len()
-        } else {
-            let ids = detached_if_long(py, &text, || self.0.encode_ids(&text, true))?;
-            dict.set_item(intern!(py, "input_ids"), list(py, &ids)?)?;
-            ids.len()
-        };
-        if attention_mask {
-            dict.set_item(intern!(py, "attention_mask"), ones(py, count)?)?;
-        }
+        fill_lists(&dict, &self.0, text, type_ids, attention_mask)?;
         Ok(dict)
     }
 
@@ -415,6 +402,45 @@ impl Tokenizer {
     fn require_tokens(&self, ids: &[TokenId]) -> PyResult<()> {
         require_known(ids, |id| self.0.id_to_token(id).is_some())
     }
+}
+
+/// Puts the lists of one text into `dict`, and says how many ids there are.
+///
+/// # Errors
+/// Those of the text and of the core.
+pub fn fill_lists<'py>(
+    dict: &Bound<'py, PyDict>,
+    core: &tokenizer::Tokenizer,
+    text: &Bound<'py, PyAny>,
+    type_ids: bool,
+    attention_mask: bool,
+) -> PyResult<usize> {
+    let py = dict.py();
+    let text = crate::inputs::text(text, None)?;
+    let count = if type_ids {
+        let fields = Fields { type_ids, ..Fields::default() };
+        let encode = || {
+            let inputs = [(Input::Text(&text), None)];
+            core.encode_padded::<u32>(&inputs, &EncodeOptions::plain(true), fields, &|| false)
+        };
+        let row = detached_if_long(py, &text, encode)?;
+        dict.set_item(intern!(py, "input_ids"), list(py, &row.input_ids)?)?;
+        dict.set_item(intern!(py, "token_type_ids"), list(py, &row.type_ids)?)?;
+        row.input_ids.len()
+    } else if text.len() > SHORT_TEXT {
+        let ids = detached(py, || core.encode_ids(&text, true))?;
+        dict.set_item(intern!(py, "input_ids"), list(py, &ids)?)?;
+        ids.len()
+    } else {
+        let ids = core.with_ids(&text, true, |ids| list(py, ids)).map_err(|error| to_py(error, None))??;
+        let count = ids.len();
+        dict.set_item(intern!(py, "input_ids"), ids)?;
+        count
+    };
+    if attention_mask {
+        dict.set_item(intern!(py, "attention_mask"), ones(py, count)?)?;
+    }
+    Ok(count)
 }
 
 /// A pattern, and special tokens with their ids.

@@ -55,6 +55,8 @@ pub struct Scratch {
     pub(super) cache: CacheHandle,
     pub(super) model: ModelScratch,
     pub(super) raw: RawScratch,
+    /// The tokens of [`Tokenizer::with_ids`].
+    tokens: Tokens,
 }
 
 impl Scratch {
@@ -122,6 +124,26 @@ impl Tokenizer {
         Scratch::with(|scratch| self.encode_text::<IDS>(text, scratch, &mut out))?;
         out.extend(after.iter().copied());
         Ok(out.into_ids())
+    }
+
+    /// The ids of one text, which `take` gets to see: [`Self::encode_ids`] for short texts, without memory of their own.
+    ///
+    /// # Errors
+    /// As [`Tokenizer::encode`].
+    pub fn with_ids<R>(&self, text: &str, add_special_tokens: bool, take: impl FnOnce(&[TokenId]) -> R) -> Result<R> {
+        let Some(Finish { before, after, .. }) = self.finish(add_special_tokens) else {
+            return Ok(take(&self.encode_ids(text, add_special_tokens)?));
+        };
+        Scratch::with(|scratch| {
+            let mut out = std::mem::take(&mut scratch.tokens);
+            out.restart::<IDS>(text.len() + before.len() + after.len());
+            out.extend(before.iter().copied());
+            self.encode_text::<IDS>(text, scratch, &mut out)?;
+            out.extend(after.iter().copied());
+            let taken = take(out.ids());
+            scratch.tokens = out;
+            Ok(taken)
+        })
     }
 
     /// What the post-processor does to one text, where that is simple.

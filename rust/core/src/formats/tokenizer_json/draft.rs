@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{File, Numbers, missing_model, parts_of, read_all, read_file};
+use super::{AddedTokenFields, File, Numbers, missing_model, parts_of, read_all, read_file};
 use crate::added_vocabulary::AddedToken;
 use crate::error::{Error, Result};
 use crate::ids::TokenId;
@@ -16,12 +16,20 @@ use crate::tokenizer::{Tokenizer, TokenizerParts};
 pub struct Draft(File);
 
 impl Draft {
-    /// Reads a file.
+    /// Reads a file: scores to the last bit if `exact`, otherwise as the reference reads them.
     ///
     /// # Errors
     /// [`Error::Io`], [`Error::Json`] and [`Error::Schema`], as [`super::parse`].
-    pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
-        read_file(path.as_ref(), Numbers::Exact).map(Self)
+    pub fn from_file(path: impl AsRef<Path>, exact: bool) -> Result<Self> {
+        read_file(path.as_ref(), if exact { Numbers::Exact } else { Numbers::AsReference }).map(Self)
+    }
+
+    /// The tokenizer that the file describes.
+    ///
+    /// # Errors
+    /// As [`super::parse`].
+    pub fn build(self) -> Result<Tokenizer> {
+        Tokenizer::new(parts_of(self.0, AddedTokenFields::into_token)?)
     }
 
     /// The type of the model: as the file has it, otherwise what its fields allow.

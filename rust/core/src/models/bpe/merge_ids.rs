@@ -283,7 +283,7 @@ mod tests {
             let joins = |m: &Merge| (*names[m.left as usize].last().unwrap(), names[m.right as usize][0]);
             let seams = SeamFilter::new(&merges.iter().map(joins).collect::<Vec<_>>());
             let byte_ids = Box::new([0; 256]);
-            let table = PairTable::new(&merges).expect("few merges");
+            let table = PairTable::new(&merges);
             let merger = Merger::new(table, byte_ids, TokenBytes::new(&Vocab::default()), kernels::isa());
             let text = text.repeat(repeat);
             for ids in [&text[..], &text[..text.len().min(SHORT)], &text[..text.len().min(16)]] {

@@ -15,18 +15,19 @@ mod merge;
 mod merge_ids;
 mod merge_together;
 mod pairs;
+mod tables;
 mod token_bytes;
 
 use std::{collections::HashSet, sync::OnceLock};
 
 use characters::Characters;
-use derivations::own_encodings;
 use dropout::Dropout;
-use merge::{Merger, merge_symbols};
+use merge::merge_symbols;
 use merge_ids::{Merged, SeamFilter, merge_ids};
 use merge_together::{LONGEST, Together};
 pub use pairs::MAX_MERGES;
 use pairs::PairTable;
+use tables::{LazyTables, Plan, Tables};
 use token_bytes::TokenFilter;
 pub use token_bytes::{TokenBytes, append_token_bytes};
 
@@ -73,10 +74,8 @@ pub struct BpeConfig {
 /// A byte-pair encoder. Immutable but for its cache, which never changes an answer, and the generator of its dropout.
 pub struct Bpe {
     vocab: Vocab,
-    merger: Merger,
+    tables: LazyTables,
     ignore_merges: bool,
-    /// With `ignore_merges`.
-    filter: Option<TokenFilter>,
     /// Whether new words of a text are merged together.
     side_by_side: bool,
     /// Set when a piece's first symbols are not simply the tokens of its bytes.
@@ -90,8 +89,6 @@ pub struct Bpe {
     options: BpeOptions,
     /// Made with the first text: a tokenizer may be loaded only to decode, or to be handed on.
     words: OnceLock<Words>,
-    /// What they know from the beginning.
-    known: Vec<TokenId>,
     cache_bytes: usize,
 }
 
@@ -175,34 +172,37 @@ struct Symbols {
 const _: () = assert!(MEDIUM_WORD <= LONGEST, "words are merged side by side");
 
 /// The words of byte-level models.
-struct Pieces<'b>(&'b Bpe);
+struct Pieces<'b> {
+    bpe: &'b Bpe,
+    tables: &'b Tables,
+}
 
 impl Spelling for Pieces<'_> {
     #[inline(always)]
     fn len(&self, id: TokenId) -> usize {
-        self.0.byte_len(id)
+        self.tables.merger.bytes.len(id)
     }
 
     fn encode(&mut self, piece: &[u8], ids: &mut Vec<TokenId>) -> Result<()> {
-        self.0.merge_into(piece, ids);
+        self.bpe.merge_into(self.tables, piece, ids);
         Ok(())
     }
 
     fn is_quicker_together(&self) -> bool {
-        self.0.side_by_side
+        self.bpe.side_by_side
     }
 
     fn encode_together(&mut self, pieces: &[&[u8]], mut done: impl FnMut(usize, &[TokenId])) -> Result<()> {
-        let Bpe { merger, filter, .. } = self.0;
+        let Tables { merger, filter, .. } = self.tables;
         if let [piece] = pieces {
             let mut ids = Vec::new();
-            self.0.merge_into(piece, &mut ids);
+            self.bpe.merge_into(self.tables, piece, &mut ids);
             done(0, &ids);
             return Ok(());
         }
         let done = |i: usize, ids: &[TokenId]| match filter {
             // A piece that merging makes one token of is that token: most of those that are one cost no look-up.
-            Some(filter) if ids.len() > 1 && filter.may_have(pieces[i]) => match self.0.whole(pieces[i]) {
+            Some(filter) if ids.len() > 1 && filter.may_have(pieces[i]) => match self.bpe.whole(pieces[i]) {
                 Some(id) => done(i, &[id]),
                 None => done(i, ids),
             },
@@ -252,36 +252,28 @@ impl Bpe {
         } else {
             None
         };
-        let bytes = TokenBytes::new(&vocab);
-        let filter = options.ignore_merges.then(|| TokenFilter::new(&bytes));
-        let merger = Merger::new(PairTable::new(&config.merges)?, byte_ids, bytes, kernels::isa());
         let over_bytes = !missing;
         let is_plain = symbols.is_none() && vocab.is_one_to_one();
-        let side_by_side = is_plain && merger.pairs.outgrows_cache();
-        let known = if is_plain {
-            known_words(&merger, &config.merges, options.ignore_merges, vocab.id_bound())
-        } else {
-            Vec::new()
-        };
-        let mut bpe = Self {
+        let side_by_side = is_plain && PairTable::outgrows_cache(config.merges.len());
+        let seams = if over_bytes { None } else { seam_filter(&vocab, &options, &config.merges) };
+        let plan = Plan { byte_ids, ignore_merges: options.ignore_merges, is_plain };
+        Ok(Self {
+            tables: LazyTables::new(plan, config.merges)?,
             vocab,
-            merger,
-            filter,
             ignore_merges: options.ignore_merges,
             side_by_side,
             symbols,
             characters: OnceLock::new(),
-            seams: None,
+            seams,
             dropout: options.dropout.filter(|&chance| chance > 0.0).map(Dropout::new),
             options,
-            known,
             words: OnceLock::new(),
             cache_bytes,
-        };
-        if !over_bytes {
-            bpe.seams = bpe.seam_filter();
-        }
-        Ok(bpe)
+        })
+    }
+
+    fn tables(&self) -> &Tables {
+        self.tables.get(&self.vocab)
     }
 
     /// The vocabulary.
@@ -291,12 +283,12 @@ impl Bpe {
 
     /// Number of merges.
     pub fn merges(&self) -> usize {
-        self.merger.pairs.len()
+        self.tables.merges()
     }
 
     /// The pairs of tokens that merge, by rank. A pair that was listed twice has its last rank.
     pub fn merge_pairs(&self) -> Vec<(TokenId, TokenId)> {
-        self.merger.pairs.pairs_by_rank()
+        self.tables().merger.pairs.pairs_by_rank()
     }
 
     /// Whether whole pieces are looked up before merging.
@@ -330,38 +322,8 @@ impl Bpe {
         }
         let byte = |byte: u32| self.vocab.id(&format!("<0x{byte:02X}>")).is_some();
         let all_bytes = self.options.byte_fallback && (0..256).all(byte);
-        Some(Seams { pairs: self.character_seams()?, all_bytes, bpe: self })
-    }
-
-    /// The last character of a token and the first of one that it merges with, for all merges.
-    fn character_seams(&self) -> Option<HashSet<(char, char)>> {
-        let BpeOptions { unk_token, byte_fallback, .. } = &self.options;
-        if self.options.has_affixes() {
-            return None;
-        }
-        let mut special = vec![false; self.vocab.id_bound()];
-        let byte = |byte: u32| self.vocab.id(&format!("<0x{byte:02X}>"));
-        let bytes = (0..256).filter(|_| *byte_fallback).filter_map(byte);
-        for id in bytes.chain(unk_token.as_ref().and_then(|token| self.vocab.id(token))) {
-            special[id as usize] = true;
-        }
-        let mut pairs = HashSet::new();
-        for (left, right) in self.merger.pairs.pairs() {
-            if special[left as usize] || special[right as usize] {
-                return None;
-            }
-            let (left, right) = (self.vocab.token(left)?, self.vocab.token(right)?);
-            pairs.insert((left.chars().next_back()?, right.chars().next()?));
-        }
-        Some(pairs)
-    }
-
-    /// [`Self::character_seams`] as symbols.
-    fn seam_filter(&self) -> Option<SeamFilter> {
-        let id = |c: char| self.vocab.id(c.encode_utf8(&mut [0; 4]));
-        // A character without a token is no symbol: no text has it where it could merge.
-        let pairs = self.character_seams()?.into_iter().filter_map(|(left, right)| Some((id(left)?, id(right)?)));
-        Some(SeamFilter::new(&pairs.collect::<Vec<_>>()))
+        let pairs = character_seams(&self.vocab, &self.options, self.tables().merger.pairs.pairs())?;
+        Some(Seams { pairs, all_bytes, bpe: self })
     }
 
     /// Begins the sequence of random choices that belongs to `seed`; nothing without dropout.
@@ -439,10 +401,10 @@ impl Bpe {
             }
         };
         if let Some(dropout) = &self.dropout {
-            dropout.merge(&self.merger.pairs, symbols.ids.clone(), emit);
+            dropout.merge(&self.tables().merger.pairs, symbols.ids.clone(), emit);
         } else {
             scratch.merged.clear();
-            merge_ids(&self.merger, self.seams.as_ref(), &symbols.ids, &mut scratch.merged);
+            merge_ids(&self.tables().merger, self.seams.as_ref(), &symbols.ids, &mut scratch.merged);
             scratch.merged.iter().for_each(|&(id, count)| emit(id, count as usize));
         }
         if LEVEL > 1 {
@@ -453,7 +415,8 @@ impl Bpe {
 
     fn words(&self) -> &Words {
         once(&self.words, || {
-            let known: Vec<_> = self.known.iter().map(|&id| (self.merger.bytes.get(id), id)).collect();
+            let Tables { merger, known, .. } = self.tables();
+            let known: Vec<_> = known.iter().map(|&id| (merger.bytes.get(id), id)).collect();
             Words::with_words(self.cache_bytes, &known)
         })
     }
@@ -464,7 +427,7 @@ impl Bpe {
 
     /// The bytes of every token.
     pub fn token_bytes(&self) -> &TokenBytes {
-        &self.merger.bytes
+        &self.tables().merger.bytes
     }
 
     /// Encodes the pieces of `text` that lie between `start` and the last of `ends`, one behind the other.
@@ -490,7 +453,8 @@ impl Bpe {
             }
             return;
         }
-        let known = self.words().encode::<LEVEL>(text, start, ends, handle, out, &mut Pieces(self));
+        let mut pieces = Pieces { bpe: self, tables: self.tables() };
+        let known = self.words().encode::<LEVEL>(text, start, ends, handle, out, &mut pieces);
         known.expect("merging does not fail");
     }
 
@@ -502,12 +466,12 @@ impl Bpe {
     /// Bytes that a token of the vocabulary stands for.
     #[inline(always)]
     pub fn byte_len(&self, id: TokenId) -> usize {
-        self.merger.bytes.len(id)
+        self.tables().merger.bytes.len(id)
     }
 
     /// Appends the ids of one piece, without the cache.
-    fn merge_into(&self, piece: &[u8], ids: &mut Vec<TokenId>) {
-        if let Some(filter) = &self.filter
+    fn merge_into(&self, tables: &Tables, piece: &[u8], ids: &mut Vec<TokenId>) {
+        if let Some(filter) = &tables.filter
             && filter.may_have(piece)
             && let Some(id) = self.whole(piece)
         {
@@ -515,7 +479,7 @@ impl Bpe {
         } else if let Some(symbols) = &self.symbols {
             self.merge_marked(symbols, piece, |id, _| ids.push(id));
         } else {
-            self.merger.merge(piece, ids);
+            tables.merger.merge(piece, ids);
         }
     }
 
@@ -600,32 +564,48 @@ impl Bpe {
             add(marks.unk.expect("counted only with an unk token"), unknown);
         }
         let mut at = 0;
-        merge_symbols(&self.merger.pairs, ids, |id, symbols| {
+        merge_symbols(&self.tables().merger.pairs, ids, |id, symbols| {
             emit(id, lengths[at..at + symbols].iter().sum());
             at += symbols;
         });
     }
 }
 
-/// Tokens that the cache knows from the beginning. With all of a vocabulary a new English text took a tenth less time still,
-/// but known text a twentieth more and multilingual text a fifth: words of the text are then often not in their first slot,
-/// or the table is larger. To look new words up in a table of whole tokens instead did not pay: outside of the caches one
-/// such look-up takes as long as the merges.
-const KNOWN_WORDS: usize = 1 << 14;
-
-/// The commonest tokens that are words: a fourth of the words that an English text brings up.
-///
-/// Left out are those that hardly ever are a word of their own, but parts of words: they begin with a small letter or with a
-/// character beyond ASCII, without a space in front.
-fn known_words(merger: &Merger, merges: &[Merge], ignore_merges: bool, tokens: usize) -> Vec<TokenId> {
-    let bytes = &merger.bytes;
-    let begins =
-        |id: TokenId| bytes.get(id).first().is_some_and(|first| first.is_ascii() && !first.is_ascii_lowercase());
-    if ignore_merges {
-        (0..tokens as TokenId).filter(|&id| begins(id) && bytes.is_spelled(id)).take(KNOWN_WORDS).collect()
-    } else {
-        own_encodings(merger, merges, tokens, KNOWN_WORDS, begins).unwrap_or_default()
+/// The last character of a token and the first of one that it merges with, for all merges; None where symbols are not simply
+/// characters.
+fn character_seams(
+    vocab: &Vocab,
+    options: &BpeOptions,
+    merges: impl Iterator<Item = (TokenId, TokenId)>,
+) -> Option<HashSet<(char, char)>> {
+    let BpeOptions { unk_token, byte_fallback, .. } = options;
+    if options.has_affixes() {
+        return None;
     }
+    let mut special = vec![false; vocab.id_bound()];
+    let byte = |byte: u32| vocab.id(&format!("<0x{byte:02X}>"));
+    let bytes = (0..256).filter(|_| *byte_fallback).filter_map(byte);
+    for id in bytes.chain(unk_token.as_ref().and_then(|token| vocab.id(token))) {
+        special[id as usize] = true;
+    }
+    let mut pairs = HashSet::new();
+    for (left, right) in merges {
+        if special[left as usize] || special[right as usize] {
+            return None;
+        }
+        let (left, right) = (vocab.token(left)?, vocab.token(right)?);
+        pairs.insert((left.chars().next_back()?, right.chars().next()?));
+    }
+    Some(pairs)
+}
+
+/// [`character_seams`] as symbols.
+fn seam_filter(vocab: &Vocab, options: &BpeOptions, merges: &[Merge]) -> Option<SeamFilter> {
+    let id = |c: char| vocab.id(c.encode_utf8(&mut [0; 4]));
+    let pairs = character_seams(vocab, options, merges.iter().map(|merge| (merge.left, merge.right)))?;
+    // A character without a token is no symbol: no text has it where it could merge.
+    let pairs = pairs.into_iter().filter_map(|(left, right)| Some((id(left)?, id(right)?)));
+    Some(SeamFilter::new(&pairs.collect::<Vec<_>>()))
 }
 
 #[cfg(test)]
@@ -654,10 +634,12 @@ mod tests {
             let pieces: Vec<&[u8]> =
                 ["a", "ab", "bca", "cab", "abcab", "cabbca", "x", "bcabca"].map(str::as_bytes).to_vec();
             let mut found = vec![Vec::new(); pieces.len()];
-            Pieces(&bpe).encode_together(&pieces, |i, ids| found[i].extend_from_slice(ids)).unwrap();
+            Pieces { bpe: &bpe, tables: bpe.tables() }
+                .encode_together(&pieces, |i, ids| found[i].extend_from_slice(ids))
+                .unwrap();
             for (piece, found) in pieces.into_iter().zip(found) {
                 let mut ids = Vec::new();
-                Pieces(&bpe).encode(piece, &mut ids).unwrap();
+                Pieces { bpe: &bpe, tables: bpe.tables() }.encode(piece, &mut ids).unwrap();
                 assert_eq!(found, ids, "{piece:?} with ignore_merges {ignore_merges}");
             }
         }

@@ -40,7 +40,6 @@ pub(super) struct PairTable {
     bits: u64,
     /// Rank to the token it makes, two to a word.
     results: FixedPages,
-    len: usize,
 }
 
 /// A pair whose line is on its way.
@@ -61,11 +60,8 @@ const AHEAD: usize = 16;
 
 impl PairTable {
     /// Builds the table; of two merges of one pair the later one counts, as in the reference's map.
-    pub(super) fn new(merges: &[Merge]) -> Result<Self> {
-        if merges.len() > MAX_MERGES {
-            return Err(Error::Limit { what: "number of merges", found: merges.len(), limit: MAX_MERGES });
-        }
-        let lines = (merges.len() * 2).div_ceil(LINE) + 1;
+    pub(super) fn new(merges: &[Merge]) -> Self {
+        let lines = Self::lines(merges.len());
         // Eight bits a merge: one pair in eight passes for nothing.
         let words = (merges.len() * 8).div_ceil(64).max(1);
         let [mut slots, mut filter, mut results] =
@@ -99,14 +95,11 @@ impl PairTable {
                 rank += 1;
             }
         }
-        Ok(Self {
-            slots: slots.into(),
-            lines: line_count,
-            filter: filter.into(),
-            bits,
-            results: results.into(),
-            len: merges.len(),
-        })
+        Self { slots: slots.into(), lines: line_count, filter: filter.into(), bits, results: results.into() }
+    }
+
+    fn lines(merges: usize) -> usize {
+        (merges * 2).div_ceil(LINE) + 1
     }
 
     /// The rank at which `left` and `right` merge, or [`NONE`].
@@ -186,15 +179,21 @@ impl PairTable {
         slots.into_iter().map(ids).collect()
     }
 
-    /// Whether the table is larger than a second-level cache, so that its lines come from farther away.
-    pub(super) fn outgrows_cache(&self) -> bool {
-        self.slots.len() * 8 > 1 << 20
+    /// Whether the table of so many merges is larger than a second-level cache, so that its lines come from farther away.
+    pub(super) fn outgrows_cache(merges: usize) -> bool {
+        Self::lines(merges) * LINE * 8 > 1 << 20
     }
+}
 
-    /// Number of merges.
-    pub(super) fn len(&self) -> usize {
-        self.len
+/// Whether a table may have so many merges.
+///
+/// # Errors
+/// [`Error::Limit`] when there are more than [`MAX_MERGES`].
+pub(super) fn check_merges(merges: usize) -> Result<()> {
+    if merges > MAX_MERGES {
+        return Err(Error::Limit { what: "number of merges", found: merges, limit: MAX_MERGES });
     }
+    Ok(())
 }
 
 #[inline(always)]
