@@ -5,7 +5,7 @@
 use penstock::{
     kernels::{
         Isa,
-        floats::{self, BEHIND, CHUNK, Changes, Race, Rule, SumLanes, Terms},
+        floats::{self, BEHIND, BLOCK_OF_CHUNKS, CHUNK, Changes, Race, Rule, SumLanes, Terms},
     },
     sampling::Seen,
 };
@@ -99,6 +99,32 @@ fn maxima_and_the_first_of_the_largest() {
 }
 
 #[test]
+fn values_collected_from_blocks() {
+    rows(|numbers, row| {
+        let ids: Vec<i64> = (0..row.len() / 3).map(|_| numbers.below(row.len()) as i64).collect();
+        let mut seen = Seen::default();
+        seen.update(Isa::Scalar, &ids, row.len()).expect("no id is negative");
+        for (i, block) in row.chunks(BLOCK_OF_CHUNKS).enumerate() {
+            let first = i * BLOCK_OF_CHUNKS;
+            let mut maxima = [f32::INFINITY; CHUNK];
+            floats::maxima(Isa::Scalar, block, &mut maxima[..block.len().div_ceil(CHUNK)]);
+            let within = |token: &&u32| (first..first + block.len()).contains(&(**token as usize));
+            let tokens: Vec<u32> = seen.tokens().iter().filter(within).copied().collect();
+            let (values, tops) = of_all(|isa| {
+                let (mut values, mut tops) = (vec![0.0; tokens.len()], vec![7]);
+                floats::collect(isa, block, &maxima, &tokens, &mut values, &mut tops);
+                (bits(&values), tops)
+            });
+            let expected: Vec<f32> = tokens.iter().map(|&token| row[token as usize]).collect();
+            assert_eq!(values, bits(&expected));
+            let is_top =
+                |place: &u32| expected[*place as usize] >= maxima[(tokens[*place as usize] as usize - first) / CHUNK];
+            assert_eq!(tops, (0..tokens.len() as u32).filter(is_top).collect::<Vec<_>>());
+        }
+    });
+}
+
+#[test]
 fn rows_with_changes() {
     rows(|numbers, row| {
         if row.is_empty() {
@@ -109,14 +135,15 @@ fn rows_with_changes() {
         let mut seen = Seen::default();
         seen.update(Isa::Scalar, &ids, row.len()).expect("no id is negative");
         let mut values: Vec<f32> = seen.tokens().iter().map(|&token| row[token as usize]).collect();
-        let rule = [Rule::Scaled(1.3), Rule::Scaled(0.7), Rule::Lowered(0.25, 0.1)][numbers.below(3)];
+        let all_rules = [Rule::Scaled(1.3), Rule::Scaled(0.7), Rule::Lowered(0.25, 0.1)];
+        let rules = &all_rules[numbers.below(3)..];
         let penalized = of_all(|isa| {
-            let mut values = values.clone();
-            floats::penalize(isa, rule, seen.counts(), &mut values);
-            bits(&values)
+            let mut out = vec![0.0; values.len()];
+            floats::penalize(isa, rules, seen.counts(), &values, &mut out);
+            bits(&out)
         });
         for (value, &count) in values.iter_mut().zip(seen.counts()) {
-            *value = rule.of(*value, count);
+            *value = rules.iter().fold(*value, |x, rule| rule.of(x, count));
         }
         assert_eq!(penalized, bits(&values));
         values.resize(values.len() + BEHIND, 0.0);

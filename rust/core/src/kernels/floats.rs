@@ -51,6 +51,8 @@ pub(super) trait Lanes: Copy {
     unsafe fn add_to(self, sums: &mut [f64; 8]);
     /// Adds `self * (other - from)`, lane by lane in double precision, to the sums of `add_to`.
     unsafe fn add_weighted_to(self, other: Self, from: Self, sums: &mut [f64; 8]);
+    /// The maximum of each token's chunk, whose block has these.
+    unsafe fn of_chunks(tokens: &[u32; 16], maxima: &[f32; CHUNK]) -> Self;
     /// Lower bounds of sixteen uniforms from the tempered even words, times `scale`, compared: `p >= bound`.
     unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16;
 }
@@ -294,13 +296,13 @@ pub fn write_changed(isa: Isa, row: &[f32], changes: Changes<'_>, out: &mut [f32
     dispatch!(isa, write_changed_with(row, changes, out));
 }
 
-/// Applies a rule to each value, whose token occurred that often.
+/// Applies rules, one after the other, to each value of `from`, whose token occurred that often.
 ///
 /// # Panics
-/// If there is not a count for each value.
-pub fn penalize(isa: Isa, rule: Rule, counts: &[f32], values: &mut [f32]) {
-    assert_eq!(counts.len(), values.len(), "a count for each value");
-    dispatch!(isa, penalize_with(rule, counts, values));
+/// If there are not as many counts and places as values.
+pub fn penalize(isa: Isa, rules: &[Rule], counts: &[f32], from: &[f32], to: &mut [f32]) {
+    assert_eq!((counts.len(), to.len()), (from.len(), from.len()), "a count and a place for each value");
+    dispatch!(isa, penalize_with(rules, counts, from, to));
 }
 
 /// The largest of a few values without NaN.
@@ -351,6 +353,26 @@ pub fn positions_at_least(
     out: &mut Vec<u32>,
 ) {
     dispatch!(isa, positions_with(row, changes, maxima, bound, limit, out));
+}
+
+/// Values of a row that belong together: as many chunks as a chunk has values.
+pub const BLOCK_OF_CHUNKS: usize = CHUNK * CHUNK;
+
+/// Collects the values of tokens from their block of a row, and the places of those that are as large as the maximum of their
+/// chunk. `maxima` are those of the block, filled up if the row ends in it.
+///
+/// # Panics
+/// If there is not a place for each token.
+pub fn collect(
+    isa: Isa,
+    block: &[f32],
+    maxima: &[f32; CHUNK],
+    tokens: &[u32],
+    values: &mut [f32],
+    tops: &mut Vec<u32>,
+) {
+    assert_eq!(tokens.len(), values.len(), "a place for each token");
+    dispatch!(isa, collect_with(block, maxima, tokens, values, tops));
 }
 
 /// Ids of the terms that are at least `from` and below `to`, ascending, and the sum of the terms below `from`.
@@ -494,25 +516,28 @@ pub(super) unsafe fn renew_maxima_with<L: Lanes>(row: &[f32], changes: Changes<'
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-pub(super) unsafe fn penalize_with<L: Lanes>(rule: Rule, counts: &[f32], values: &mut [f32]) {
+pub(super) unsafe fn penalize_with<L: Lanes>(rules: &[Rule], counts: &[f32], from: &[f32], to: &mut [f32]) {
     let (count_groups, count_tail) = counts.as_chunks::<16>();
-    let (groups, tail) = values.as_chunks_mut::<16>();
+    let (from_groups, from_tail) = from.as_chunks::<16>();
+    let (groups, tail) = to.as_chunks_mut::<16>();
     // SAFETY: the caller's duty.
     unsafe {
-        for (group, counts) in groups.iter_mut().zip(count_groups) {
-            let x = L::load(group);
-            let out = match rule {
-                Rule::Scaled(penalty) => {
-                    let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
-                    x.div(penalty).blend(x.less(zero), x.mul(penalty))
-                }
-                Rule::Lowered(each, once) => x.sub(L::load(counts).mul(L::splat(each))).sub(L::splat(once)),
-            };
-            out.store(group);
+        for ((to, from), counts) in groups.iter_mut().zip(from_groups).zip(count_groups) {
+            let mut x = L::load(from);
+            for rule in rules {
+                x = match *rule {
+                    Rule::Scaled(penalty) => {
+                        let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
+                        x.div(penalty).blend(x.less(zero), x.mul(penalty))
+                    }
+                    Rule::Lowered(each, once) => x.sub(L::load(counts).mul(L::splat(each))).sub(L::splat(once)),
+                };
+            }
+            x.store(to);
         }
     }
-    for (value, &count) in tail.iter_mut().zip(count_tail) {
-        *value = rule.of(*value, count);
+    for ((to, &from), &count) in tail.iter_mut().zip(from_tail).zip(count_tail) {
+        *to = rules.iter().fold(from, |x, rule| rule.of(x, count));
     }
 }
 
@@ -802,6 +827,44 @@ pub(super) unsafe fn positions_with<L: Lanes>(
             if max >= bound {
                 scan::<L>(row, changes, 16 * groups.len() + i, bounds, out);
             }
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn collect_with<L: Lanes>(
+    block: &[f32],
+    maxima: &[f32; CHUNK],
+    tokens: &[u32],
+    values: &mut [f32],
+    tops: &mut Vec<u32>,
+) {
+    tops.clear();
+    if let Some(block) = block.first_chunk::<BLOCK_OF_CHUNKS>() {
+        // No check of a bound is left.
+        for (value, &token) in values.iter_mut().zip(tokens) {
+            *value = block[token as usize % BLOCK_OF_CHUNKS];
+        }
+    } else {
+        for (value, &token) in values.iter_mut().zip(tokens) {
+            *value = block[token as usize % BLOCK_OF_CHUNKS];
+        }
+    }
+    // SAFETY: the caller's duty.
+    unsafe {
+        let (groups, tail) = tokens.as_chunks::<16>();
+        for (i, (group, values)) in groups.iter().zip(values.as_chunks::<16>().0).enumerate() {
+            push_ids(L::load(values).at_least(L::of_chunks(group, maxima)), 16 * i as u32, tops);
+        }
+        if !tail.is_empty() {
+            let first = tokens.len() - tail.len();
+            let mut group = [0; 16];
+            group[..tail.len()].copy_from_slice(tail);
+            let tail_values = L::load(&padded(&values[first..], f32::NEG_INFINITY));
+            let mask = tail_values.at_least(L::of_chunks(&group, maxima)) & (u16::MAX >> (16 - tail.len()));
+            push_ids(mask, first as u32, tops);
         }
     }
 }
@@ -1176,6 +1239,10 @@ impl Lanes for Array {
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum += product(i) + product(i + 8);
         }
+    }
+    #[inline(always)]
+    unsafe fn of_chunks(tokens: &[u32; 16], maxima: &[f32; CHUNK]) -> Self {
+        Self(tokens.map(|token| maxima[token as usize / CHUNK % CHUNK]))
     }
     #[inline(always)]
     unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16 {

@@ -7,14 +7,14 @@ use std::arch::x86_64::{
     _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
     _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_expand_ps, _mm512_mask_mov_ps, _mm512_maskz_mov_ps,
     _mm512_maskz_set1_epi32, _mm512_max_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32,
-    _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps,
-    _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps,
-    _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd, _mm512_sub_ps, _mm512_ternarylogic_epi32,
+    _mm512_permutex2var_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_srli_epi32, _mm512_storeu_pd,
+    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd, _mm512_sub_ps, _mm512_ternarylogic_epi32,
     _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 
 use super::{
-    floats::Lanes,
+    floats::{CHUNK, Lanes},
     mersenne::{SHIFT, WORDS, twist_one},
 };
 
@@ -165,6 +165,18 @@ impl Lanes for Avx512 {
         }
     }
     #[inline(always)]
+    unsafe fn of_chunks(tokens: &[u32; 16], maxima: &[f32; CHUNK]) -> Self {
+        let quarters = maxima.as_chunks::<16>().0;
+        // SAFETY: see the impl; reads sixteen tokens. A permutation looks at five bits of an index, the mask at the sixth.
+        unsafe {
+            let chunk = _mm512_srli_epi32::<6>(_mm512_loadu_si512(tokens.as_ptr().cast()));
+            let [a, b, c, d] = [0, 1, 2, 3].map(|i: usize| Self::load(&quarters[i]).0);
+            let low = _mm512_permutex2var_ps(a, chunk, b);
+            let high = _mm512_permutex2var_ps(c, chunk, d);
+            Self(_mm512_mask_mov_ps(low, _mm512_test_epi32_mask(chunk, _mm512_set1_epi32(32)), high))
+        }
+    }
+    #[inline(always)]
     unsafe fn may_win(words: &[u32; 32], p: Self, scale: Self) -> u16 {
         // SAFETY: see the impl; the two loads read the thirty-two words.
         unsafe {
@@ -234,7 +246,7 @@ macro_rules! shells {
     ($module:ident, $lanes:ty, $features:literal) => {
         /// The passes, compiled for one instruction set.
         pub(super) mod $module {
-            use super::super::floats::{self, Changes, Extent, Rule, SumLanes, TermSum, Terms};
+            use super::super::floats::{self, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms};
 
             type Lanes = $lanes;
 
@@ -255,9 +267,9 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn penalize_with(rule: Rule, counts: &[f32], values: &mut [f32]) {
+            pub unsafe fn penalize_with(rules: &[Rule], counts: &[f32], from: &[f32], to: &mut [f32]) {
                 // SAFETY: the caller's duty.
-                unsafe { floats::penalize_with::<Lanes>(rule, counts, values) }
+                unsafe { floats::penalize_with::<Lanes>(rules, counts, from, to) }
             }
             /// # Safety
             /// The features must be there.
@@ -293,6 +305,19 @@ macro_rules! shells {
             ) {
                 // SAFETY: the caller's duty.
                 unsafe { floats::positions_with::<Lanes>(row, changes, maxima, bound, limit, out) }
+            }
+            /// # Safety
+            /// The features must be there.
+            #[target_feature(enable = $features)]
+            pub unsafe fn collect_with(
+                block: &[f32],
+                maxima: &[f32; CHUNK],
+                tokens: &[u32],
+                values: &mut [f32],
+                tops: &mut Vec<u32>,
+            ) {
+                // SAFETY: the caller's duty.
+                unsafe { floats::collect_with::<Lanes>(block, maxima, tokens, values, tops) }
             }
             /// # Safety
             /// The features must be there.

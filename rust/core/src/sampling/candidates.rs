@@ -2,7 +2,7 @@
 
 use crate::kernels::{
     Isa,
-    floats::{self, BEHIND, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms},
+    floats::{self, BEHIND, BLOCK_OF_CHUNKS, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms},
 };
 
 use super::error::RowFault;
@@ -13,7 +13,7 @@ use super::softmax;
 pub(crate) const LONGEST_LIST: usize = 4096;
 
 /// Values of a row whose terms are corrected while they are in the nearest cache.
-const BLOCK: usize = 64 * CHUNK;
+const BLOCK: usize = BLOCK_OF_CHUNKS;
 /// How far the largest logit may lie above the largest value after penalties, after the temperature, for sums to be corrected.
 const FAR: f32 = 4.0;
 
@@ -49,6 +49,11 @@ pub struct Scratch {
     /// value stands in `values`; no bits if there is none.
     penalized: Vec<f32>,
     stored: Vec<u64>,
+    /// The logits of the tokens seen, and the terms of their values after penalties.
+    seen_logits: Vec<f32>,
+    seen_terms: Vec<f32>,
+    /// Places in a list of values that are as large as a maximum.
+    tops: Vec<u32>,
     /// Chunks whose maximum a change may have moved.
     moved: Vec<u32>,
     /// Maxima of chunks of the row.
@@ -95,6 +100,8 @@ pub struct Candidates<'a> {
     pub(crate) temperature: f32,
     extent: Option<Extent>,
     terms: Option<TermSum>,
+    /// `scratch.terms` holds those of the logits for the tokens seen, whose own stand in `scratch.seen_terms`.
+    terms_apart: bool,
     listed: bool,
     /// Tokens of a row whose place is open, ascending.
     pub(crate) open_ids: Vec<(u32, Place)>,
@@ -118,6 +125,7 @@ impl<'a> Candidates<'a> {
             temperature: 1.0,
             extent: None,
             terms: None,
+            terms_apart: false,
             listed: false,
             open_ids: Vec::new(),
             uncertain: false,
@@ -268,13 +276,24 @@ impl<'a> Candidates<'a> {
         Patch { isa, base, values, maxima, moved, extent: &mut self.extent }
     }
 
-    /// Gives each token seen the value that the rule makes of its own, after the temperature.
-    pub fn penalize(&mut self, seen: &'a Seen, rule: Rule) {
+    /// Gives each token seen the value that the rules, one after the other, make of its own, after the temperature.
+    pub fn penalize(&mut self, seen: &'a Seen, rules: &[Rule]) {
         let untouched = !(self.listed || self.copied || self.marked || self.cut || is_not_one(self.temperature));
-        if untouched {
-            self.collect(seen);
+        if !untouched {
+            return self.patch().replace(seen, rules);
         }
-        self.patch().replace(seen, rule, untouched);
+        self.collect(seen);
+        let Scratch { penalized, seen_logits, .. } = &mut *self.scratch;
+        penalized.resize(seen_logits.len() + BEHIND, 0.0);
+        let (values, isa) = (&mut penalized[..seen_logits.len()], self.arithmetic.isa);
+        if rules.iter().all(|rule| rule.is_tame()) {
+            floats::penalize(isa, rules, seen.counts(), seen_logits, values);
+            let raised = rules.iter().any(|rule| rule.may_raise());
+            self.patch().renew(raised);
+        } else {
+            values.copy_from_slice(seen_logits);
+            self.patch().replace_one_by_one(seen, rules);
+        }
     }
 
     /// Collects the values of these tokens in a list while the search for the row's maxima has them in the nearest cache, and
@@ -282,23 +301,30 @@ impl<'a> Candidates<'a> {
     ///
     /// Thousands of values among those of the row would be another row through the caches.
     fn collect(&mut self, seen: &'a Seen) {
-        let Scratch { maxima, penalized, stored, moved, .. } = &mut *self.scratch;
+        let isa = self.arithmetic.isa;
+        let Scratch { maxima, seen_logits, stored, moved, tops, .. } = &mut *self.scratch;
         stored.clear();
-        penalized.clear();
-        penalized.reserve(seen.tokens().len() + BEHIND);
+        seen_logits.resize(seen.tokens().len(), 0.0);
         maxima.resize(self.logits.len().div_ceil(CHUNK), 0.0);
         let mut extent = Extent { max: f32::NEG_INFINITY, nan: false };
         for (i, (logits, maxima)) in self.logits.chunks(BLOCK).zip(maxima.chunks_mut(BLOCK / CHUNK)).enumerate() {
-            let Extent { max, nan } = floats::maxima(self.arithmetic.isa, logits, maxima);
+            let Extent { max, nan } = floats::maxima(isa, logits, maxima);
             extent = Extent { max: extent.max.max(max), nan: extent.nan || nan };
-            let first = i * BLOCK;
-            penalized.extend(seen.tokens()[seen.slots(first, first + BLOCK)].iter().map(|&token| {
-                let at = token as usize - first;
-                note(&mut maxima[at / CHUNK], moved, token, |max| logits[at] >= max);
-                logits[at]
-            }));
+            let slots = seen.slots(i * BLOCK, (i + 1) * BLOCK);
+            let mut block_maxima = [f32::INFINITY; CHUNK];
+            block_maxima[..maxima.len()].copy_from_slice(maxima);
+            let tokens = &seen.tokens()[slots.clone()];
+            floats::collect(isa, logits, &block_maxima, tokens, &mut seen_logits[slots], tops);
+            for &place in &*tops {
+                // The value is as large as the maximum.
+                note(
+                    &mut maxima[tokens[place as usize] as usize % BLOCK / CHUNK],
+                    moved,
+                    tokens[place as usize],
+                    |_| true,
+                );
+            }
         }
-        penalized.resize(penalized.len() + BEHIND, 0.0);
         (self.marked, self.seen, self.top_logit, self.extent) = (true, Some(seen), extent.max, Some(extent));
     }
 
@@ -408,13 +434,14 @@ impl<'a> Candidates<'a> {
         let sums =
             floats::exp_terms(isa, row, changes, Terms { temperature: self.temperature, max, lanes }, &mut terms);
         self.scratch.terms = terms;
-        self.terms = Some(sums);
+        (self.terms, self.terms_apart) = (Some(sums), false);
         sums
     }
 
-    /// Terms of a row's softmax as [`Candidates::terms`] gives them, but for torch's sum: the double one, and what its error is
-    /// relative to. The terms of tokens seen are put among those of the logits, which takes less than to do so in the pass.
-    pub(crate) fn wide_terms(&mut self) -> (f64, f64) {
+    /// The double sum of the terms of a row's softmax, and what its error is relative to. What penalties change is taken out of
+    /// the sum over the logits and put in anew, which takes less than to do so in the pass: among the terms themselves at
+    /// once if `whole`, else only when [`Candidates::finish_terms`] or [`Candidates::finish_terms_found`] is called.
+    pub(crate) fn wide_terms(&mut self, whole: bool) -> (f64, f64) {
         let max = self.max();
         let few = match self.seen {
             // Terms of logits far above the largest value would bury the others in the sum.
@@ -428,30 +455,68 @@ impl<'a> Candidates<'a> {
             return (sum, sum);
         };
         let Arithmetic { isa, lanes, .. } = self.arithmetic;
-        let how = Terms { temperature: self.temperature, max, lanes };
-        let Scratch { terms, penalized, floats: new, .. } = &mut *self.scratch;
+        let sum = |row: &[f32], terms: &mut [f32]| {
+            floats::exp_terms(isa, row, Changes::default(), Terms { temperature: self.temperature, max, lanes }, terms)
+                .wide
+        };
+        let Scratch { terms, penalized, seen_logits, seen_terms: new, .. } = &mut *self.scratch;
         terms.resize(self.logits.len(), 0.0);
         new.resize(seen.tokens().len(), 0.0);
-        let added = floats::exp_terms(isa, &penalized[..new.len()], Changes::default(), how, new).wide;
-        let (mut whole, mut removed) = (0.0, [0.0; 4]);
-        for (i, (logits, terms)) in self.logits.chunks(BLOCK).zip(terms.chunks_mut(BLOCK)).enumerate() {
-            whole += floats::exp_terms(isa, logits, Changes::default(), how, terms).wide;
-            let first = i * BLOCK;
-            let slots = seen.slots(first, first + BLOCK);
-            // Four sums, which do not wait for each other.
-            for (tokens, new) in seen.tokens()[slots.clone()].chunks(4).zip(new[slots].chunks(4)) {
-                for ((&token, &new), removed) in tokens.iter().zip(new).zip(&mut removed) {
-                    *removed += f64::from(std::mem::replace(&mut terms[token as usize - first], new));
+        let removed = sum(seen_logits, new);
+        let added = sum(&penalized[..new.len()], new);
+        let mut all = 0.0;
+        if whole {
+            for (i, (logits, terms)) in self.logits.chunks(BLOCK).zip(terms.chunks_mut(BLOCK)).enumerate() {
+                all += sum(logits, terms);
+                let slots = seen.slots(i * BLOCK, (i + 1) * BLOCK);
+                write_terms(&seen.tokens()[slots.clone()], &new[slots], terms);
+            }
+        } else {
+            all = sum(self.logits, terms);
+        }
+        self.terms_apart = !whole;
+        (all - removed + added, all + removed + added)
+    }
+
+    /// Puts the terms of the tokens seen among those of the row.
+    pub(crate) fn finish_terms(&mut self) {
+        if std::mem::take(&mut self.terms_apart)
+            && let Some(seen) = self.seen
+        {
+            let Scratch { terms, seen_terms, .. } = &mut *self.scratch;
+            for (&token, &term) in seen.tokens().iter().zip(&*seen_terms) {
+                terms[token as usize] = term;
+            }
+        }
+    }
+
+    /// The same for the ids that stand where the list will be.
+    pub(crate) fn finish_terms_found(&mut self) {
+        if self.terms_apart
+            && let Some(seen) = self.seen
+        {
+            let Scratch { terms, seen_terms, ids, .. } = &mut *self.scratch;
+            for &id in &*ids {
+                if let Some(slot) = seen.slot_of(id) {
+                    terms[id as usize] = seen_terms[slot];
                 }
             }
         }
-        (whole - removed.iter().sum::<f64>() + added, whole + added)
     }
 
     /// Makes the row a list of the tokens with a value (before the temperature) of at least `bound`; -inf is left out.
     pub(crate) fn gather(&mut self, bound: f32) {
         self.find(bound, usize::MAX);
         self.list_found();
+    }
+
+    /// About how many values are at least `bound`: as many as would leave so many chunks without one if they fell on chunks at
+    /// random.
+    pub(crate) fn guess_at_least(&mut self, bound: f32) -> f64 {
+        self.extent();
+        let (all, without) =
+            (self.chunks() as f64, self.scratch.maxima.iter().filter(|&&max| max < bound).count() as f64);
+        all * (all / without).ln()
     }
 
     /// Puts the ids with a value of at least `bound` where the list will be; false if there are more than `limit`.
@@ -683,36 +748,53 @@ impl Patch<'_, '_> {
         note(&mut self.maxima[id / CHUNK], self.moved, id as u32, |max| old >= max || value > max);
     }
 
-    /// Gives each token seen the value that the rule makes of its own; `collected` if these values are in the list already, and
-    /// their chunks noted.
-    fn replace(&mut self, seen: &Seen, rule: Rule, collected: bool) {
-        let Self { isa, base, maxima, moved, .. } = self;
-        let penalized = match base {
-            Some(Base { seen: Some(before), penalized, stored, .. })
-                if rule.is_tame() && stored.is_empty() && before.words() == seen.words() =>
-            {
-                &mut penalized[..seen.tokens().len()]
+    /// Has maxima looked for that penalties in the list may have moved: those noted already, and if values may have been raised,
+    /// those that the list's values exceed.
+    fn renew(&mut self, raised: bool) {
+        if let Some(Base { seen: Some(seen), penalized, .. }) = &self.base
+            && raised
+        {
+            for (&token, &x) in seen.tokens().iter().zip(&**penalized) {
+                note(&mut self.maxima[token as usize / CHUNK], self.moved, token, |max| x > max);
             }
-            _ => return self.replace_one_by_one(seen, rule),
-        };
-        let mut note_all = |penalized: &[f32], moves: fn(f32, f32) -> bool| {
-            for (&token, &x) in seen.tokens().iter().zip(penalized) {
-                note(&mut maxima[token as usize / CHUNK], moved, token, |max| moves(x, max));
-            }
-        };
-        if !collected {
-            note_all(penalized, |x, max| x >= max);
-        }
-        floats::penalize(*isa, rule, seen.counts(), penalized);
-        if rule.may_raise() {
-            note_all(penalized, |x, max| x > max);
         }
     }
 
-    fn replace_one_by_one(&mut self, seen: &Seen, rule: Rule) {
+    /// Gives each token seen the value that the rules make of its own.
+    fn replace(&mut self, seen: &Seen, rules: &[Rule]) {
+        let Self { base, maxima, moved, .. } = self;
+        let (before, penalized) = match base {
+            Some(Base { seen: Some(before), penalized, stored, .. })
+                if rules.iter().all(|rule| rule.is_tame()) && stored.is_empty() && before.has_all_of(seen) =>
+            {
+                (*before, penalized)
+            }
+            _ => return self.replace_one_by_one(seen, rules),
+        };
+        for (&token, &count) in seen.tokens().iter().zip(seen.counts()) {
+            let value = &mut penalized[before.slot_of(token).expect("the tokens are among those of the list")];
+            let old = std::mem::replace(value, rules.iter().fold(*value, |x, rule| rule.of(x, count)));
+            note(&mut maxima[token as usize / CHUNK], moved, token, |max| old >= max || *value > max);
+        }
+    }
+
+    fn replace_one_by_one(&mut self, seen: &Seen, rules: &[Rule]) {
         for (&token, &count) in seen.tokens().iter().zip(seen.counts()) {
             let x = self.get(token as usize).expect("the tokens seen are those of the vocabulary");
-            self.set(token as usize, rule.of(x, count));
+            self.set(token as usize, rules.iter().fold(x, |x, rule| rule.of(x, count)));
+        }
+    }
+}
+
+/// Writes the terms of tokens among those of their block, all of them if it is a whole one.
+fn write_terms(tokens: &[u32], new: &[f32], terms: &mut [f32]) {
+    if let Some(terms) = terms.first_chunk_mut::<BLOCK>() {
+        for (&token, &new) in tokens.iter().zip(new) {
+            terms[token as usize % BLOCK] = new;
+        }
+    } else {
+        for (&token, &new) in tokens.iter().zip(new) {
+            terms[token as usize % BLOCK] = new;
         }
     }
 }

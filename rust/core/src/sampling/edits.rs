@@ -108,6 +108,13 @@ pub struct EditScratch {
 #[derive(Debug, Default)]
 pub struct Contexts([Seen; 3]);
 
+impl Contexts {
+    /// One of them.
+    pub(super) fn of(&self, context: usize) -> &Seen {
+        &self.0[context]
+    }
+}
+
 impl Edit {
     /// Whether the edit does nothing for this row, so that the logits need no copy.
     pub fn is_idle(&self, history: &History<'_>) -> bool {
@@ -133,7 +140,7 @@ impl Edit {
     }
 
     /// The place of a penalty's tokens among the contexts, the tokens, and what becomes of their values.
-    fn penalty<'h>(&self, history: &History<'h>) -> Option<(usize, &'h [i64], Rule)> {
+    pub(super) fn penalty<'h>(&self, history: &History<'h>) -> Option<(usize, &'h [i64], Rule)> {
         let &History { ids, padding, prompt, encoder_ids, .. } = history;
         match self {
             _ if self.is_idle(history) => None,
@@ -161,27 +168,18 @@ impl Edit {
         }
     }
 
-    /// Changes the values of a row; the contexts are counted already.
+    /// Changes the values of a row, unless the edit is a penalty: those are applied together ([`super::Plan::filter`]).
     ///
     /// # Errors
     /// [`Error::TokenId`] for an id that transformers would refuse too, [`Error::Length`] for a short mask.
-    pub fn apply<'a>(
-        &self,
-        row: &mut Candidates<'a>,
-        history: &History<'_>,
-        contexts: &'a Contexts,
-        scratch: &mut EditScratch,
-    ) -> Result<()> {
+    pub fn apply(&self, row: &mut Candidates<'_>, history: &History<'_>, scratch: &mut EditScratch) -> Result<()> {
         if self.is_idle(history) {
             return Ok(());
         }
         match self {
             Self::SequenceBias(biases) => return add_biases(biases, &mut row.patch(), history.ids, scratch),
-            Self::RepetitionPenalty(_) | Self::EncoderRepetitionPenalty(_) | Self::CountPenalty { .. } => {
-                if let Some((context, _, rule)) = self.penalty(history) {
-                    row.penalize(&contexts.0[context], rule);
-                }
-            }
+            // Penalties look at contexts, not at the history.
+            Self::RepetitionPenalty(_) | Self::EncoderRepetitionPenalty(_) | Self::CountPenalty { .. } => {}
             Self::NoRepeatNgram(n) => ban_ngrams(&mut row.patch(), history.ids, history.ids, *n)?,
             Self::EncoderNoRepeatNgram(n) => {
                 if history.ids.len() + 1 >= *n {

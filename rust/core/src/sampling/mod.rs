@@ -78,9 +78,25 @@ impl Plan {
         contexts: &'a Contexts,
         scratch: &mut EditScratch,
     ) -> Result<()> {
-        for step in &self.steps {
+        let mut steps = &self.steps[..];
+        while let Some((step, rest)) = steps.split_first() {
+            steps = rest;
             match step {
-                Step::Edit(edit) => edit.apply(row, history, contexts, scratch)?,
+                Step::Edit(edit) => match edit.penalty(history) {
+                    // Penalties of the same tokens that follow each other visit them once.
+                    Some((context, _, rule)) => {
+                        let mut rules = vec![rule];
+                        while let Some((Step::Edit(next), rest)) = steps.split_first()
+                            && let Some((same, _, rule)) = next.penalty(history)
+                            && same == context
+                        {
+                            rules.push(rule);
+                            steps = rest;
+                        }
+                        row.penalize(contexts.of(context), &rules);
+                    }
+                    None => edit.apply(row, history, scratch)?,
+                },
                 Step::Filter(filter) => filter.apply(row),
             }
         }

@@ -14,7 +14,7 @@ const FEW: usize = 8;
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     /// The context.
-    ids: Vec<i64>,
+    ids: Vec<u32>,
     vocabulary: usize,
     /// A bit for each token, a word for each chunk of a row.
     words: Vec<u64>,
@@ -32,7 +32,7 @@ impl Seen {
     /// # Errors
     /// A negative id.
     pub fn update(&mut self, isa: Isa, ids: &[i64], vocabulary: usize) -> Result<Option<i64>, i64> {
-        let grown = self.vocabulary == vocabulary && ids.starts_with(&self.ids);
+        let grown = self.vocabulary == vocabulary && specialize(isa, Continues { ids, before: &self.ids });
         let new = if grown { &ids[self.ids.len()..] } else { ids };
         let done = if grown && new.len() <= FEW {
             new.iter().try_for_each(|&id| self.add(id))
@@ -44,7 +44,13 @@ impl Seen {
             *self = Self::default();
             return Err(id);
         }
-        self.ids.extend_from_slice(&ids[self.ids.len()..]);
+        let done = self.ids.len();
+        if ids[done..].iter().all(|&id| id <= i64::from(u32::MAX)) {
+            self.ids.extend(ids[done..].iter().map(|&id| id as u32));
+        } else {
+            // Such a context is counted anew by the next step.
+            self.vocabulary = usize::MAX;
+        }
         Ok(self.beyond)
     }
 
@@ -86,9 +92,40 @@ impl Seen {
         before(from)..before(to)
     }
 
+    /// Where a token stands among the distinct ones.
+    pub(crate) fn slot_of(&self, token: u32) -> Option<usize> {
+        let at = token as usize;
+        let word = self.words.get(at / CHUNK)?;
+        (word >> (at % CHUNK) & 1 == 1).then(|| slot(&self.words, &self.starts, at))
+    }
+
+    /// Whether all tokens of another set over the same vocabulary are among those of this one.
+    pub(crate) fn has_all_of(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other) || self.words.iter().zip(&other.words).all(|(own, other)| other & !own == 0)
+    }
+
     /// How often each of them occurs.
     pub fn counts(&self) -> &[f32] {
         &self.counts
+    }
+}
+
+/// Whether a context goes on from the one before.
+struct Continues<'s> {
+    ids: &'s [i64],
+    before: &'s [u32],
+}
+
+impl Work for Continues<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let Some(ids) = self.ids.get(..self.before.len()) else { return false };
+        // Blocks without a way out are compared in vectors.
+        ids.chunks(256).zip(self.before.chunks(256)).all(|(ids, before)| {
+            ids.iter().zip(before).fold(0, |different, (&id, &before)| different | (id ^ i64::from(before))) == 0
+        })
     }
 }
 

@@ -142,7 +142,10 @@ impl Target {
 /// The tail below a falling bound is known from the whole sum, so only the tokens near the border are looked at.
 fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     let max = row.extent().max;
-    let (sum, whole) = row.wide_terms();
+    // Where thousands of tokens stay, the terms of all of them are needed.
+    let bound = max - FIRST_DEPTH * row.temperature;
+    let narrow = row.guess_at_least(bound) <= LONGEST_LIST as f64 && row.find(bound, LONGEST_LIST);
+    let (sum, whole) = row.wide_terms(!narrow);
     let rounding =
         (row.vocabulary() as f64 / row.arithmetic.lanes.count() as f64 + 64.0) * f64::from(f32::EPSILON) / 2.0;
     let ours = f64::from(removed_mass) * sum;
@@ -150,12 +153,14 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
 
     let mut depth = FIRST_DEPTH;
     while depth <= LAST_DEPTH {
-        if !row.find(max - depth * row.temperature, LONGEST_LIST) {
+        if !(depth <= FIRST_DEPTH && narrow || row.find(max - depth * row.temperature, LONGEST_LIST)) {
+            row.finish_terms();
             if on_wide_row(row, target) {
                 return;
             }
             break;
         }
+        row.finish_terms_found();
         let scratch = &*row.scratch;
         let mass: f64 = scratch.ids.iter().map(|&id| f64::from(scratch.terms[id as usize])).sum();
         let tail = (sum - mass).max(0.0);
