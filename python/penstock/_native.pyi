@@ -31,6 +31,7 @@ __all__ = [
     "tiktoken_encodings",
     "torch_multinomial",
     "torch_state",
+    "torch_total",
     "torch_uniform",
 ]
 
@@ -513,6 +514,9 @@ def torch_multinomial(
 
 def torch_state(seed: int) -> NDArray[np.uint8]:
     """Returns the state of `torch.Generator().manual_seed(seed)`."""
+
+def torch_total(values: NDArray[np.float32], threads: int) -> float:
+    """The sum of a row as `torch.sum` makes it over that many threads."""
 
 def torch_uniform(state: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
     """Returns uniforms as `torch.rand` draws them and advances `state` in place."""

@@ -308,37 +308,14 @@ def test_what_runs_in_python() -> None:
     assert chooser.python_processors == [processors[1], processors[3]]
 
 
-IN_PYTHON = {
-    "a second pass of the model": {
-        "UnbatchedClassifierFreeGuidanceLogitsProcessor",
-        "ClassifierFreeGuidanceLogitsProcessor",
-        "DiaClassifierFreeGuidanceLogitsProcessor",
-        "WhisperNoSpeechDetection",
-    },
-    "a mark drawn from a generator of its own": {
-        "WatermarkLogitsProcessor",
-        "SynthIDTextWatermarkLogitsProcessor",
-    },
-    "one model's own, no option of `generate`": {
-        "AlternatingCodebooksLogitsProcessor",
-        "BarkEosPrioritizerLogitsProcessor",
-        "DiaEOSChannelFilterLogitsProcessor",
-        "DiaEOSDelayPatternLogitsProcessor",
-        "WhisperTimeStampLogitsProcessor",
-    },
-}
-
-
-def test_every_processor_of_transformers_is_compiled_or_named() -> None:
-    """Those that are not translated run in Python, at their place."""
+def test_every_processor_of_transformers_is_compiled() -> None:
     processors = {
-        name
-        for name, value in vars(stock).items()
+        value
+        for value in vars(stock).values()
         if isinstance(value, type) and issubclass(value, LogitsProcessor)
-    } - {"LogitsProcessor"}
-    translated = {processor.__name__ for processor in _TRANSLATIONS}
-    assert len(translated) == 24
-    assert processors - translated == set().union(*IN_PYTHON.values())
+    } - {LogitsProcessor}
+    assert len(processors) == 35
+    assert processors == set(_TRANSLATIONS)
 
 
 @pytest.mark.parametrize(

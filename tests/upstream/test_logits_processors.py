@@ -55,14 +55,22 @@ def replaced(cls):
     def call(self, input_ids, scores):
         plain = copy.copy(self)
         plain.__class__ = cls
-        segments = _steps.segments([plain], len(scores))
+        segments = _steps.segments([plain], len(scores if input_ids is None else input_ids))
         if any(segment.processor is not None for segment in segments):
             counts[cls.__name__ + " in Python"] += 1
-            return plain(input_ids, scores)
-        counts[cls.__name__] += 1
-        (segment,) = segments
-        sampler = Sampler.from_steps(segment.steps, do_sample=True)
-        return sampler.scores(scores, _generation._options(segment, input_ids, scores))
+            scores = plain(input_ids, scores)
+        else:
+            counts[cls.__name__] += 1
+            for segment in segments:
+                scores, options = _generation._inputs(segment, input_ids, scores)
+                if segment.steps:
+                    sampler = Sampler.from_steps(segment.steps, do_sample=True)
+                    scores = sampler.scores(scores, options)
+                if segment.finish is not None:
+                    scores = segment.finish(scores, options)
+        # What it keeps for the next step.
+        vars(self).update(vars(plain))
+        return scores
     return type(cls.__name__, (cls,), {"__call__": call})
 
 if os.environ["ENGINE"] == "penstock":
@@ -85,8 +93,6 @@ def outcomes(folder: Path, engine: str) -> tuple[dict[str, str], dict[str, int]]
         [
             *(sys.executable, "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider"),
             *("-c", os.devnull, "--rootdir", ".", "-p", "engine", "--timeout", "60", str(MODULE)),
-            # Watermarks are drawn by transformers itself, and take minutes.
-            *("-k", "not watermark"),
         ],
         cwd=folder,
         env={

@@ -341,7 +341,10 @@ class Sampler:
                 return _torch.resolve(drawn, self._plans, array, brain, options)
             return drawn
         if not self._draws:
-            return native.draw_rows(array, [(0, 0)] * len(array), brain, options)
+            drawn = native.draw_rows(array, [(0, 0)] * len(array), brain, options)
+            if drawn[1] and _torch.is_loaded():
+                return _torch.resolve(drawn, self._plans, array, brain, options)
+            return drawn
         return _torch.draw(native, self._plans, array, brain, options, generator)
 
     def _seeds(

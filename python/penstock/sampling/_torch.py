@@ -169,9 +169,12 @@ def resolve(
     tokens = drawn[0]
     for row, state in drawn[1]:
         scores = scores_by_torch(plans, array, brain, options, row)
-        probs = torch.softmax(scores, -1).numpy()
-        position = np.frombuffer(state, dtype=np.uint8).copy()
-        tokens[row] = _native.torch_multinomial(probs, position, 1)[0, 0]
+        if state is None:
+            tokens[row] = torch.argmax(scores, -1).item()
+        else:
+            probs = torch.softmax(scores, -1).numpy()
+            position = np.frombuffer(state, dtype=np.uint8).copy()
+            tokens[row] = _native.torch_multinomial(probs, position, 1)[0, 0]
         if drawn[2] is not None:
             raw = options is not None and options["raw_logprobs"]
             source = row_tensor(array, brain, row) if raw else scores
@@ -245,7 +248,7 @@ def scores_by_torch(
         rows = options.get(name)
         return None if rows is None else torch.from_numpy(np.ascontiguousarray(rows[row : row + 1]))
 
-    def number(name: str) -> int:
+    def number(name: str) -> Any:
         values = options.get(name)
         return values[row] if values else 0
 
@@ -256,6 +259,19 @@ def scores_by_torch(
         prefix_allowed=part("prefix_allowed"),
         padding=[number("padding")],
         prompt=[number("prompt")],
+        guide=part("guide"),
+        forced=[bool(number("forced"))],
+        mark=options["marks"][row] if "marks" in options else None,
+        row=row,
+        alone=len(array) == 1,
     )
     steps = plans[row if len(plans) > 1 else 0][1]
     return _torch_steps.run(steps, row_tensor(array, brain, row), history)
+
+
+def scores_of_batch(steps: list[Step], logits: Any, options: dict[str, Any] | None) -> Any:
+    """The steps of all rows of a tensor, in torch's operations."""
+    torch = module()
+    array = logits.to(torch.float32).numpy()
+    plans = [(True, steps)]
+    return torch.cat([scores_by_torch(plans, array, False, options, r) for r in range(len(array))])

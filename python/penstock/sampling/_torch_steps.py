@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 # What an entropy of top-h looks at.
 _TOP_H_TOKENS = 100
+# What a watermark of the token itself looks at, and what hashes are multiplied by.
+_GREEN_CANDIDATES = 40
+_HASH_MULTIPLIER = 6364136223846793005
 
 
 @dataclass
@@ -33,6 +36,12 @@ class History:
     prefix_allowed: Any = None
     padding: list[int] = field(default_factory=list)
     prompt: list[int] = field(default_factory=list)
+    # What special steps know of a single row: these are run row by row.
+    guide: Any = None
+    forced: list[bool] = field(default_factory=list)
+    mark: int | None = None
+    row: int = 0
+    alone: bool = True
 
     @property
     def length(self) -> int:
@@ -274,6 +283,139 @@ def _prefix_allowed(scores: torch.Tensor, history: History) -> torch.Tensor:
     return torch.where(masked.amax(-1, keepdim=True).isneginf(), mask, masked)
 
 
+def _guided(
+    scores: torch.Tensor, history: History, options: tuple[str, float, int | None]
+) -> torch.Tensor:
+    mix, scale, kept = options
+    guide: torch.Tensor = history.guide
+    if mix == "from guide":
+        return guide + (scores - guide) * scale
+    if mix == "from row":
+        mixed = scores + (scores - guide) * scale
+        if kept is None:
+            return mixed
+        likeliest = torch.topk(mixed, k=kept, dim=-1).indices
+        removed = torch.ones_like(mixed, dtype=torch.bool).scatter(-1, likeliest, False)
+        return scores.masked_fill(removed, -math.inf)
+    if mix == "logs":
+        guide = torch.nn.functional.log_softmax(guide, dim=-1)
+    return scale * (scores - guide) + guide
+
+
+def _green_list(scores: torch.Tensor, history: History, options: Any) -> torch.Tensor:
+    key, width, vocabulary, size, bias, table = options
+    (ids,) = history.input_ids.tolist()
+    if len(ids) < width:
+        return scores
+    generator = torch.Generator()
+
+    def drawn(seed: int) -> torch.Tensor:
+        generator.manual_seed(seed % (2**64 - 1))
+        return torch.randperm(vocabulary, generator=generator)[:size]
+
+    out = scores.clone()
+    if table is None:
+        out[0, drawn(key * ids[-1])] += bias
+        return out
+    entries = torch.from_numpy(table)
+    for token in torch.sort(scores[0], descending=True).indices[:_GREEN_CANDIDATES].tolist():
+        window = torch.tensor([*ids, token][-width:])
+        seeds = key * (entries[window % len(entries)] + 1) * (entries[token % len(entries)] + 1)
+        if token in drawn(int(seeds.min().item())):
+            out[0, token] = scores[0, token] + bias
+    return out
+
+
+def _hashed(value: torch.Tensor, data: torch.Tensor) -> torch.Tensor:
+    return (value + data) * _HASH_MULTIPLIER + 1
+
+
+def _synth_id(scores: torch.Tensor, history: History, options: Any) -> torch.Tensor:
+    keys, table, _threads = options
+    if history.mark is None:
+        return scores
+    tokens = torch.arange(scores.shape[1])
+    hashes = _hashed(torch.tensor(history.mark), tokens)
+    bits = torch.from_numpy(table).long()
+    # A row of a batch is summed otherwise than a single one.
+    probs = torch.softmax(scores.expand(1 if history.alone else 2, -1), dim=1)
+    for key in keys:
+        wins = bits[_hashed(hashes, torch.tensor(key)) % len(bits)]
+        mass = (wins * probs).sum(dim=1, keepdim=True)
+        probs = probs * (1 + wins - mass)
+    return probs[:1]
+
+
+def _timestamps(scores: torch.Tensor, history: History, options: Any) -> torch.Tensor:
+    begin, first, none, eos, last_initial, detect = options
+    out = scores.clone()
+    out[:, none] = -math.inf
+    (ids,) = history.input_ids.tolist()
+    tail = ids[begin:]
+    one = len(tail) >= 1 and tail[-1] >= first
+    two = len(tail) < 2 or tail[-2] >= first
+    if one and two:
+        out[:, first:] = -math.inf
+    elif one:
+        out[:, :eos] = -math.inf
+    stamps = [token for token in tail if token >= first]
+    if stamps:
+        out[:, first : stamps[-1] + (0 if one and not two else 1)] = -math.inf
+    if len(ids) == begin:
+        out[:, :first] = -math.inf
+        if last_initial is not None:
+            out[:, first + last_initial + 1 :] = -math.inf
+    if detect:
+        logprobs = torch.nn.functional.log_softmax(out, dim=-1)
+        forced = logprobs[:, first:].logsumexp(dim=-1) > logprobs[:, :first].max(dim=-1).values
+        out[:, :first].masked_fill_(forced.unsqueeze(-1), -math.inf)
+    return out
+
+
+def _codebooks(
+    scores: torch.Tensor, history: History, options: tuple[int, int, int]
+) -> torch.Tensor:
+    start, semantic, codebook = options
+    out = scores.clone()
+    if (history.length - start) % 2 == 0:
+        out[:, :semantic] = -math.inf
+        out[:, semantic + codebook :] = -math.inf
+    else:
+        out[:, : semantic + codebook] = -math.inf
+    return out
+
+
+def _end_above(
+    scores: torch.Tensor, _history: History, options: tuple[list[int], float]
+) -> torch.Tensor:
+    ids, least = options
+    likely = (torch.softmax(scores, dim=-1)[:, ids] > least).any(dim=1, keepdim=True)
+    ended = torch.full_like(scores, -math.inf)
+    ended[:, ids] = scores[:, ids]
+    return torch.where(likely, ended, scores)
+
+
+def _end_of_channel(
+    scores: torch.Tensor, history: History, options: tuple[int, int]
+) -> torch.Tensor:
+    channels, eos = options
+    out = scores.clone()
+    out[:, eos + (history.row % channels == 0) :] = -math.inf
+    if int(torch.argmax(out)) == eos:
+        out[:, :eos] = -math.inf
+    else:
+        out[:, eos] = -math.inf
+    return out
+
+
+def _forced_row(scores: torch.Tensor, history: History, token: int) -> torch.Tensor:
+    if not any(history.forced):
+        return scores
+    out = torch.full_like(scores, -math.inf)
+    out[:, token] = 0.0
+    return out
+
+
 _STEPS: dict[str, Callable[..., torch.Tensor]] = {
     "temperature": _temperature,
     "top_k": _top_k,
@@ -297,4 +439,12 @@ _STEPS: dict[str, Callable[..., torch.Tensor]] = {
     "exponential_decay": _exponential_decay,
     "allowed": _allowed,
     "prefix_allowed": _prefix_allowed,
+    "guided": _guided,
+    "green_list": _green_list,
+    "synth_id": _synth_id,
+    "timestamps": _timestamps,
+    "codebooks": _codebooks,
+    "end_above": _end_above,
+    "end_of_channel": _end_of_channel,
+    "forced_row": _forced_row,
 }

@@ -6,6 +6,7 @@ transformers.
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from transformers.generation.logits_process import LogitsProcessorList
 
 from penstock.sampling import _torch_steps
 from penstock.sampling._sampler import prefix_mask
+from penstock.transformers import _special
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,9 +28,19 @@ def scores(segments: Sequence[Segment], input_ids: Any, logits: Any) -> Any:
     for segment in segments:
         if segment.processor is not None:
             logits = LogitsProcessorList([segment.processor])(input_ids, logits)
-        elif segment.steps:
-            history = _history(segment, input_ids, logits)
-            logits = _torch_steps.run(segment.steps, logits, history)
+            continue
+        if segment.observer is not None:
+            segment.observer(input_ids, logits)
+        steps = iter(segment.steps)
+        history = None
+        for processor, count in segment.parts:
+            own = list(itertools.islice(steps, count))
+            if type(processor) in _special.TRANSLATIONS:
+                # What a step is given besides scores and tokens is for the kernels on the host.
+                logits = processor(input_ids, logits)
+            elif own:
+                history = history or _history(segment, input_ids, logits)
+                logits = _torch_steps.run(own, logits, history)
     return logits
 
 

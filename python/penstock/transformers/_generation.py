@@ -6,6 +6,7 @@ import inspect
 import sys
 from typing import Any
 
+import numpy as np
 import torch
 from transformers import GenerationMixin
 from transformers.generation import utils as stock_utils
@@ -18,7 +19,7 @@ from transformers.generation.utils import (
 )
 
 from penstock.errors import LogitsError
-from penstock.sampling import Sampler
+from penstock.sampling import Sampler, _torch
 from penstock.sampling._sampler import prefix_mask
 from penstock.transformers import _device, _patch
 from penstock.transformers._steps import Segment, segments
@@ -151,26 +152,45 @@ class TokenChooser:
             processed = _device.scores(self._segments, input_ids, logits.float())
             return _device.choose(processed, do_sample=self._do_sample), processed
         for segment, sampler in self._before:
-            if sampler is None:
+            if segment.processor is not None:
                 chain = LogitsProcessorList([segment.processor])
                 logits = chain(input_ids, logits.to(torch.float32, copy=True))
-            else:
-                logits = sampler.scores(logits, _options(segment, input_ids, logits))
-        options = _options(self._last, input_ids, logits)
+                continue
+            logits, options = _inputs(segment, input_ids, logits)
+            if sampler is not None:
+                logits = sampler.scores(logits, options)
+            if segment.finish is not None:
+                logits = segment.finish(logits, options or {})
+        logits, options = _inputs(self._last, input_ids, logits)
         try:
             return self._sampler.choose(logits, options, return_scores=scores)
         except LogitsError:
             if self._do_sample:
                 raise
             # Greedy search of transformers takes such rows as they are.
-            processed = _device.scores([self._last], input_ids, logits.float())
+            processed = _torch.scores_of_batch(self._last.steps, logits, options)
             return torch.argmax(processed, dim=-1), processed
 
 
-def _options(segment: Segment, input_ids: Any, logits: Any) -> dict[str, Any] | None:
-    if not segment.needs_history:
-        return None
-    options: dict[str, Any] = {"input_ids": input_ids.numpy()}
+def _inputs(segment: Segment, input_ids: Any, logits: Any) -> tuple[Any, dict[str, Any] | None]:
+    """The rows that the segment's steps begin with, and what else they need."""
+    observer = segment.observer
+    if observer is not None and input_ids.shape[1] == observer.begin_index:
+        observer(input_ids, logits.to(torch.float32))
+    options: dict[str, Any] = {}
+    if segment.halves is not None:
+        if len(logits) != 2 * len(input_ids):
+            # It says what is wrong.
+            segment.halves(input_ids, logits)
+        logits, options["guide"] = logits.split(len(input_ids))
+    for prepare in segment.prepare.values():
+        options.update(prepare(input_ids, logits))
+    if "guide" in options:
+        options["guide"] = options["guide"].to(torch.float32).contiguous().numpy()
+    if segment.needs_history:
+        ids = input_ids.numpy()
+        # Before a guide has met its rows there are two for each one of tokens.
+        options["input_ids"] = ids if len(ids) == len(logits) else np.concatenate([ids, ids])
     if segment.encoder_ids is not None:
         options["encoder_ids"] = segment.encoder_ids
     if segment.padding is not None:
@@ -179,7 +199,7 @@ def _options(segment: Segment, input_ids: Any, logits: Any) -> dict[str, Any] | 
         rows, vocabulary = logits.shape
         functions = [segment.prefix._prefix_allowed_tokens_fn] * rows
         options["prefix_allowed"] = prefix_mask(functions, input_ids, rows, vocabulary)
-    return options
+    return logits, options or None
 
 
 def _loop(

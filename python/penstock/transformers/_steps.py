@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers.generation import logits_process as stock
 
+from penstock.transformers import _special
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -18,7 +20,15 @@ if TYPE_CHECKING:
 
 _MAPS = {"remove_invalid", "normalize"}
 _FILTERS = {"temperature", "top_h", "top_k", "top_p", "min_p", "typical", "epsilon", "eta"}
-_WITHOUT_HISTORY = _FILTERS | _MAPS
+_WITHOUT_HISTORY = (
+    _FILTERS | _MAPS | {"guided", "synth_id", "end_above", "end_of_channel", "forced_row"}
+)
+# Of the tokens these know no more than how many there are.
+_OF_LENGTH = _WITHOUT_HISTORY | {"min_length", "suppress", "forced", "exponential_decay"}
+_GUIDED = (
+    stock.ClassifierFreeGuidanceLogitsProcessor,
+    stock.DiaClassifierFreeGuidanceLogitsProcessor,
+)
 # A token that no vocabulary has: it separates n-grams that do not follow each other.
 _NO_TOKEN = np.iinfo(np.int64).max
 
@@ -33,6 +43,12 @@ class Segment:
         encoder_ids: `[batch, length]`, what the encoder's penalties look at.
         padding: Tokens at the start of each row that penalties skip.
         prefix: The constraint, if one of the steps has one.
+        parts: The processors, in order, and how many of the steps each of them is.
+        observer: A processor that reads the scores before the first step, and changes none.
+        halves: The processor that takes the second half of the rows for a guide of the first.
+        prepare: What steps need besides, by name, from the tokens and the scores before the first
+            step.
+        finish: What torch makes of the scores of the last step.
     """
 
     steps: list[Step] = field(default_factory=list)
@@ -40,6 +56,16 @@ class Segment:
     encoder_ids: NDArray[np.int64] | None = None
     padding: list[int] | None = None
     prefix: stock.PrefixConstrainedLogitsProcessor | None = None
+    parts: list[tuple[Any, int]] = field(default_factory=list)
+    observer: stock.WhisperNoSpeechDetection | None = None
+    halves: Any = None
+    prepare: dict[str, Callable[[Any, Any], dict[str, Any]]] = field(default_factory=dict)
+    finish: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor] | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is in it yet."""
+        return not self.steps and self.observer is None
 
     @property
     def needs_history(self) -> bool:
@@ -179,30 +205,40 @@ _TRANSLATIONS: dict[type, Callable[[_Rows, Any, Segment], list[Step] | None]] = 
     stock.EpsilonLogitsWarper: _filter(lambda p: ("epsilon", (p.epsilon, p.min_tokens_to_keep))),
     stock.EtaLogitsWarper: _filter(lambda p: ("eta", (float(p.epsilon), p.min_tokens_to_keep))),
     stock.LogitNormalization: _edit(lambda _p: ("normalize",)),
+    **_special.TRANSLATIONS,
 }
 _CALLS = {processor: processor.__call__ for processor in _TRANSLATIONS}
 
 
 def segments(processors: Iterable[Any], rows: int) -> list[Segment]:
     """The processors in order: as few segments as possible, the last one always compiled."""
+    processors = list(processors)
+    guided = [place for place, item in enumerate(processors) if type(item) in _GUIDED]
     out = [Segment()]
-    translator = _Rows(rows)
-    for processor in processors:
-        if out[-1].processor is not None:
+    for place, processor in enumerate(processors):
+        before_guide = any(place < other for other in guided)
+        translator = _Rows(2 * rows if before_guide else rows)
+        if out[-1].processor is not None or out[-1].finish is not None:
             out.append(Segment())
         steps = translator.steps(processor, out[-1])
-        if steps is None and out[-1].steps:
+        if steps is None and not out[-1].is_empty:
             # It may not fit to what stands before it; alone it may.
             fresh = Segment()
             steps = translator.steps(processor, fresh)
             if steps is not None:
                 out.append(fresh)
+        if before_guide and steps and any(name not in _OF_LENGTH for name, *_ in steps):
+            # There are tokens for half of the rows only.
+            steps = None
+            if not out[-1].is_empty:
+                out.append(Segment())
         if steps is None:
-            if not out[-1].steps:
+            if out[-1].is_empty:
                 out.pop()
             out.append(Segment(processor=processor))
         else:
             out[-1].steps += steps
-    if out[-1].processor is not None:
+            out[-1].parts.append((processor, len(steps)))
+    if out[-1].processor is not None or out[-1].finish is not None:
         out.append(Segment())
     return out

@@ -41,7 +41,7 @@ mod _native {
         encoding::Encoding,
         lists::{matrix_lists, row_lists, row_ones},
         one_text::{OneEncoding, OneText},
-        sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_uniform},
+        sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_total, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},
         training::{WordCounter, byte_level_alphabet},
     };

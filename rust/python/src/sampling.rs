@@ -1,13 +1,16 @@
 //! Sampling over `NumPy` arrays: rows are read in place, the generator's state is read and written as torch keeps it.
 
+use std::sync::Arc;
+
 use numpy::{
-    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods, ndarray::ArrayView2,
+    PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods,
+    ndarray::ArrayView2,
 };
 use penstock::{
     kernels::floats::SumLanes,
     sampling::{
-        self, Edit, Error, Filter, History, Logits, Plan, Random, Request, RowOptions, Step, ordered_biases,
-        rng::torch::TorchStream,
+        self, Edit, Error, Filter, GreenList, History, Logits, Mark, Mix, Plan, Random, Request, RowOptions, Step,
+        SynthId, Timestamps, ordered_biases, rng::torch::TorchStream,
     },
 };
 use pyo3::prelude::*;
@@ -28,6 +31,9 @@ struct Options<'py> {
     encoder_ids: Option<PyReadonlyArray2<'py, i64>>,
     allowed: Option<PyReadonlyArray2<'py, i32>>,
     prefix_allowed: Option<PyReadonlyArray2<'py, i32>>,
+    guide: Option<PyReadonlyArray2<'py, f32>>,
+    forced: Vec<bool>,
+    marks: Vec<Option<i64>>,
     padding: Vec<usize>,
     prompt: Vec<usize>,
     lanes: SumLanes,
@@ -48,6 +54,9 @@ impl<'py> Options<'py> {
                 "encoder_ids" => out.encoder_ids = Some(value.extract()?),
                 "allowed" => out.allowed = Some(value.extract()?),
                 "prefix_allowed" => out.prefix_allowed = Some(value.extract()?),
+                "guide" => out.guide = Some(value.extract()?),
+                "forced" => out.forced = value.extract()?,
+                "marks" => out.marks = value.extract()?,
                 "padding" => out.padding = value.extract()?,
                 "prompt" => out.prompt = value.extract()?,
                 "lanes" => out.lanes = lanes(value.extract()?)?,
@@ -64,7 +73,13 @@ impl<'py> Options<'py> {
         let encoder_ids = rows_of(self.encoder_ids.as_ref(), rows, "encoder_input_ids")?;
         let allowed = rows_of(self.allowed.as_ref(), rows, "allowed_mask")?;
         let prefix_allowed = rows_of(self.prefix_allowed.as_ref(), rows, "the prefix mask")?;
-        for (what, found) in [("padding", self.padding.len()), ("prompt_lengths", self.prompt.len())] {
+        let guide = rows_of(self.guide.as_ref(), rows, "the guide")?;
+        for (what, found) in [
+            ("padding", self.padding.len()),
+            ("prompt_lengths", self.prompt.len()),
+            ("the list of forced rows", self.forced.len()),
+            ("the list of marks", self.marks.len()),
+        ] {
             if found != 0 && found != rows {
                 return Err(SamplingError::new_err(format!("{what} has {found} rows, the logits {rows}")));
             }
@@ -78,6 +93,10 @@ impl<'py> Options<'py> {
                 encoder_ids: encoder_ids.as_ref().map_or(&[][..], |ids| ids[row]),
                 allowed: allowed.as_ref().map(|mask| mask[row]),
                 prefix_allowed: prefix_allowed.as_ref().map(|mask| mask[row]),
+                row,
+                guide: guide.as_ref().map(|guide| guide[row]),
+                mark: self.marks.get(row).copied().flatten().map(|hash| Mark { hash, alone: rows == 1 }),
+                is_forced: self.forced.get(row).copied().unwrap_or(false),
             }
         });
         Ok(histories.collect())
@@ -314,6 +333,10 @@ impl Sampler {
     }
 }
 
+fn not_contiguous(_: numpy::AsSliceError) -> PyErr {
+    SamplingError::new_err("a table must be contiguous")
+}
+
 /// One step from its name and options.
 fn step(step: &Bound<'_, PyTuple>) -> PyResult<Step> {
     let name: String = step.get_item(0)?.extract()?;
@@ -355,6 +378,48 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Step> {
             let (at, ids) = options!();
             edit(Edit::Suppress { at, ids })
         }
+        "guided" => {
+            let (mix, scale, kept): (String, f32, Option<usize>) = options!();
+            let mix = match mix.as_str() {
+                "from guide" => Mix::FromGuide,
+                "from row" => Mix::FromRow(kept),
+                "logs" => Mix::Logs,
+                "of logs" => Mix::OfLogs,
+                _ => return Err(SamplingError::new_err(format!("unknown mix {mix:?}"))),
+            };
+            edit(Edit::Guided(mix, scale))
+        }
+        "green_list" => {
+            let (key, width, vocabulary, size, bias, table): (_, _, _, _, _, Option<PyReadonlyArray1<'_, i64>>) =
+                options!();
+            let table = match table {
+                Some(table) => Some(table.as_slice().map(Arc::from).map_err(not_contiguous)?),
+                None => None,
+            };
+            edit(Edit::GreenList(GreenList { key, width, vocabulary, size, bias, table }))
+        }
+        "synth_id" => {
+            let (keys, table, threads): (Vec<i64>, PyReadonlyArray1<'_, bool>, _) = options!();
+            let table = table.as_slice().map(Arc::from).map_err(not_contiguous)?;
+            edit(Edit::SynthId(SynthId { keys: keys.into(), table, threads }))
+        }
+        "timestamps" => {
+            let (begin, first, none, eos, max_initial, detect) = options!();
+            edit(Edit::Timestamps(Timestamps { begin, first, none, eos, max_initial, detect }))
+        }
+        "codebooks" => {
+            let (start, semantic, codebook) = options!();
+            edit(Edit::Codebooks { start, semantic, codebook })
+        }
+        "end_above" => {
+            let (ids, least) = options!();
+            edit(Edit::EndAbove { ids, least })
+        }
+        "end_of_channel" => {
+            let (channels, eos) = options!();
+            edit(Edit::EndOfChannel { channels, eos })
+        }
+        "forced_row" => edit(Edit::ForcedRow(options!())),
         "allowed" => edit(Edit::Allowed),
         "prefix_allowed" => edit(Edit::PrefixAllowed),
         "temperature" => filter(Filter::Temperature(options!())),
@@ -431,6 +496,12 @@ pub fn torch_uniform<'py>(
 #[pyfunction]
 pub fn torch_state(py: Python<'_>, seed: u64) -> Bound<'_, PyArray1<u8>> {
     PyArray1::from_vec(py, TorchStream::from_seed(seed).to_state(seed))
+}
+
+/// The sum of a row as `torch.sum` makes it over that many threads.
+#[pyfunction]
+pub fn torch_total(values: PyReadonlyArray1<'_, f32>, threads: usize) -> PyResult<f32> {
+    values.as_slice().map(|values| sampling::softmax::torch_total(values, threads)).map_err(not_contiguous)
 }
 
 /// Probabilities as torch's softmax computes them with sums over `sum_lanes` lanes.

@@ -120,6 +120,8 @@ struct Filtered {
     buffers: Buffers,
     distribution: Option<Distribution>,
     greedy: u32,
+    /// Whether the greedy token depends on roundings or ties inside torch.
+    uncertain: bool,
     max: f32,
     sum: f64,
     open: Vec<(u32, Place)>,
@@ -239,7 +241,8 @@ impl Sampler {
                     let filtered = self.filter(row, request, false)?;
                     self.finish(row, request, filtered, |row, filtered| {
                         let (seed, step) = seeds[row];
-                        Ok((filtered.draw(Noise::Row(RowStream::new(seed, step))).token, None))
+                        let undecided = (filtered.distribution.is_none() && filtered.uncertain).then_some((row, None));
+                        Ok((filtered.draw(Noise::Row(RowStream::new(seed, step))).token, undecided))
                     })
                 };
                 over_threads(workers, rows, run, &mut out)?;
@@ -274,7 +277,9 @@ impl Sampler {
         filtered: &mut Filtered,
         stream: &mut TorchStream,
     ) -> Result<(u32, Undecided)> {
-        let Some(distribution) = &filtered.distribution else { return Ok((filtered.greedy, None)) };
+        let Some(distribution) = &filtered.distribution else {
+            return Ok((filtered.greedy, filtered.uncertain.then_some((row, None))));
+        };
         if !distribution.may_be_uncertain() {
             return Ok((filtered.draw(Noise::Torch(stream)).token, None));
         }
@@ -397,9 +402,10 @@ impl Sampler {
             None => 0.0,
         };
         let (copied, temperature) = (candidates.is_copied(), candidates.temperature);
+        let uncertain = candidates.uncertain;
         let open = std::mem::take(&mut candidates.open_ids);
         self.keep_contexts(row, contexts);
-        Ok(Filtered { buffers, distribution, greedy, max, sum, open, copied, temperature })
+        Ok(Filtered { buffers, distribution, greedy, uncertain, max, sum, open, copied, temperature })
     }
 
     fn write_scores(&self, row: usize, request: &Request<'_>, exact: bool, out: &mut [f32]) -> Result<bool> {

@@ -7,7 +7,10 @@ use crate::kernels::{Isa, floats::Rule};
 use super::{
     candidates::{Candidates, Patch},
     error::{Error, Result},
+    guidance::{self, Mix},
     seen::Seen,
+    speech::{self, Timestamps},
+    watermarks::{GreenList, Mark, SynthId},
 };
 
 /// What an edit knows of its row.
@@ -25,6 +28,14 @@ pub struct History<'a> {
     pub allowed: Option<&'a [i32]>,
     /// The same, for a prefix constraint.
     pub prefix_allowed: Option<&'a [i32]>,
+    /// Index of the row in its batch.
+    pub row: usize,
+    /// The scores of a second pass of the model.
+    pub guide: Option<&'a [f32]>,
+    /// What a watermark's tournament knows; none where it has nothing to do.
+    pub mark: Option<Mark>,
+    /// Whether nothing but one token is left.
+    pub is_forced: bool,
 }
 
 /// A bias on the last token of a sequence.
@@ -94,6 +105,39 @@ pub enum Edit {
     Allowed,
     /// Adds negative infinity to what the prefix constraint does not allow; frees what it allows if nothing is left.
     PrefixAllowed,
+    /// Mixes the scores with those of a second pass.
+    Guided(Mix, f32),
+    /// Raises the tokens of a list that tokens before it seed.
+    GreenList(GreenList),
+    /// Marks probabilities by a tournament.
+    SynthId(SynthId),
+    /// Whisper's pairs of timestamps.
+    Timestamps(Timestamps),
+    /// Bark's codebooks, in turns.
+    Codebooks {
+        /// Length at which the first one begins.
+        start: usize,
+        /// Tokens before the codebooks.
+        semantic: usize,
+        /// Tokens of the first.
+        codebook: usize,
+    },
+    /// Nothing but the end tokens once one of them is likely.
+    EndAbove {
+        /// The end tokens.
+        ids: Vec<i64>,
+        /// What one of them has to exceed.
+        least: f32,
+    },
+    /// The end in the first of some channels only, and there alone or not at all.
+    EndOfChannel {
+        /// Rows that belong together, one for each channel.
+        channels: usize,
+        /// The end token.
+        eos: usize,
+    },
+    /// Nothing but a token in rows that are forced.
+    ForcedRow(i64),
 }
 
 /// Buffers of edits, clean between uses.
@@ -101,6 +145,7 @@ pub enum Edit {
 pub struct EditScratch {
     touched: Vec<u32>,
     sums: Vec<f32>,
+    permutation: Vec<u32>,
 }
 
 /// The tokens that the penalties of a row look at, each counted once for the steps of a loop: those behind the padding, those
@@ -120,7 +165,13 @@ impl Edit {
     pub fn is_idle(&self, history: &History<'_>) -> bool {
         let length = history.ids.len();
         match self {
-            Self::SequenceBias(_) | Self::RemoveInvalid => false,
+            Self::SequenceBias(_)
+            | Self::RemoveInvalid
+            | Self::Guided(..)
+            | Self::Timestamps(_)
+            | Self::Codebooks { .. }
+            | Self::EndAbove { .. }
+            | Self::EndOfChannel { .. } => false,
             Self::RepetitionPenalty(_) => length <= history.padding,
             Self::EncoderRepetitionPenalty(_) | Self::EncoderNoRepeatNgram(_) => history.encoder_ids.is_empty(),
             Self::CountPenalty { .. } => length <= history.prompt,
@@ -131,6 +182,9 @@ impl Edit {
             Self::Suppress { at, .. } => at.is_some_and(|at| at != length),
             Self::Allowed => history.allowed.is_none(),
             Self::PrefixAllowed => history.prefix_allowed.is_none(),
+            Self::GreenList(list) => length < list.width,
+            Self::SynthId(_) => history.mark.is_none(),
+            Self::ForcedRow(_) => !history.is_forced,
         }
     }
 
@@ -201,6 +255,20 @@ impl Edit {
                     values[index_of(values.len(), id, "the forced token")?] = 0.0;
                 }
             }
+            Self::ForcedRow(id) => {
+                let values = row.edit();
+                values.fill(f32::NEG_INFINITY);
+                values[index_of(values.len(), *id, "the forced token")?] = 0.0;
+            }
+            Self::Guided(mix, scale) => guidance::apply(row, *mix, *scale, history.guide)?,
+            Self::GreenList(list) => list.apply(row, history.ids, &mut scratch.permutation)?,
+            Self::SynthId(tournament) => tournament.apply(row, history),
+            Self::Timestamps(timestamps) => timestamps.apply(row, history.ids)?,
+            Self::Codebooks { start, semantic, codebook } => {
+                speech::one_codebook(row, history.ids.len(), *start, *semantic, *codebook);
+            }
+            Self::EndAbove { ids, least } => speech::end_above(row, ids, *least)?,
+            Self::EndOfChannel { channels, eos } => speech::end_of_channel(row, history.row % channels, *eos)?,
             Self::RemoveInvalid => row.edit().iter_mut().for_each(|value| {
                 *value = if value.is_nan() { 0.0 } else { value.clamp(f32::MIN, f32::MAX) };
             }),
@@ -235,7 +303,11 @@ impl Edit {
     }
 }
 
-fn index_of(vocabulary: usize, id: i64, what: &'static str) -> Result<usize> {
+/// The index of an id.
+///
+/// # Errors
+/// [`Error::TokenId`] for one that the vocabulary lacks.
+pub(super) fn index_of(vocabulary: usize, id: i64, what: &'static str) -> Result<usize> {
     // Python's indices count from the end as well.
     let index = if id < 0 { id + vocabulary as i64 } else { id };
     in_vocabulary(vocabulary, index).ok_or(Error::TokenId { what, id, vocabulary })

@@ -15,10 +15,13 @@ mod draw;
 pub mod edits;
 pub mod error;
 pub mod filters;
+pub mod guidance;
 pub mod rng;
 pub mod seen;
 pub mod softmax;
+pub mod speech;
 mod turns;
+pub mod watermarks;
 
 pub use batch::{Logits, Output, Random, Request, RowOptions, Sampler, ScoresOutput, TopLogprobs};
 pub use candidates::{Arithmetic, Candidates, Patch, Scratch};
@@ -26,7 +29,10 @@ pub use draw::{Distribution, Drawn, Noise, multinomial};
 pub use edits::{Bias, Contexts, Edit, EditScratch, History, ordered_biases};
 pub use error::{Error, Result, RowFault};
 pub use filters::Filter;
+pub use guidance::Mix;
 pub use seen::Seen;
+pub use speech::Timestamps;
+pub use watermarks::{GreenList, Mark, SynthId};
 
 use crate::kernels::Isa;
 

@@ -21,6 +21,75 @@ pub fn torch_sum(terms: impl Iterator<Item = (usize, f32)>, size: usize, lanes: 
     lanes.fold(&sums)
 }
 
+/// Lanes of torch's sums of a row outside of its softmax, on every machine.
+const TOTAL_LANES: usize = 8;
+/// Values that torch gives a thread when it sums a single row.
+const GRAIN: usize = 32768;
+
+/// The sum of a row as `torch.sum` makes it, of a single row if there is more than one thread.
+pub fn torch_total(values: &[f32], threads: usize) -> f32 {
+    if threads <= 1 || values.len() < GRAIN {
+        return total_of(values);
+    }
+    let workers = threads.min(values.len().div_ceil(GRAIN));
+    let mut sums: Vec<f32> = values.chunks(values.len().div_ceil(workers)).map(total_of).collect();
+    sums.resize(threads, 0.0);
+    total_of(&sums)
+}
+
+fn total_of(values: &[f32]) -> f32 {
+    if values.len() < TOTAL_LANES {
+        let (singles, _) = values.as_chunks::<1>();
+        return row_total(singles)[0];
+    }
+    let (groups, tail) = values.as_chunks::<TOTAL_LANES>();
+    let lanes = row_total(groups);
+    let rest = tail.iter().fold(0.0, |sum, &value| sum + value);
+    lanes.iter().fold(rest, |sum, &lane| sum + lane)
+}
+
+/// Four sums side by side, each a cascade of four levels, which spill into the next whenever they are full.
+fn row_total<const N: usize>(row: &[[f32; N]]) -> [f32; N] {
+    const LEVELS: usize = 4;
+    type Sums<const N: usize> = [[f32; N]; 4];
+    let add = |to: &mut Sums<N>, from: &Sums<N>| {
+        to.iter_mut().flatten().zip(from.iter().flatten()).for_each(|(to, from)| *to += from);
+    };
+    let (groups, tail) = row.as_chunks::<4>();
+    let log = usize::BITS - groups.len().saturating_sub(1).leading_zeros();
+    let power = (log as usize / LEVELS).max(4);
+    let mut levels = [[[0.0; N]; 4]; LEVELS];
+    let mut done = 0;
+    for block in groups.chunks(1 << power) {
+        for group in block {
+            add(&mut levels[0], group);
+        }
+        if block.len() < 1 << power {
+            break;
+        }
+        done += block.len();
+        for level in 1..LEVELS {
+            let below = std::mem::replace(&mut levels[level - 1], [[0.0; N]; 4]);
+            add(&mut levels[level], &below);
+            if done & (((1 << power) - 1) << (level * power)) != 0 {
+                break;
+            }
+        }
+    }
+    let mut sums = levels[0];
+    for level in &levels[1..] {
+        add(&mut sums, level);
+    }
+    for group in tail {
+        sums[0].iter_mut().zip(group).for_each(|(to, from)| *to += from);
+    }
+    let [mut out, rest @ ..] = sums;
+    for lanes in rest {
+        out.iter_mut().zip(lanes).for_each(|(to, from)| *to += from);
+    }
+    out
+}
+
 /// `exp(y - max)` of each value.
 pub fn exp_terms(arithmetic: Arithmetic, ys: &[f32], max: f32, out: &mut Vec<f32>) {
     out.resize(ys.len(), 0.0);

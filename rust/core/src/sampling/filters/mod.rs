@@ -90,7 +90,7 @@ fn normalize(row: &mut Candidates<'_>) {
 }
 
 /// The `k`-th largest of `values`; `k` from 1.
-fn kth_largest(values: &[f32], k: usize, buffer: &mut Vec<f32>) -> f32 {
+pub(super) fn kth_largest(values: &[f32], k: usize, buffer: &mut Vec<f32>) -> f32 {
     buffer.clear();
     buffer.extend_from_slice(values);
     *buffer.select_nth_unstable_by(k - 1, |a, b| b.total_cmp(a)).1
