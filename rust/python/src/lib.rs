@@ -19,6 +19,7 @@ mod one_text;
 mod options;
 mod padded;
 mod sampling;
+mod special_steps;
 mod text;
 mod tokenizer;
 mod training;

@@ -1,7 +1,5 @@
 //! Sampling over `NumPy` arrays: rows are read in place, the generator's state is read and written as torch keeps it.
 
-use std::sync::Arc;
-
 use numpy::{
     PyArray1, PyArray2, PyArrayMethods, PyReadonlyArray1, PyReadonlyArray2, PyReadwriteArray1, PyUntypedArrayMethods,
     ndarray::ArrayView2,
@@ -9,14 +7,17 @@ use numpy::{
 use penstock::{
     kernels::floats::SumLanes,
     sampling::{
-        self, Edit, Error, Filter, GreenList, History, Logits, Mark, Mix, Plan, Random, Request, RowOptions, Step,
-        SynthId, Timestamps, ordered_biases, rng::torch::TorchStream,
+        self, Edit, Error, Filter, History, Logits, Mark, Plan, Random, Request, RowOptions, Step, ordered_biases,
+        rng::torch::TorchStream,
     },
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 
-use crate::errors::{SamplingError, from_sampling};
+use crate::{
+    errors::{SamplingError, from_sampling},
+    special_steps::{not_contiguous, special_step},
+};
 
 /// Steps of a sampler, for one row or for all.
 #[pyclass(frozen, module = "penstock._native")]
@@ -333,10 +334,6 @@ impl Sampler {
     }
 }
 
-fn not_contiguous(_: numpy::AsSliceError) -> PyErr {
-    SamplingError::new_err("a table must be contiguous")
-}
-
 /// One step from its name and options.
 fn step(step: &Bound<'_, PyTuple>) -> PyResult<Step> {
     let name: String = step.get_item(0)?.extract()?;
@@ -378,48 +375,6 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Step> {
             let (at, ids) = options!();
             edit(Edit::Suppress { at, ids })
         }
-        "guided" => {
-            let (mix, scale, kept): (String, f32, Option<usize>) = options!();
-            let mix = match mix.as_str() {
-                "from guide" => Mix::FromGuide,
-                "from row" => Mix::FromRow(kept),
-                "logs" => Mix::Logs,
-                "of logs" => Mix::OfLogs,
-                _ => return Err(SamplingError::new_err(format!("unknown mix {mix:?}"))),
-            };
-            edit(Edit::Guided(mix, scale))
-        }
-        "green_list" => {
-            let (key, width, vocabulary, size, bias, table): (_, _, _, _, _, Option<PyReadonlyArray1<'_, i64>>) =
-                options!();
-            let table = match table {
-                Some(table) => Some(table.as_slice().map(Arc::from).map_err(not_contiguous)?),
-                None => None,
-            };
-            edit(Edit::GreenList(GreenList { key, width, vocabulary, size, bias, table }))
-        }
-        "synth_id" => {
-            let (keys, table, threads): (Vec<i64>, PyReadonlyArray1<'_, bool>, _) = options!();
-            let table = table.as_slice().map(Arc::from).map_err(not_contiguous)?;
-            edit(Edit::SynthId(SynthId { keys: keys.into(), table, threads }))
-        }
-        "timestamps" => {
-            let (begin, first, none, eos, max_initial, detect) = options!();
-            edit(Edit::Timestamps(Timestamps { begin, first, none, eos, max_initial, detect }))
-        }
-        "codebooks" => {
-            let (start, semantic, codebook) = options!();
-            edit(Edit::Codebooks { start, semantic, codebook })
-        }
-        "end_above" => {
-            let (ids, least) = options!();
-            edit(Edit::EndAbove { ids, least })
-        }
-        "end_of_channel" => {
-            let (channels, eos) = options!();
-            edit(Edit::EndOfChannel { channels, eos })
-        }
-        "forced_row" => edit(Edit::ForcedRow(options!())),
         "allowed" => edit(Edit::Allowed),
         "prefix_allowed" => edit(Edit::PrefixAllowed),
         "temperature" => filter(Filter::Temperature(options!())),
@@ -446,7 +401,9 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Step> {
         }
         "top_h" => filter(Filter::TopH(options!())),
         "normalize" => filter(Filter::Normalize),
-        _ => Err(SamplingError::new_err(format!("unknown step {name:?}"))),
+        other => special_step(other, step)?
+            .map(Step::Edit)
+            .ok_or_else(|| SamplingError::new_err(format!("unknown step {name:?}"))),
     }
 }
 
