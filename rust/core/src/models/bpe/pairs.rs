@@ -178,11 +178,6 @@ impl PairTable {
         slots.sort_unstable_by_key(|slot| slot & RANK_MASK);
         slots.into_iter().map(ids).collect()
     }
-
-    /// Whether the table of so many merges is larger than a second-level cache, so that its lines come from farther away.
-    pub(super) fn outgrows_cache(merges: usize) -> bool {
-        Self::lines(merges) * LINE * 8 > 1 << 20
-    }
 }
 
 /// Whether a table may have so many merges.

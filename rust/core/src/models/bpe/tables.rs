@@ -7,8 +7,9 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use super::{
     Merge, PairTable, TokenBytes, TokenFilter, derivations::own_encodings, merge::Merger, pairs::check_merges,
+    token_table::TokenTable,
 };
-use crate::{Result, TokenId, Vocab, kernels};
+use crate::{Result, TokenId, Vocab, kernels, once::once};
 
 /// The tables of one model.
 pub(super) struct Tables {
@@ -17,6 +18,8 @@ pub(super) struct Tables {
     pub(super) filter: Option<TokenFilter>,
     /// Words that the cache knows from the beginning.
     pub(super) known: Vec<TokenId>,
+    /// Words that are tokens; made when a text has new ones.
+    tokens: OnceLock<TokenTable>,
 }
 
 /// What the tables are made of, beside the vocabulary.
@@ -85,14 +88,19 @@ impl Tables {
         let merger = Merger::new(PairTable::new(merges), plan.byte_ids.clone(), bytes, kernels::isa());
         let known =
             if plan.is_plain { known_words(&merger, merges, plan.ignore_merges, vocab.id_bound()) } else { Vec::new() };
-        Self { merger, filter, known }
+        Self { merger, filter, known, tokens: OnceLock::new() }
+    }
+
+    /// Words that are tokens, of a vocabulary with ids below `bound`.
+    pub(super) fn tokens(&self, bound: usize) -> &TokenTable {
+        once(&self.tokens, || TokenTable::new(&self.merger.bytes, bound))
     }
 }
 
 /// Tokens that the cache knows from the beginning. With all of a vocabulary a new English text took a tenth less time still,
 /// but known text a twentieth more and multilingual text a fifth: words of the text are then often not in their first slot,
-/// or the table is larger. To look new words up in a table of whole tokens instead did not pay: outside of the caches one
-/// such look-up takes as long as the merges.
+/// or the table is larger. To look each new word up in a table of whole tokens did not pay either: outside of the caches one
+/// such look-up takes as long as the merges. Many at a time do (`token_table.rs`).
 const KNOWN_WORDS: usize = 1 << 14;
 
 /// The commonest tokens that are words: a fourth of the words that an English text brings up.

@@ -2,6 +2,7 @@
 
 use crate::{
     TokenId, Vocab,
+    kernels::prefetch,
     unicode::byte_chars::pair_byte,
     vocab::{Spelled, hash},
 };
@@ -83,6 +84,22 @@ impl TokenBytes {
                 (bytes, (end - start) as usize)
             }
             _ => (&[0; Self::SLACK], 0),
+        }
+    }
+
+    /// Asks for where the bytes of a token begin, ahead of [`Self::prefetch`].
+    #[inline(always)]
+    pub(super) fn prefetch_start(&self, id: TokenId) {
+        if let Some(start) = self.starts.get(id as usize) {
+            prefetch(start);
+        }
+    }
+
+    /// Asks for the bytes of a token, ahead of [`Self::padded`].
+    #[inline(always)]
+    pub(super) fn prefetch(&self, id: TokenId) {
+        if let Some(first) = self.starts.get(id as usize).and_then(|&start| self.arena.get(start as usize)) {
+            prefetch(first);
         }
     }
 

@@ -406,6 +406,8 @@ pub(super) struct Gap {
     word: Range<u32>,
     /// Its place in its batch.
     place: usize,
+    /// The hash of its key.
+    hash: u64,
     /// The token before which its own go.
     at: usize,
     /// Those, once known.
@@ -450,26 +452,47 @@ impl<S: Spelling> Rare<'_, S> {
     #[inline(never)]
     fn fill_some(&mut self, out: &mut Tokens, mut set_count: impl FnMut(usize, u32)) -> Result<()> {
         let Self { text, tables, fresh, spelling, gaps, .. } = self;
+        // Text repeats its new words: each is looked for once.
         let mut words: [&[u8]; BATCH] = [&[]; BATCH];
-        for (word, gap) in words.iter_mut().zip(gaps.iter()) {
-            *word = &text[gap.word.start as usize..gap.word.end as usize];
+        let (mut first_gaps, mut number_of) = ([0; BATCH], [0; BATCH]);
+        let mut numbers = [u8::MAX; 2 * BATCH];
+        let mut count = 0;
+        for (i, gap) in gaps.iter().enumerate() {
+            let word = &text[gap.word.start as usize..gap.word.end as usize];
+            let mut at = gap.hash as usize % numbers.len();
+            while numbers[at] != u8::MAX && words[usize::from(numbers[at])] != word {
+                at = (at + 1) % numbers.len();
+            }
+            if numbers[at] == u8::MAX {
+                numbers[at] = count as u8;
+                (words[count], first_gaps[count]) = (word, i);
+                count += 1;
+            }
+            number_of[i] = numbers[at];
         }
         fresh.clear();
-        spelling.encode_together(&words[..gaps.len()], |i, ids| {
-            gaps[i].ids = fresh.len()..fresh.len() + ids.len();
+        let mut places: [Range<usize>; BATCH] = [const { 0..0 }; BATCH];
+        spelling.encode_together(&words[..count], |number, ids| {
+            places[number] = fresh.len()..fresh.len() + ids.len();
             fresh.extend_from_slice(ids);
-            if words[i].len() <= SHORT_WORD {
-                let key = short_key(text, gaps[i].word.start as usize, words[i].len());
-                tables.insert(&tables.short, &key, tables.short.home(hash_short(&key)), ids);
+            let Gap { word, hash, .. } = &gaps[first_gaps[number]];
+            if word.len() <= SHORT_WORD {
+                let key = short_key(text, word.start as usize, word.len());
+                tables.insert(&tables.short, &key, tables.short.home(*hash), ids);
             } else {
-                let key = long_key(words[i]);
-                tables.insert(&tables.medium, &key, tables.medium.home(hash_medium(&key)), ids);
+                let key = long_key(words[number]);
+                tables.insert(&tables.medium, &key, tables.medium.home(*hash), ids);
             }
         })?;
+        let mut total = 0;
+        for (gap, number) in gaps.iter_mut().zip(number_of) {
+            gap.ids = places[usize::from(number)].clone();
+            total += gap.ids.len();
+        }
         for gap in gaps.iter() {
             set_count(gap.place, gap.ids.len() as u32);
         }
-        out.insert_runs(fresh.len(), gaps.drain(..).map(|gap| (gap.at, &fresh[gap.ids])));
+        out.insert_runs(total, gaps.drain(..).map(|gap| (gap.at, &fresh[gap.ids])));
         Ok(())
     }
 
@@ -491,7 +514,7 @@ impl<S: Spelling> Rare<'_, S> {
             if self.gaps.len() == BATCH {
                 self.fill(out, |_, _| {})?;
             }
-            self.gaps.push(Gap { word, place, at: out.len(), ids: 0..0 });
+            self.gaps.push(Gap { word, place, hash, at: out.len(), ids: 0..0 });
             return Ok(());
         }
         self.spelling.encode(&self.text[word.start as usize..word.end as usize], self.fresh)?;
