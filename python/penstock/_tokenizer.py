@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from penstock import _native, decoders, models, normalizers, pre_tokenizers, processors
+from penstock import _locks, _native, decoders, models, normalizers, pre_tokenizers, processors
 from penstock._components import of_stage
 from penstock._ragged import Ragged
 from penstock._repr import REPR, STR, Form
@@ -79,7 +78,7 @@ class Tokenizer:
             LoadError: A description does not hold together.
         """
         # Guards the replacement of `_native`, which is read without it.
-        self._lock = threading.Lock()
+        self._lock = _locks.lock()
         if isinstance(model, _native.Tokenizer):
             self._native = model
             return

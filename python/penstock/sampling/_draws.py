@@ -51,9 +51,10 @@ def multinomial(probs: Any, num_samples: int = 1, *, generator: Any = None) -> A
     if _torch.proof() is None:
         drawn = torch.multinomial(torch.from_numpy(array), num_samples, generator=generator).numpy()
     else:
-        state = generator.get_state()
-        drawn = _native.torch_multinomial(array, state.numpy(), num_samples)
-        generator.set_state(state)
+        with _torch.lock_of(generator):
+            state = generator.get_state()
+            drawn = _native.torch_multinomial(array, state.numpy(), num_samples)
+            generator.set_state(state)
     drawn = drawn.reshape((*probs.shape[:-1], num_samples))
     return torch.from_numpy(drawn) if tensor else drawn
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from penstock.errors import SamplingError
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 # A step of the compiled sampler: its name, then its options.
 Step = tuple[Any, ...]
+# Of each row: whether it draws, and its steps.
+Plans: TypeAlias = "list[tuple[bool, list[Step]]]"
 
 
 @dataclass(frozen=True)

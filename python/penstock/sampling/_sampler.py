@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from penstock import _native
+from penstock import _locks, _native
 from penstock.errors import SamplingError
 from penstock.sampling import _arrays, _torch
 from penstock.sampling._params import SamplingParams
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
-    from penstock.sampling._params import Step
+    from penstock.sampling._params import Plans, Step
 
 Rng = Literal["torch", "row-seeds"]
 _INT64_BITS = 64
@@ -90,9 +90,12 @@ class Sampler:
         self.rng = rng
         self.seed = seed
         self._steps = 0
-        self._prompt_lengths: tuple[int, ...] = ()
+        # Guards `_steps` and `_state`, which is replaced and not written in place: a child forked
+        # meanwhile has the old one or the new.
+        self._lock = _locks.lock()
         self._plans = [(item.do_sample, item.steps()) for item in self.params]
         self._native = _native.Sampler(self._plans)
+        self._counted: tuple[tuple[int, ...], Plans, Any] | None = None
         self._draws = any(item.do_sample for item in self.params)
         self._counts_new = any(
             item.min_new_tokens
@@ -119,7 +122,7 @@ class Sampler:
         self._native = _native.Sampler(self._plans)
         self._looks_back = False
         self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
-        self._prompt_lengths, self._has_prefix, self._is_plain = (), False, False
+        self._has_prefix, self._is_plain, self._lock = False, False, _locks.lock()
         return self
 
     def __call__(
@@ -177,7 +180,6 @@ class Sampler:
         ):
             tokens = self._step(logits, input_ids, generator)
             if tokens is not None:
-                self._steps += 1
                 return _new_tuple(SampleOutput, (tokens, None, None, None))
         if logprobs is not None and logprobs < 0:
             raise SamplingError(f"`logprobs` is a number of tokens, but is {logprobs}")
@@ -202,17 +204,20 @@ class Sampler:
             if logprobs is not None:
                 options["logprobs"] = logprobs
                 options["raw_logprobs"] = logprobs_mode == "raw"
-        native = (
-            self._native_for(prompt_lengths, array.shape[0]) if self._counts_new else self._native
-        )
+        plans, native = self._plans, self._native
+        if self._counts_new:
+            plans, native = self._counting_from(prompt_lengths, len(array))
         if self.rng == "torch":
-            drawn = self._draw_torch(native, array, brain, options, generator)
+            drawn = self._draw_torch(plans, native, array, brain, options, generator)
         else:
-            drawn = native.draw_rows(array, self._seeds(seeds, step, len(array)), brain, options)
-        self._steps += 1
+            with self._lock:
+                number = self._steps if step is None else step
+                rows = self._seeds(seeds, number, len(array))
+                drawn = native.draw_rows(array, rows, brain, options)
+                self._steps += 1
         scores = None
         if return_scores:
-            scores = _torch.exact_scores(native, self._plans, array, brain, options)
+            scores = _torch.exact_scores(native, plans, array, brain, options)
         return _output(drawn[0], drawn[2], scores, tensor)
 
     def _step(self, logits: Any, input_ids: Any, generator: Any) -> Any:
@@ -237,22 +242,35 @@ class Sampler:
             if not self._draws:
                 drawn = self._native.step(array, None, torch.lanes, input_ids)
             elif self._state is not None and generator is None:
-                drawn = self._native.step(array, self._state, torch.lanes, input_ids)
+                with self._lock:
+                    state = self._state.copy()
+                    drawn = self._native.step(array, state, torch.lanes, input_ids)
+                    self._state = state
             else:
-                generator = generator or torch.generator
-                state = generator.get_state()
-                drawn = self._native.step(array, state.numpy(), torch.lanes, input_ids)
-                if drawn is not None:
-                    generator.set_state(state)
+                if generator is None:
+                    generator, lock = torch.generator, torch.lock
+                else:
+                    lock = _torch.lock_of(generator)
+                with lock:
+                    state = generator.get_state()
+                    drawn = self._native.step(array, state.numpy(), torch.lanes, input_ids)
+                    if drawn is not None:
+                        generator.set_state(state)
             if type(drawn) is np.ndarray:
                 return torch.from_numpy(drawn)
             return torch.from_numpy(self._resolved(drawn, array, input_ids)) if drawn else None
         if kind is not np.ndarray or generator is not None:
             return None
-        state = self._state if self._draws else None
-        if state is None and self._draws:
+        lanes = torch.lanes if torch else DEFAULT_LANES
+        if not self._draws:
+            drawn = self._native.step(logits, None, lanes, input_ids)
+        elif self._state is None:
             return None
-        drawn = self._native.step(logits, state, torch.lanes if torch else DEFAULT_LANES, input_ids)
+        else:
+            with self._lock:
+                state = self._state.copy()
+                drawn = self._native.step(logits, state, lanes, input_ids)
+                self._state = state
         return self._resolved(drawn, logits, input_ids) if type(drawn) is tuple else drawn
 
     def _resolved(self, drawn: Any, array: Any, input_ids: Any) -> Any:
@@ -267,7 +285,7 @@ class Sampler:
     ) -> tuple[Any, Any]:
         """Tokens of a tensor of logits and, on request, the scores; options are the native ones."""
         array, brain, _ = _arrays.rows(logits)
-        drawn = self._draw_torch(self._native, array, brain, options, None)
+        drawn = self._draw_torch(self._plans, self._native, array, brain, options, None)
         scores = None
         if return_scores:
             scores = _torch.from_numpy(
@@ -285,22 +303,23 @@ class Sampler:
     def _prefix_is_set(self) -> bool:
         return self._has_prefix
 
-    def _native_for(self, prompt_lengths: Sequence[int] | None, count: int) -> Any:
-        """The compiled steps, with the prompts' lengths put into what counts new tokens."""
+    def _counting_from(self, prompt_lengths: Sequence[int] | None, count: int) -> tuple[Plans, Any]:
+        """The steps, plain and compiled, with the prompts' lengths in what counts new tokens."""
         lengths = tuple(prompt_lengths) if prompt_lengths is not None else (0,) * count
-        if lengths != self._prompt_lengths or self._native is None:
+        counted = self._counted
+        if counted is None or counted[0] != lengths:
             params = self.params if len(self.params) > 1 else self.params * max(len(lengths), 1)
             if len(params) != len(lengths):
                 raise SamplingError(
                     f"prompt_lengths has {len(lengths)} rows, the options {len(params)}"
                 )
-            self._plans = [
+            plans = [
                 (item.do_sample, item.steps(length))
                 for item, length in zip(params, lengths, strict=True)
             ]
-            self._native = _native.Sampler(self._plans)
-            self._prompt_lengths = lengths
-        return self._native
+            # Set as one: another thread reads it meanwhile.
+            counted = self._counted = lengths, plans, _native.Sampler(plans)
+        return counted[1], counted[2]
 
     def _options(
         self,
@@ -330,33 +349,39 @@ class Sampler:
         return options
 
     def _draw_torch(
-        self, native: Any, array: Any, brain: bool, options: dict[str, Any] | None, generator: Any
+        self,
+        plans: Plans,
+        native: Any,
+        array: Any,
+        brain: bool,
+        options: dict[str, Any] | None,
+        generator: Any,
     ) -> Any:
         if self._state is not None and generator is None:
             lanes = _torch.lanes_without_torch()
             if lanes != _torch.DEFAULT_LANES:
                 options = {**(options or {}), "lanes": lanes}
-            drawn = native.draw_torch(array, self._state, brain, options)
+            with self._lock:
+                state = self._state.copy()
+                drawn = native.draw_torch(array, state, brain, options)
+                self._state = state
             if drawn[1] and _torch.is_loaded():
-                return _torch.resolve(drawn, self._plans, array, brain, options)
+                return _torch.resolve(drawn, plans, array, brain, options)
             return drawn
         if not self._draws:
             drawn = native.draw_rows(array, [(0, 0)] * len(array), brain, options)
             if drawn[1] and _torch.is_loaded():
-                return _torch.resolve(drawn, self._plans, array, brain, options)
+                return _torch.resolve(drawn, plans, array, brain, options)
             return drawn
-        return _torch.draw(native, self._plans, array, brain, options, generator)
+        return _torch.draw(native, plans, array, brain, options, generator)
 
-    def _seeds(
-        self, seeds: Sequence[int] | None, step: int | None, count: int
-    ) -> list[tuple[int, int]]:
+    def _seeds(self, seeds: Sequence[int] | None, step: int, count: int) -> list[tuple[int, int]]:
         if seeds is None:
             first = self.seed or 0
             seeds = range(first, first + count)
         elif len(seeds) != count:
             raise SamplingError(f"seeds has {len(seeds)} rows, the logits {count}")
-        number = self._steps if step is None else step
-        return [(int(seed) % 2**_INT64_BITS, number) for seed in seeds]
+        return [(int(seed) % 2**_INT64_BITS, step) for seed in seeds]
 
 
 def prefix_mask(functions: Sequence[Any], input_ids: Any, count: int, vocabulary: int) -> Any:

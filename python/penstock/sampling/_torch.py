@@ -8,15 +8,18 @@ from __future__ import annotations
 import functools
 import sys
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from penstock import _native
+from penstock import _locks, _native
 from penstock.errors import LogitsError, MissingDependencyError
 
 if TYPE_CHECKING:
-    from penstock.sampling._params import Step
+    import threading
+
+    from penstock.sampling._params import Plans
 
 # torch's AVX-512 build sums sixteen lanes, its AVX2 build eight.
 DEFAULT_LANES = 16
@@ -29,8 +32,14 @@ class Torch(NamedTuple):
     tensor: Any
     from_numpy: Any
     generator: Any
+    lock: threading.Lock
     lanes: int
 
+
+# A draw reads a generator's state, and writes it later: of two threads at once both would draw the
+# same numbers.
+_generator_locks: weakref.WeakKeyDictionary[Any, threading.Lock] = weakref.WeakKeyDictionary()
+_adding = _locks.lock()
 
 # Empty until the program uses torch.
 _ready: list[Torch] = []
@@ -40,8 +49,18 @@ def ready() -> Torch | None:
     """Torch, if the program uses it and the compiled stream is proven to be its own."""
     if not _ready and is_loaded() and (lanes := proof()):
         torch = module()
-        _ready.append(Torch(torch.Tensor, torch.from_numpy, torch.default_generator, lanes))
+        own = torch.default_generator
+        _ready.append(Torch(torch.Tensor, torch.from_numpy, own, lock_of(own), lanes))
     return _ready[0] if _ready else None
+
+
+def lock_of(generator: Any) -> threading.Lock:
+    """What a thread holds while it draws from a generator."""
+    held = _generator_locks.get(generator)
+    if held is None:
+        with _adding:
+            held = _generator_locks.setdefault(generator, _locks.lock())
+    return held
 
 
 def is_loaded() -> bool:
@@ -137,7 +156,7 @@ def lanes_without_torch() -> int:
 
 def draw(
     native: Any,
-    plans: list[tuple[bool, list[Step]]],
+    plans: Plans,
     array: Any,
     brain: bool,
     options: dict[str, Any] | None,
@@ -151,15 +170,16 @@ def draw(
         return _draw_by_torch(native, plans, array, brain, options, generator)
     if lanes != DEFAULT_LANES:
         options = {**(options or {}), "lanes": lanes}
-    state = generator.get_state()
-    drawn = native.draw_torch(array, state.numpy(), brain, options)
-    generator.set_state(state)
+    with lock_of(generator):
+        state = generator.get_state()
+        drawn = native.draw_torch(array, state.numpy(), brain, options)
+        generator.set_state(state)
     return resolve(drawn, plans, array, brain, options) if drawn[1] else drawn
 
 
 def resolve(
     drawn: Any,
-    plans: list[tuple[bool, list[Step]]],
+    plans: Plans,
     array: Any,
     brain: bool,
     options: dict[str, Any] | None,
@@ -184,7 +204,7 @@ def resolve(
 
 def exact_scores(
     native: Any,
-    plans: list[tuple[bool, list[Step]]],
+    plans: Plans,
     array: Any,
     brain: bool,
     options: dict[str, Any] | None,
@@ -201,7 +221,7 @@ def exact_scores(
 
 def _draw_by_torch(
     native: Any,
-    plans: list[tuple[bool, list[Step]]],
+    plans: Plans,
     array: Any,
     brain: bool,
     options: dict[str, Any] | None,
@@ -232,7 +252,7 @@ def row_tensor(array: Any, brain: bool, row: int) -> Any:
 
 
 def scores_by_torch(
-    plans: list[tuple[bool, list[Step]]],
+    plans: Plans,
     array: Any,
     brain: bool,
     options: dict[str, Any] | None,

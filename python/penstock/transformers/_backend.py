@@ -10,16 +10,13 @@ from __future__ import annotations
 
 import copy
 import json
-import os
-import threading
-import weakref
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import tokenizers
 
-from penstock import _native
+from penstock import _locks, _native
 from penstock.errors import PenstockError
 from penstock.transformers._compile import (
     compile_backend,
@@ -39,8 +36,6 @@ Padding = tuple[int | None, str, int | None, int, int, str]
 """Length, direction, multiple, id, type id, token."""
 
 _UNSET: Any = object()
-
-_backends: weakref.WeakSet[Backend] = weakref.WeakSet()
 
 totals: Counter[str] = Counter()
 """How often engines ran, and how often stock did instead (`fallback`), in this process."""
@@ -103,12 +98,11 @@ class Backend:
         own["_split_special"] = _UNSET
         own["_tokens"] = (None, {})
         own["_variants"] = {}
-        own["_lock"] = threading.RLock()
+        own["_lock"] = _locks.rlock()
         own["_calls"] = Counter[str]()
         own["_texts"] = 0
         own["_decode"] = None
         own["_fallbacks"] = Counter[str]()
-        _backends.add(self)
 
     def count(self, operation: str) -> None:
         """Counts a native call."""
@@ -702,13 +696,3 @@ def _rebuild(text: str, split_special: bool, given: tuple[str, ...] = ()) -> Bac
         backend._given = (given, native)
     backend.encode_special_tokens = split_special
     return backend
-
-
-def _reset_locks() -> None:
-    # A lock that another thread of the parent held would never be released in the child.
-    for backend in list(_backends):
-        backend.__dict__["_lock"] = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_reset_locks)

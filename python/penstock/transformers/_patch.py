@@ -7,10 +7,11 @@ the class is as it was.
 
 from __future__ import annotations
 
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from penstock import _locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,7 +48,7 @@ class Group:
         self._declare = declare
         self._reasons: set[str] = set()
         self._kept: list[tuple[type, str, Any]] = []
-        self._lock = threading.RLock()
+        self._lock = _locks.rlock()
 
     @property
     def reasons(self) -> frozenset[str]:
