@@ -19,7 +19,7 @@ from penstock.errors import LogitsError, MissingDependencyError
 if TYPE_CHECKING:
     import threading
 
-    from penstock.sampling._params import Plans
+    from penstock.sampling._params import Plans, Step
 
 # torch's AVX-512 build sums sixteen lanes, its AVX2 build eight.
 DEFAULT_LANES = 16
