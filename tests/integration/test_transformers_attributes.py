@@ -225,6 +225,39 @@ def test_added_tokens_whose_ids_are_others_in_the_file(
     assert engine_of(ours).native, engine_of(ours).reason
 
 
+@pytest.mark.parametrize("stage", ["post_processor", "pre_tokenizer", "normalizer", "decoder"])
+def test_a_file_without_a_component(stage: str, folders: dict[str, Path], tmp_path: Path) -> None:
+    """transformers puts a post-processor where there is none, even one that adds nothing."""
+    for name in ("llama3", "unigram", "bert"):
+        folder = tmp_path / name
+        shutil.copytree(folders[name], folder)
+        content = json.loads((folder / "tokenizer.json").read_text("utf-8"))
+        content[stage] = None
+        (folder / "tokenizer.json").write_text(json.dumps(content), "utf-8")
+        for cls in (transformers.AutoTokenizer, transformers.PreTrainedTokenizerFast):
+            stock = cls.from_pretrained(folder)
+            with pt.installed():
+                ours = cls.from_pretrained(folder)
+                assert engine_of(ours).native, engine_of(ours).reason
+                same((ours, stock), STATE | CALLS, f"{name} without {stage}")
+
+
+def test_files_that_the_caller_names(folders: dict[str, Path], tmp_path: Path) -> None:
+    """They take the place of those in the folder."""
+    other = tmp_path / "other.json"
+    content = json.loads((folders["gpt2"] / "tokenizer.json").read_text("utf-8"))
+    content["added_tokens"][0]["content"] = "<other>"
+    other.write_text(json.dumps(content), "utf-8")
+    for given in ({"tokenizer_file": str(other)}, {"tokenizer_file": "nowhere"}):
+        for name in ("gpt2", "llama3"):
+            folder = folders[name]
+            stock = outcome(
+                lambda: transformers.AutoTokenizer.from_pretrained(folder, **given)(TEXTS)
+            )
+            ours = outcome(lambda: pt.AutoTokenizer.from_pretrained(folder, **given)(TEXTS))
+            assert ours == stock
+
+
 def test_a_single_text_beside_every_setting(folders: dict[str, Path]) -> None:
     """`tokenizer(text)` alone takes a way of its own, which leaves nothing out."""
     for name in ("gpt2", "bert"):

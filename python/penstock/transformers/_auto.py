@@ -130,7 +130,7 @@ def _lazy_backend(
         return None
     if not takes_file_as_it_stands(cls):
         return None
-    if any(kwargs.get(name) is not None for name in ("tokenizer_object", "gguf_file", "vocab")):
+    if _brings_its_own(kwargs):
         return None
     convert: Any = TokenizersBackend.convert_to_native_format
     if cls.convert_to_native_format.__func__ is not convert.__func__:
@@ -144,6 +144,17 @@ def _lazy_backend(
     if has_dropout(native):
         return None
     return Backend(native, building=True), tokens
+
+
+def _brings_its_own(kwargs: dict[str, Any]) -> bool:
+    """True where the caller's arguments take the place of the files that were found."""
+    return any(kwargs.get(name) is not None for name in _GIVEN)
+
+
+_GIVEN = (
+    "tokenizer_object", "tokenizer_file", "gguf_file", "vocab_file", "merges_file", "vocab",
+    "merges",
+)  # fmt: skip
 
 
 def _as_stock_tokens(tokens: dict[int, _native.AddedToken]) -> dict[int, AddedToken]:
@@ -169,8 +180,8 @@ def _in_frame(
         return None, "the files hold no tokenizer.json"
     if model not in MODELS or not hands_on(cls):
         return None, f"{cls.__name__} does more with a vocabulary than to hand it on"
-    if any(kwargs.get(key) is not None for key in ("tokenizer_object", "gguf_file")):
-        return None, "the backend was given"
+    if _brings_its_own(kwargs):
+        return None, "vocabulary, file or backend were given as arguments"
     original: Any = TokenizersBackend.convert_to_native_format
     if cls.convert_to_native_format.__func__ is not original.__func__:
         return None, f"{cls.__name__} has its own convert_to_native_format"

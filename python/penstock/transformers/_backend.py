@@ -548,7 +548,8 @@ class Backend:
         if own["_frame"] is not None:
             return getattr(own["_frame"].real, stage)
         if own["_building"] and own["_real"] is None:
-            has_it = any(name == stage for name, _, _ in own["_native"].description())
+            parts = own["_native"].description()
+            has_it = any(name == stage and what != "none" for name, what, _ in parts)
             return Lazy(self, stage) if has_it else None
         return getattr(self.expose(), stage)
 

@@ -79,9 +79,15 @@ impl OneText {
             tokenizer.call_method1("_eventual_warn_about_too_long_sequence", (ids, py.None(), true))?;
         }
         // What stock leaves set on its tokenizer.
-        state.set_item(intern!(py, "_truncation"), py.None())?;
-        state.set_item(intern!(py, "_padding"), py.None())?;
-        state.set_item(intern!(py, "_split_special"), split)?;
+        for name in [intern!(py, "_truncation"), intern!(py, "_padding")] {
+            if !state.get_item(name)?.is_some_and(|value| value.is_none()) {
+                state.set_item(name, py.None())?;
+            }
+        }
+        let name = intern!(py, "_split_special");
+        if !state.get_item(name)?.is_some_and(|value| value.is(&split)) {
+            state.set_item(name, split)?;
+        }
         let calls = state.get_item(intern!(py, "_texts"))?.map_or(Ok(0), |calls| calls.extract::<u64>())?;
         state.set_item(intern!(py, "_texts"), calls + 1)?;
         let made = self.make.bind(py).call1((&self.result,))?;
