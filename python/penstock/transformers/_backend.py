@@ -417,6 +417,15 @@ class Backend:
         with self._lock:
             own = self.__dict__
             native = self.native()
+            if own["_building"] and own["_real"] is None and own["_tokens"][0] is native:
+                held = set(own["_tokens"][1].values())
+                if all(
+                    type(token) is tokenizers.AddedToken
+                    and token in held
+                    and (token.special or not special)
+                    for token in tokens
+                ):
+                    return 0  # transformers hands all tokens of a file in again
             added = 0
             if native is not None:
                 try:
