@@ -1,9 +1,9 @@
 """Cost of a sampled token, beside transformers and torch on the same logits.
 
 Each pair is checked first: the tokens and the generator's state are equal. Times are CPU time of
-one thread, medians; batches over two threads are wall-clock time. `--all` adds penalties over a
-long context, the cost of a call on eight tokens, batches, and the loop of `generate`. `--llama` and
-`--exllamav2` take a library each, built as `sampling_peers.py` says.
+one thread, medians; batches over two threads are wall-clock time. `--penalties` measures those over
+a long context alone; `--all` adds them, the cost of a call on eight tokens, batches, and the loop
+of `generate`. `--llama` and `--exllamav2` take a library each, built as `sampling_peers.py` says.
 """
 
 from __future__ import annotations
@@ -166,9 +166,9 @@ def measure_penalties(vocabulary: int, context: int, repeats: int) -> list[dict[
             params = CONFIGURATIONS[options]
             for ids_kind, ids in contexts.items():
                 steps = list({"none": {}, **PENALTIES}.items())
-                took = [
-                    penalty_seconds({**params, **more}, many, ids, context) for _, more in steps
-                ]
+                took = penalty_seconds(
+                    [{**params, **more} for _, more in steps], many, ids, context
+                )
                 for (name, _), (step, first) in zip(steps, took, strict=True):
                     row = {"logits": kind, "options": options, "ids": ids_kind, "penalty": name}
                     row["penstock_us"] = round(step * 1e6, 1)
@@ -182,34 +182,45 @@ def measure_penalties(vocabulary: int, context: int, repeats: int) -> list[dict[
     return out
 
 
+# Steps of one sampler before the next one's turn: what else the machine does falls on all of them.
+TURN = 20
+
+
 def penalty_seconds(
-    params: dict[str, Any], many: tuple[torch.Tensor, ...], ids: torch.Tensor, context: int
-) -> tuple[float, float]:
+    options: list[dict[str, Any]], many: tuple[torch.Tensor, ...], ids: torch.Tensor, context: int
+) -> list[tuple[float, float]]:
     """A step of a growing context, and its first one: medians, averaged over rows of logits."""
-    sampler = Sampler(SamplingParams(**params))
-    chain = transformers_step({name: params[name] for name in CLASSES if name in params})
-    steps, firsts = [], []
+    samplers = [Sampler(SamplingParams(**params)) for params in options]
+    steps: list[list[float]] = [[] for _ in options]
+    firsts: list[list[float]] = [[] for _ in options]
+    contexts = [ids[:, :length] for length in range(context, ids.shape[1])]
     for rows in many:
-        contexts = [ids[:, :length] for length in range(context, ids.shape[1])]
-        torch.manual_seed(1)
-        expected = chain(penalized(rows, contexts[0], params))
-        torch.manual_seed(1)
-        if not torch.equal(sampler(rows, contexts[0]).tokens, expected):
-            raise SystemExit(f"{params}: the tokens differ")
-        times = []
-        for ids_so_far in contexts:
-            start = time.thread_time_ns()
-            sampler(rows, ids_so_far)
-            times.append(time.thread_time_ns() - start)
-        steps.append(statistics.median(times))
-        anew = []
-        for _ in range(5):
-            sampler(rows, ids[:, 1:9])
-            start = time.thread_time_ns()
-            sampler(rows, contexts[0])
-            anew.append(time.thread_time_ns() - start)
-        firsts.append(statistics.median(anew))
-    return statistics.mean(steps) / 1e9, statistics.mean(firsts) / 1e9
+        for params, sampler in zip(options, samplers, strict=True):
+            chain = transformers_step({name: params[name] for name in CLASSES if name in params})
+            torch.manual_seed(1)
+            expected = chain(penalized(rows, contexts[0], params))
+            torch.manual_seed(1)
+            if not torch.equal(sampler(rows, contexts[0]).tokens, expected):
+                raise SystemExit(f"{params}: the tokens differ")
+        times: list[list[int]] = [[] for _ in options]
+        anew: list[list[int]] = [[] for _ in options]
+        for first in range(0, len(contexts), TURN):
+            for place, sampler in enumerate(samplers):
+                sampler(rows, ids[:, 1:9])
+                start = time.thread_time_ns()
+                sampler(rows, contexts[first])
+                anew[place].append(time.thread_time_ns() - start)
+                for ids_so_far in contexts[first : first + TURN]:
+                    start = time.thread_time_ns()
+                    sampler(rows, ids_so_far)
+                    times[place].append(time.thread_time_ns() - start)
+        for place in range(len(options)):
+            steps[place].append(statistics.median(times[place]))
+            firsts[place].append(statistics.median(anew[place]))
+    return [
+        (statistics.mean(step) / 1e9, statistics.mean(first) / 1e9)
+        for step, first in zip(steps, firsts, strict=True)
+    ]
 
 
 CALLS = 200
@@ -361,6 +372,7 @@ def main() -> None:
     parser.add_argument("--logits", nargs="+", default=["peaked", "mid", "flat"])
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--penalties", action="store_true", help="penalties alone")
     parser.add_argument("--batch-only", type=int, nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--llama", type=Path, help="a library of llama.cpp's sampler")
     parser.add_argument("--exllamav2", type=Path, help="a library of exllamav2's sampling.cpp")
@@ -376,7 +388,7 @@ def main() -> None:
         if path is not None
     }
     results = []
-    for vocabulary in options.vocabularies:
+    for vocabulary in () if options.penalties else options.vocabularies:
         for batch in options.batches:
             for kind in options.logits:
                 print(
@@ -384,8 +396,9 @@ def main() -> None:
                 )
                 results += measure(vocabulary, batch, kind, options.repeats, libraries)
     more: dict[str, Any] = {}
-    if options.all:
+    if options.all or options.penalties:
         more["penalties"] = measure_penalties(151936, 4096, options.repeats)
+    if options.all:
         more["calls"] = measure_calls(options.repeats)
         more["batches"] = batches(151936, 64)
         more["generate"] = [

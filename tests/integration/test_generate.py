@@ -117,6 +117,18 @@ CONFIGURATIONS: list[dict[str, Any]] = [
     {"do_sample": True, "num_return_sequences": 3, "top_k": 20, "repetition_penalty": 1.1},
     {"do_sample": True, "guidance_scale": 1.5, "top_k": 10},
     {"do_sample": True, "watermarking_config": transformers.WatermarkingConfig(bias=2.0)},
+    {
+        "do_sample": True,
+        "top_k": 60,
+        "watermarking_config": transformers.WatermarkingConfig(seeding_scheme="selfhash"),
+    },
+    {
+        "do_sample": True,
+        "top_k": 60,
+        "renormalize_logits": True,
+        "watermarking_config": transformers.SynthIDTextWatermarkingConfig(3, [5, 7, 11, 13]),
+    },
+    {"do_sample": False, "guidance_scale": 2.0, "renormalize_logits": True},
 ]
 MODELS = ("gpt2", "llama", "t5", "llama-padded", "llama-bf16")
 FEW_MODELS = MODELS if REQUIRE_PARITY else ("gpt2", "t5", "llama-padded")

@@ -237,6 +237,8 @@ def test_arrays_that_do_not_fit() -> None:
         sampler(logits, [[1, 2]])
     with pytest.raises(SamplingError, match="integers"):
         sampler(logits, [[0.5], [1.5]])
+    with pytest.raises(SamplingError, match="different lengths"):
+        sampler(logits, [[1, 2], [1]])
     with pytest.raises(TokenRangeError):
         sampler(logits, [[-3], [1]])
     with pytest.raises(SamplingError, match="allowed_mask"):

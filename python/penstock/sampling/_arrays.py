@@ -82,7 +82,10 @@ def rows(logits: Any) -> tuple[NDArray[Any], bool, bool]:
 
 def token_rows(ids: Any, count: int, name: str) -> NDArray[np.int64]:
     """Token ids as `[count, length]` of `int64`."""
-    array = ids.numpy() if is_tensor(ids) else np.asarray(ids)
+    try:
+        array = ids.numpy() if is_tensor(ids) else np.asarray(ids)
+    except ValueError as error:
+        raise SamplingError(f"{name}: the rows have different lengths") from error
     if array.dtype != np.int64:
         if array.size and not np.issubdtype(array.dtype, np.integer):
             raise SamplingError(f"{name} have to be integers, not {array.dtype}")

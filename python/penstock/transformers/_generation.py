@@ -188,7 +188,7 @@ def _inputs(segment: Segment, input_ids: Any, logits: Any) -> tuple[Any, dict[st
     if "guide" in options:
         options["guide"] = options["guide"].to(torch.float32).contiguous().numpy()
     if segment.needs_history:
-        ids = input_ids.numpy()
+        ids = input_ids.numpy().astype(np.int64, copy=False)
         # Before a guide has met its rows there are two for each one of tokens.
         options["input_ids"] = ids if len(ids) == len(logits) else np.concatenate([ids, ids])
     if segment.encoder_ids is not None:

@@ -187,13 +187,13 @@ def end_of_channel(_rows: _Rows, processor: Any, _segment: Segment) -> list[Step
     return [("end_of_channel", (processor.num_channels, processor.eos_id))]
 
 
-def delayed_end(rows: _Rows, processor: Any, segment: Segment) -> list[Step] | None:
+def delayed_end(_rows: _Rows, processor: Any, segment: Segment) -> list[Step] | None:
     """Dia's end in the other channels, which the scores of the first one begin."""
-    if not segment.is_empty or rows.count % processor.num_channels:
+    if not segment.is_empty:
         return None
 
     def forced(input_ids: Any, scores: Any) -> dict[str, Any]:
-        first = scores[:: processor.num_channels]
+        first = scores.reshape(-1, processor.num_channels, scores.shape[-1])[:, 0]
         if processor.active_batches is None:
             processor.delay_pattern = processor.delay_pattern.repeat(len(first), 1)
             processor.active_batches = torch.zeros(len(first), dtype=torch.bool)
