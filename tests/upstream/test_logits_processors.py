@@ -94,7 +94,7 @@ def outcomes(folder: Path, engine: str) -> tuple[dict[str, str], dict[str, int]]
     run = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-rA", "--tb=line", "-p", "no:cacheprovider"),
-            *("-c", os.devnull, "--rootdir", ".", "-p", "engine", "--timeout", "200", str(MODULE)),
+            *("-c", os.devnull, "--rootdir", ".", "-p", "engine", "--timeout", "600", str(MODULE)),
         ],
         cwd=folder,
         env={
@@ -107,14 +107,14 @@ def outcomes(folder: Path, engine: str) -> tuple[dict[str, str], dict[str, int]]
         },
         capture_output=True,
         text=True,
-        timeout=1200,
+        timeout=3000,
     )
     found = re.findall(r"^(PASSED|FAILED|ERROR) (\S+)", run.stdout, re.MULTILINE)
     assert found, run.stdout[-3000:] + run.stderr[-3000:]
     return {name: outcome for outcome, name in found}, json.loads(counts.read_text())
 
 
-@pytest.mark.timeout(2500)
+@pytest.mark.timeout(6500)
 @pytest.mark.skipif(SOURCE is None, reason="PENSTOCK_TRANSFORMERS_SOURCE names no checkout")
 def test_the_suite_of_the_processors(tmp_path: Path) -> None:
     target = tmp_path / MODULE
