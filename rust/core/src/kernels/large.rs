@@ -90,9 +90,9 @@ mod mapped {
     const LARGE: usize = 2 * HUGE;
     /// What stands before a block, and the most that a block may be aligned to.
     const HEADER: usize = 64;
-    /// Blocks that wait, and what they may take together: the ids and the text of a document of 10 MB.
+    /// Blocks that wait, and what they may take together, used or not: the ids and the text of a document of 10 MB.
     const KEPT: usize = 4;
-    const KEPT_BYTES: usize = 64 << 20;
+    const KEPT_BYTES: usize = 80 << 20;
 
     /// Where a block's mapping begins, its bytes, and the bytes from the header on.
     #[derive(Clone, Copy)]
