@@ -263,3 +263,32 @@ def test_all_special_processors_are_tried() -> None:
         _, batch = next(iter(batches(maker.__name__)))
         tried |= {type(processor) for processor in maker(batch)[0]}
     assert tried == set(_special.TRANSLATIONS)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_watermarks_of_large_vocabularies(rows: int, threads: int) -> None:
+    """torch splits the sum of a single long row over threads, and the tournament with it."""
+    vocabulary = 40_000
+    generator = torch.Generator().manual_seed(SEED)
+    scores = logits("mid", rows, vocabulary, generator)
+    ids = torch.randint(vocabulary, (rows, 6), generator=generator)
+
+    def chains() -> Iterator[list[Any]]:
+        for before in ([], [stock.TopKLogitsWarper(50)]):
+            keys = [5, 7, 11, 13]
+            size, device = 2**16, torch.device("cpu")
+            tournament = stock.SynthIDTextWatermarkLogitsProcessor(3, keys, size, 1, 8, device)
+            yield [*before, tournament, stock.LogitNormalization()]
+            for scheme in ("lefthash", "selfhash"):
+                yield [
+                    *before,
+                    stock.WatermarkLogitsProcessor(vocabulary, "cpu", 0.25, 2.0, 7, scheme),
+                ]
+
+    torch.set_num_threads(threads)
+    for ours, theirs in zip(chains(), chains(), strict=True):
+        chooser = TokenChooser(LogitsProcessorList(ours), rows, do_sample=False)
+        _, own = chooser.choose(ids, scores.clone(), scores=True)
+        assert not chooser.python_processors
+        assert same(own, LogitsProcessorList(theirs)(ids, scores.clone()))
