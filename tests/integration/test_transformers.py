@@ -21,7 +21,7 @@ import pytest
 import tokenizers
 import torch
 import transformers
-from penstock.transformers import _engine, engine_of, wrap
+from penstock.transformers import _slot, engine_of, wrap
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from tests import checkpoints
@@ -237,9 +237,9 @@ def test_classes_with_their_own_encoding_stay_in_stock() -> None:
                  "MLukeTokenizer", "LayoutLMv3Tokenizer", "RoFormerTokenizer"):  # fmt: skip
         cls = getattr(transformers, name)
         if issubclass(cls, TokenizersBackend):
-            assert _engine.runs_in_stock(cls), name
-    assert _engine.runs_in_stock(transformers.BertTokenizer) is None
-    assert _engine.runs_in_stock(transformers.PreTrainedTokenizerFast) is None
+            assert _slot.runs_in_stock(cls), name
+    assert _slot.runs_in_stock(transformers.BertTokenizer) is None
+    assert _slot.runs_in_stock(transformers.PreTrainedTokenizerFast) is None
 
 
 def outcome(call: Any, tokenizer: Any) -> Any:

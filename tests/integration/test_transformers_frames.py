@@ -16,7 +16,7 @@ import penstock.transformers as pt
 import pytest
 import transformers
 import transformers.models
-from penstock.transformers import _engine, _frames
+from penstock.transformers import _frames, _report, _slot
 from penstock.transformers._backend import Backend
 from tokenizers import Tokenizer, pre_tokenizers
 from tokenizers.models import BPE
@@ -50,7 +50,7 @@ def _classes() -> list[Any]:
                 if inspect.isclass(value)
                 and value.__module__ == name
                 and issubclass(value, TokenizersBackend)
-                and _engine.runs_in_stock(value) is None
+                and _slot.runs_in_stock(value) is None
             ]
     return list(dict.fromkeys(found))
 
@@ -159,7 +159,7 @@ def test_loads_what_stock_loads(
                 cls in REORDERING and name != "mbart50"
             )
             if may_be_built and slot._built is not None:
-                assert "more with this file" in (_engine.engine_of(ours).built or "")
+                assert "more with this file" in (_report.engine_of(ours).built or "")
                 continue
             assert slot._real is None, "the stock backend was built"
             assert slot._built is None
@@ -172,8 +172,8 @@ def test_loads_what_stock_loads(
                 stock.batch_decode(ids),
                 stock.decode(ids[1], True),
             ]
-            assert _engine.engine_of(ours).native, _engine.engine_of(ours).reason
-            assert not _engine.engine_of(ours).fallbacks
+            assert _report.engine_of(ours).native, _report.engine_of(ours).reason
+            assert not _report.engine_of(ours).fallbacks
             assert backend_of(ours) == backend_of(stock)
             assert attributes(ours) == attributes(stock)
             mine = [loaded(lambda text=text, ours=ours: dict(ours(text))) for text in TEXTS]
@@ -193,7 +193,7 @@ def test_says_why_the_stock_backend_was_built(folders: dict[str, Path]) -> None:
             if isinstance(stock, type):
                 assert ours is stock
                 continue
-            report = _engine.engine_of(ours)
+            report = _report.engine_of(ours)
             assert report.native, report.reason
             assert report.built == f"{cls.__name__} does more with a vocabulary than to hand it on"
             assert ours.tokenize("water") == stock.tokenize("water")
@@ -226,9 +226,9 @@ def test_clip_decodes_as_stock_when_copied(folders: dict[str, Path]) -> None:
             assert copied(ours).decode(ids) == copied(stock).decode(ids)
         ours._tokenizer.decode = lambda *_, **__: "mine"
         assert ours.decode(ids) == "mine"
-        assert not _engine.engine_of(ours).native
+        assert not _report.engine_of(ours).native
     late = pt.wrap(stock)
-    assert _engine.engine_of(late).native
+    assert _report.engine_of(late).native
     assert late.decode(ids) == transformers.CLIPTokenizer.from_pretrained(folders["gpt2"]).decode(
         ids
     )

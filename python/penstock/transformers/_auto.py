@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import transformers
+from tokenizers import AddedToken
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from penstock import _native
 from penstock.errors import PenstockError
-from penstock.transformers import _engine
-from penstock.transformers._backend import Backend, as_stock_token
+from penstock.transformers import _slot
+from penstock.transformers._backend import Backend, as_stock_token, copy_of_token
 from penstock.transformers._compile import has_dropout
 from penstock.transformers._frames import (
     MODELS,
@@ -32,8 +33,6 @@ from penstock.transformers._frames import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from tokenizers import AddedToken
 
 
 class AutoTokenizer(transformers.AutoTokenizer):
@@ -54,10 +53,10 @@ class AutoTokenizer(transformers.AutoTokenizer):
         which finds the files. A tokenizer that penstock does not cover comes with the stock engine;
         `engine_of` says why.
         """
-        _engine.keep_in_place()
-        with _engine.held("attaching", True):
+        _slot.keep_in_place()
+        with _slot.held("attaching", True):
             tokenizer = super().from_pretrained(pretrained_model_name_or_path, *inputs, **kwargs)
-        return _engine.wrap(tokenizer)
+        return _slot.wrap(tokenizer)
 
 
 def make_from_pretrained(original: Any) -> Any:
@@ -73,9 +72,9 @@ def make_from_pretrained(original: Any) -> Any:
         *init_inputs: Any,
         **kwargs: Any,
     ) -> Any:
-        wrapped = getattr(_engine.thread_state, "attaching", None) is True
-        wanted = wrapped or _engine.is_installed()
-        if not wanted or _engine.runs_in_stock(cls) is not None:
+        wrapped = getattr(_slot.thread_state, "attaching", None) is True
+        wanted = wrapped or _slot.is_installed()
+        if not wanted or _slot.runs_in_stock(cls) is not None:
             return load(
                 cls, resolved_vocab_files, pretrained_model_name_or_path, init_configuration,
                 *init_inputs, **kwargs,
@@ -85,7 +84,7 @@ def make_from_pretrained(original: Any) -> Any:
             init_inputs, kwargs,
         )  # fmt: skip
         if framed is not None:
-            _engine.attach(framed, exposed=False, wrapped=wrapped)
+            _slot.attach(framed, exposed=False, wrapped=wrapped)
             return framed
         lazy = _lazy_backend(cls, resolved_vocab_files, kwargs)
         if lazy is not None:
@@ -104,12 +103,35 @@ def make_from_pretrained(original: Any) -> Any:
             slot.finish()
         elif takes_file_as_it_stands(cls) and resolved_vocab_files.get("tokenizer_file"):
             why = "the core does not take the file as it stands"
-        backend = _engine.attach(tokenizer, exposed=False, wrapped=wrapped)
+        backend = _slot.attach(tokenizer, exposed=False, wrapped=wrapped)
         if type(slot) is not Backend:
             backend._built = why
         return tokenizer
 
     return classmethod(_from_pretrained)
+
+
+class TokensById(dict[int, AddedToken]):
+    """Added tokens on their way into a constructor, which copies them deeply: here in no time."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[int, AddedToken]:
+        """A plain dictionary with tokens of its own."""
+        return {index: copy_of_token(token) for index, token in self.items()}
+
+
+def make_convert(original: Any) -> Any:
+    convert: Callable[..., dict[str, Any]] = original.__func__
+
+    @functools.wraps(convert)
+    def convert_to_native_format(cls: Any, /, **kwargs: Any) -> Any:
+        frame: Frame | None = getattr(_slot.thread_state, "frame", None)
+        found = convert(cls, **kwargs) if frame is None else frame.arguments(kwargs)
+        tokens = found.get("added_tokens_decoder")
+        if type(tokens) is dict and all(type(token) is AddedToken for token in tokens.values()):
+            found["added_tokens_decoder"] = TokensById(tokens)
+        return found
+
+    return classmethod(convert_to_native_format)
 
 
 def takes_file_as_it_stands(cls: Any) -> bool:
@@ -191,7 +213,7 @@ def _in_frame(
         kwargs = dict(kwargs)
         if _tokens_are_in_file(files, kwargs):
             kwargs["added_tokens_decoder"] = _as_stock_tokens(frame.draft.added_tokens())
-        with _engine.framed(frame):
+        with _slot.held("frame", frame):
             tokenizer = load(
                 cls, dict(files), name, copy.deepcopy(configuration), *copy.deepcopy(inputs),
                 **kwargs,

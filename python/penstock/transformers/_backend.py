@@ -692,9 +692,9 @@ def _padding_of(real: tokenizers.Tokenizer) -> Padding | None:
 
 
 def _rebuild(text: str, split_special: bool, given: tuple[str, ...] = ()) -> Backend:
-    from penstock.transformers import _engine
+    from penstock.transformers import _slot
 
-    _engine.keep_in_place()
+    _slot.keep_in_place()
     try:
         native = _native.Tokenizer.from_own_str(text)
     except PenstockError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 import torch
 from transformers.tokenization_utils_base import BatchEncoding
+from transformers.utils.generic import TensorType
 
 from penstock import _native
 
@@ -223,6 +224,10 @@ def make_copy(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
         return original(self)
 
     return __copy__
+
+
+TENSORS = {"pt": "pt", "np": "np", TensorType.PYTORCH: "pt", TensorType.NUMPY: "np"}
+"""The values of `return_tensors` whose arrays are the core's."""
 
 
 def as_tensors(arrays: dict[str, Any]) -> dict[str, Any]:

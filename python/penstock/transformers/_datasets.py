@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import MissingDependencyError, PenstockError
-from penstock.transformers import _engine
+from penstock.transformers import _engine, _slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -79,7 +79,7 @@ class MapFunction:
         tokenizer, options = self.tokenizer, dict(self.options)
         if not _engine.is_plain(tokenizer):
             return None
-        backend = _engine.engine_for(tokenizer)
+        backend = _slot.engine_for(tokenizer)
         split = tokenizer.split_special_tokens
         native = backend.variant(split_special_tokens=split) if backend is not None else None
         if backend is None or native is None:

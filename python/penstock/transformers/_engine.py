@@ -1,4 +1,4 @@
-"""The methods of a tokenizer on the engine: `__call__`, encode, decode and what they stand on.
+"""Text to ids on the engine: `__call__`, `_encode_plus` and `tokenize`.
 
 Each replacement runs natively what the core covers and otherwise calls the method it replaces; the
 backend counts both. Whatever the native path refuses, bad input too, goes to the original, so
@@ -8,273 +8,46 @@ errors are the original's own.
 from __future__ import annotations
 
 import functools
-import threading
-import weakref
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from tokenizers import AddedToken
-from transformers import PreTrainedTokenizerBase
 from transformers.tokenization_utils_base import BatchEncoding, TruncationStrategy
-from transformers.tokenization_utils_tokenizers import TokenizersBackend
-from transformers.tokenization_utils_tokenizers import logger as stock_logger
-from transformers.utils.generic import PaddingStrategy, TensorType
+from transformers.utils.generic import PaddingStrategy
 
 from penstock import _native
-from penstock.errors import PenstockError, TruncationError
-from penstock.transformers import _patch
-from penstock.transformers._backend import Backend, Padding, Truncation, copy_of_token
+from penstock.errors import TruncationError
+from penstock.transformers._backend import Backend, Padding, Truncation
 from penstock.transformers._batch import (
-    Data,
+    TENSORS,
     Encodings,
     Matrices,
     Rows,
     as_tensors,
     make_batch,
-    make_copy,
     make_lazy_batch,
-    settle,
     whole,
 )
-from penstock.transformers._frames import ATTRIBUTES
-from penstock.transformers._pad import pad_rows
+from penstock.transformers._slot import REFUSED, UnsupportedError, engine_for, in_stock, is_ours
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from penstock import Encoding
-    from penstock.transformers._frames import Frame
-
-REFUSED = (PenstockError, TypeError, ValueError, OverflowError)
-"""What the native path raises for input that it does not take."""
 
 _DO_NOT_PAD = PaddingStrategy.DO_NOT_PAD
 _DO_NOT_TRUNCATE = TruncationStrategy.DO_NOT_TRUNCATE
 _MAX_LENGTH = PaddingStrategy.MAX_LENGTH
-_TENSORS = {"pt": "pt", "np": "np", TensorType.PYTORCH: "pt", TensorType.NUMPY: "np"}
 
 WASTE = 4
 """A batch whose rows would fill less than a fourth of their matrix is encoded row by row."""
 
 
-class UnsupportedError(ValueError):
-    """The native path does not take this call."""
-
-
-# --- which engine a tokenizer has
-
-
 class _State:
-    installed = False
     encode_plus: Any = None
     """What stands in the class while the replacements are in place."""
     encode_one: Any = None
     """`tokenizer(text)` for the classes in `_plain`; None from it means the way through Python."""
-
-
-thread_state = threading.local()
-
-
-def _set_installed(value: bool) -> None:
-    _State.installed = value
-    if not value:
-        settle()
-        _detach_the_unwrapped()
-
-
-def engine_for(tokenizer: Any) -> Backend | None:
-    """The tokenizer's backend; while installed, every tokenizer gets one."""
-    slot = tokenizer.__dict__.get("_tokenizer")
-    if type(slot) is Backend:
-        return slot
-    if _State.installed and slot is not None and runs_in_stock(type(tokenizer)) is None:
-        return attach(tokenizer, exposed=True, wrapped=False)
-    return None
-
-
-def attach(tokenizer: Any, *, exposed: bool, wrapped: bool) -> Backend:
-    """Puts a backend around the tokenizer's stock one, unless it has one."""
-    slot = tokenizer.__dict__["_tokenizer"]
-    if type(slot) is not Backend:
-        slot = Backend(None, slot, exposed=exposed)
-        tokenizer.__dict__["_tokenizer"] = slot
-    note(tokenizer, wrapped=wrapped)
-    return slot
-
-
-_wrapped: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-_unwrapped: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-
-
-def note(tokenizer: Any, *, wrapped: bool) -> None:
-    """Remembers who has a backend: a wrapped one keeps it after `uninstall`."""
-    if wrapped:
-        _unwrapped.pop(id(tokenizer), None)
-        _wrapped[id(tokenizer)] = tokenizer
-    elif id(tokenizer) not in _wrapped:
-        _unwrapped[id(tokenizer)] = tokenizer
-
-
-def is_wrapped(tokenizer: Any) -> bool:
-    """True for a tokenizer of `wrap` or `AutoTokenizer`, and for a copy of one."""
-    return (
-        type(tokenizer.__dict__.get("_tokenizer")) is Backend
-        and _unwrapped.get(id(tokenizer)) is not tokenizer
-    )
-
-
-def is_installed() -> bool:
-    """True between `install` and `uninstall`."""
-    return _State.installed
-
-
-def _detach_the_unwrapped() -> None:
-    for tokenizer in list(_unwrapped.values()):
-        slot = tokenizer.__dict__.get("_tokenizer")
-        if type(slot) is Backend:
-            slot.give(tokenizer.__dict__)
-            tokenizer.__dict__["_tokenizer"] = slot.real()
-    _unwrapped.clear()
-
-
-_OWN_ENCODING = ("_encode_plus", "_batch_encode_plus", "_encode_plus_boxes", "_pad")
-
-
-def runs_in_stock(cls: type) -> str | None:
-    """Why the whole class keeps the stock engine, if it does."""
-    known: Any = cls
-    return _runs_in_stock(known)
-
-
-@functools.cache
-def _runs_in_stock(cls: Any) -> str | None:
-    for base in cls.__mro__:
-        if base is TokenizersBackend:
-            return None
-        own = [name for name in _OWN_ENCODING if name in base.__dict__]
-        if own and "_batch_encode_plus" in own:
-            return f"{base.__name__} has its own {', '.join(own)}"
-        if base.__name__.startswith("RoFormerTokenizer"):
-            return f"{base.__name__} pre-tokenizes in Python"
-    return f"{cls.__name__} is not built on the tokenizers library"
-
-
-# --- the stock path
-
-
-@contextmanager
-def in_stock(backend: Backend, what: str, why: str) -> Iterator[None]:
-    """Lets the original method run on the stock tokenizer, one thread at a time.
-
-    Stock keeps truncation and padding on the tokenizer between two calls, so two threads with
-    different lengths would get each other's.
-    """
-    backend.count_fallback(what, why)
-    with backend._lock, _seen_as(backend, backend.real()):
-        yield
-
-
-def _seen_as(backend: Backend, stand_in: Any) -> AbstractContextManager[None]:
-    """Lets this thread find `stand_in` in `_tokenizer`, without the backend noting an escape."""
-    return held("inside", (backend, stand_in))
-
-
-def framed(frame: Frame) -> AbstractContextManager[None]:
-    """Lets a class build its backend around the frame's stand-in, in this thread."""
-    return held("frame", frame)
-
-
-@contextmanager
-def held(name: str, value: Any) -> Iterator[None]:
-    """Gives `thread_state` a value for this thread, and then the one before."""
-    before = getattr(thread_state, name, None)
-    setattr(thread_state, name, value)
-    try:
-        yield
-    finally:
-        setattr(thread_state, name, before)
-
-
-class TokensById(dict[int, AddedToken]):
-    """Added tokens on their way into a constructor, which copies them deeply: here in no time."""
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[int, AddedToken]:
-        """A plain dictionary with tokens of its own."""
-        return {index: copy_of_token(token) for index, token in self.items()}
-
-
-def _make_convert(original: Any) -> Any:
-    convert: Callable[..., dict[str, Any]] = original.__func__
-
-    @functools.wraps(convert)
-    def convert_to_native_format(cls: Any, /, **kwargs: Any) -> Any:
-        frame: Frame | None = getattr(thread_state, "frame", None)
-        found = convert(cls, **kwargs) if frame is None else frame.arguments(kwargs)
-        tokens = found.get("added_tokens_decoder")
-        if type(tokens) is dict and all(type(token) is AddedToken for token in tokens.values()):
-            found["added_tokens_decoder"] = TokensById(tokens)
-        return found
-
-    return classmethod(convert_to_native_format)
-
-
-def _make_getattr(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
-    def missing(self: Any, key: str) -> Any:
-        if key in ATTRIBUTES:
-            slot = self.__dict__.get("_tokenizer")
-            if type(slot) is Backend:
-                slot.give(self.__dict__, [key])
-                if key in self.__dict__:
-                    return self.__dict__[key]
-        return original(self, key)
-
-    return missing
-
-
-class TokenizerSlot:
-    """`_tokenizer`: hands out the stock tokenizer, and lets the backend know that it did."""
-
-    def __get__(self, tokenizer: Any, owner: type | None = None) -> Any:
-        """The stock tokenizer; while the tokenizer is built, the backend that stands for it."""
-        if tokenizer is None:
-            return None
-        slot = tokenizer.__dict__.get("_tokenizer")
-        if type(slot) is not Backend:
-            return slot
-        if slot._building:
-            return slot
-        inside = getattr(thread_state, "inside", None)
-        if inside is not None and inside[0] is slot:
-            return inside[1]
-        try:
-            return slot.expose()
-        except AttributeError as error:
-            # transformers would take it for a missing attribute and return this descriptor
-            raise RuntimeError(f"the stock tokenizer cannot be built: {error}") from error
-
-    def __set__(self, tokenizer: Any, value: Any) -> None:
-        """A new backend; the tokenizer keeps its engine, which compiles it on the next call."""
-        old = tokenizer.__dict__.get("_tokenizer")
-        if value is old:
-            return
-        if type(old) is Backend:
-            old.give(tokenizer.__dict__)
-        frame = getattr(thread_state, "frame", None)
-        if frame is not None and frame.takes(value):
-            value = Backend(building=True, frame=frame)
-        elif type(old) is Backend and value is not None and type(value) is not Backend:
-            value = Backend(None, value, exposed=True)
-        tokenizer.__dict__["_tokenizer"] = value
-
-    def __delete__(self, tokenizer: Any) -> None:
-        """Takes the backend away."""
-        del tokenizer.__dict__["_tokenizer"]
-
-
-# --- text to ids
 
 
 @dataclass(slots=True)
@@ -387,7 +160,7 @@ def padding_of(
     )
 
 
-def _make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
+def make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
     @functools.wraps(original)
     def _encode_plus(
         self: Any,
@@ -510,7 +283,7 @@ def _run(
     max_length: int | None,
     verbose: bool,
 ) -> BatchEncoding:
-    kind = _TENSORS.get(return_tensors) if return_tensors is not None else None
+    kind = TENSORS.get(return_tensors) if return_tensors is not None else None
     if kind is not None and request.firsts is not None:
         try:
             return _tensors(
@@ -704,7 +477,7 @@ def _warn(tokenizer: Any, lengths: Sequence[int], max_length: int | None, verbos
                 tokenizer._eventual_warn_about_too_long_sequence(range(length), max_length, verbose)
 
 
-def _make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
+def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
     @functools.wraps(original)
     def call(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
         if type(text) is str and not args and not kwargs:
@@ -773,7 +546,7 @@ def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
     return make_batch(data, Encodings(lambda: whole(native).encode_batch([text], False, True)), 1)
 
 
-def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
+def make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
     @functools.wraps(original)
     def tokenize(
         self: Any,
@@ -782,7 +555,7 @@ def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str
         add_special_tokens: bool = False,
         **kwargs: Any,
     ) -> list[str]:
-        if type(text) is str and not kwargs and _is_ours(type(self), "_encode_plus"):
+        if type(text) is str and not kwargs and is_ours(type(self), "_encode_plus"):
             backend = engine_for(self)
             native = None
             if backend is not None:
@@ -805,479 +578,3 @@ def _make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str
         return original(self, text, pair, add_special_tokens, **kwargs)
 
     return tokenize
-
-
-# --- ids to text
-
-
-def _rows_of(token_ids: Any) -> tuple[Any, bool]:
-    """The ids in a form that the core reads in place, and whether they are several sequences."""
-    if isinstance(token_ids, torch.Tensor):
-        if token_ids.is_floating_point() or token_ids.is_complex():
-            raise UnsupportedError("ids are not integers")
-        token_ids = token_ids.detach().cpu().numpy()
-    if isinstance(token_ids, np.ndarray):
-        if token_ids.dtype.kind not in "iu" or token_ids.ndim > 2:
-            raise UnsupportedError("ids are not integers")
-        if token_ids.ndim == 0:
-            return [int(token_ids)], False
-        if token_ids.ndim == 2 and not len(token_ids):
-            return [], False
-        return np.ascontiguousarray(token_ids), token_ids.ndim == 2
-    if type(token_ids) is int:
-        return [token_ids], False
-    if not isinstance(token_ids, (list, tuple)):
-        raise UnsupportedError("not a sequence of ids")
-    if not token_ids:
-        return token_ids, False
-    first = token_ids[0]
-    if type(first) is int:
-        return token_ids, False
-    if isinstance(first, torch.Tensor):
-        if first.ndim == 0:
-            return [int(value) for value in token_ids if _is_integer(value)], False
-        rows = [_rows_of(row)[0] for row in token_ids]
-        return rows, True
-    if isinstance(first, np.ndarray) and first.ndim == 1:
-        return [_rows_of(row)[0] for row in token_ids], True
-    if isinstance(first, (list, tuple)):
-        return token_ids, True
-    raise UnsupportedError("not a sequence of ids")
-
-
-def _is_integer(value: Any) -> bool:
-    if not isinstance(value, torch.Tensor) or value.is_floating_point() or value.ndim:
-        raise UnsupportedError("ids are not integers")
-    return True
-
-
-def _is_one_sequence(ids: Any) -> bool:
-    """True for what the inner `_decode` takes: an id, or a list of them."""
-    return type(ids) is int or (isinstance(ids, (list, tuple)) and (not ids or type(ids[0]) is int))
-
-
-def _clean(tokenizer: Any, backend: Backend, clean_up: bool | None) -> bool:
-    """True if decoded text has to be cleaned up."""
-    if not (tokenizer.clean_up_tokenization_spaces if clean_up is None else clean_up):
-        return False
-    if (
-        backend.model_name() == "BPE"
-        and not tokenizer.clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output
-    ):
-        stock_logger.warning_once(
-            f"{type(tokenizer).__name__}: clean_up_tokenization_spaces=True has no effect with a "
-            "BPE model, whose text it would damage; "
-            "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output=True forces it"
-        )
-        return False
-    return True
-
-
-def _make_decode(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def decode(
-        self: Any, token_ids: Any, skip_special_tokens: bool = False, **kwargs: Any
-    ) -> str | list[str]:
-        if _is_ours(type(self), "_decode"):
-            found = _decode_natively(
-                self, token_ids, skip_special_tokens, kwargs.get("clean_up_tokenization_spaces")
-            )
-            if found is not None:
-                return found
-        result: str | list[str] = original(
-            self, token_ids, skip_special_tokens=skip_special_tokens, **kwargs
-        )
-        return result
-
-    return decode
-
-
-def _decode_natively(
-    tokenizer: Any, token_ids: Any, skip: bool, clean_up: bool | None
-) -> str | list[str] | None:
-    backend = engine_for(tokenizer)
-    native = backend.native() if backend is not None else None
-    if backend is None or native is None:
-        return None
-    try:
-        ids, several = _rows_of(token_ids)
-        if several:
-            texts = native.decode_batch(ids, bool(skip), False)
-        else:
-            texts = [native.decode(ids, bool(skip), False)]
-    except REFUSED:
-        return None
-    texts = [backend.finished(text) for text in texts]
-    backend.count("decode")
-    if _clean(tokenizer, backend, clean_up):
-        texts = [tokenizer.clean_up_tokenization(text) for text in texts]
-    return texts if several else texts[0]
-
-
-def _make_decode_one(original: Callable[..., str]) -> Callable[..., str]:
-    @functools.wraps(original)
-    def _decode(
-        self: Any,
-        token_ids: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        **kwargs: Any,
-    ) -> str:
-        backend = engine_for(self)
-        why = ""
-        if backend is not None:
-            native = backend.native()
-            if native is None:
-                why = backend.reason or "not compiled"
-            else:
-                ids = token_ids
-                try:
-                    if isinstance(ids, dict):
-                        ids = ids["input_ids"]
-                    if not _is_one_sequence(ids):
-                        raise UnsupportedError("not one sequence of integers")
-                    if type(ids) is int:
-                        ids = [ids]
-                    text = backend.finished(native.decode(ids, bool(skip_special_tokens), False))
-                except REFUSED as error:
-                    why = f"{type(error).__name__}: {error}"
-                else:
-                    backend.count("decode")
-                    if _clean(self, backend, clean_up_tokenization_spaces):
-                        cleaned: str = self.clean_up_tokenization(text)
-                        return cleaned
-                    return text
-        arguments = {
-            "skip_special_tokens": skip_special_tokens,
-            "clean_up_tokenization_spaces": clean_up_tokenization_spaces,
-            **kwargs,
-        }
-        if backend is None:
-            return original(self, token_ids, **arguments)
-        with in_stock(backend, "decode", why):
-            return original(self, token_ids, **arguments)
-
-    return _decode
-
-
-def _make_batch_decode(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
-    @functools.wraps(original)
-    def batch_decode(
-        self: Any,
-        sequences: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        if _is_ours(type(self), "_decode") and _is_ours(type(self), "decode"):
-            found = _decode_natively(
-                self, sequences, skip_special_tokens, clean_up_tokenization_spaces
-            )
-            if found is not None:
-                return [found] if isinstance(found, str) else found
-        return original(
-            self,
-            sequences,
-            skip_special_tokens=skip_special_tokens,
-            clean_up_tokenization_spaces=clean_up_tokenization_spaces,
-            **kwargs,
-        )
-
-    return batch_decode
-
-
-def _make_convert_tokens_to_string(original: Callable[..., str]) -> Callable[..., str]:
-    @functools.wraps(original)
-    def convert_tokens_to_string(self: Any, tokens: list[str]) -> str:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is not Backend:
-            return original(self, tokens)
-        decoder = slot.real().decoder
-        return decoder.decode(tokens) if decoder is not None else " ".join(tokens)
-
-    return convert_tokens_to_string
-
-
-# --- padding
-
-
-def _make_pad(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
-    @functools.wraps(original)
-    def pad(
-        self: Any,
-        encoded_inputs: Any,
-        padding: Any = True,
-        max_length: int | None = None,
-        pad_to_multiple_of: int | None = None,
-        padding_side: str | None = None,
-        return_attention_mask: bool | None = None,
-        return_tensors: Any = None,
-        verbose: bool = True,
-    ) -> BatchEncoding:
-        if engine_for(self) is not None and type(self)._pad is PreTrainedTokenizerBase._pad:
-            kind = _TENSORS.get(return_tensors) if return_tensors is not None else None
-            arrays = None
-            if kind is not None or return_tensors is None:
-                arrays = pad_rows(
-                    self,
-                    encoded_inputs,
-                    padding,
-                    max_length,
-                    pad_to_multiple_of,
-                    padding_side,
-                    return_attention_mask,
-                    kind,
-                )
-            if arrays is not None:
-                found, kind = arrays
-                return make_batch(as_tensors(found) if kind == "pt" else found, None, None)
-        return original(
-            self,
-            encoded_inputs,
-            padding=padding,
-            max_length=max_length,
-            pad_to_multiple_of=pad_to_multiple_of,
-            padding_side=padding_side,
-            return_attention_mask=return_attention_mask,
-            return_tensors=return_tensors,
-            verbose=verbose,
-        )
-
-    return pad
-
-
-# --- vocabulary
-
-
-def _on_backend(name: str) -> Callable[[Any], Any]:
-    """Asks the backend what the original asks `_tokenizer`, without building that."""
-
-    def make(original: Callable[..., Any]) -> Callable[..., Any]:
-        asked = _VOCABULARY[name]
-
-        @functools.wraps(original)
-        def replacement(self: Any, *args: Any, **kwargs: Any) -> Any:
-            slot = self.__dict__.get("_tokenizer")
-            if type(slot) is not Backend:
-                return original(self, *args, **kwargs)
-            return asked(self, slot, *args, **kwargs)
-
-        return replacement
-
-    return make
-
-
-def _token_to_id(self: Any, backend: Backend, token: str) -> int | None:
-    found = backend.token_to_id(token)
-    if found is None:
-        unknown: int | None = self.unk_token_id
-        return unknown
-    return found
-
-
-def _ids_to_tokens(self: Any, backend: Backend, ids: Any, skip_special_tokens: bool = False) -> Any:
-    if isinstance(ids, int):
-        return backend.id_to_token(ids)
-    skipped = set(self.all_special_ids) if skip_special_tokens else ()
-    return [backend.id_to_token(index) for index in map(int, ids) if index not in skipped]
-
-
-_VOCABULARY: dict[str, Callable[..., Any]] = {
-    "_convert_token_to_id_with_added_voc": _token_to_id,
-    "_convert_id_to_token": lambda _, backend, index: backend.id_to_token(int(index)),
-    "convert_ids_to_tokens": _ids_to_tokens,
-    "_add_tokens": lambda _, backend, new_tokens, special_tokens=False: (
-        backend.add_special_tokens(new_tokens) if special_tokens else backend.add_tokens(new_tokens)
-    ),
-    "num_special_tokens_to_add": lambda _, backend, pair=False: backend.num_special_tokens_to_add(
-        pair
-    ),
-    "get_vocab": lambda _, backend: backend.get_vocab(with_added_tokens=True),
-    "__len__": lambda _, backend: backend.get_vocab_size(with_added_tokens=True),
-}
-
-
-def _make_vocab_size(original: property) -> property:
-    def vocab_size(self: Any) -> int:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is Backend:
-            return slot.get_vocab_size(with_added_tokens=False)
-        return original.__get__(self)  # type: ignore[no-any-return]
-
-    return property(vocab_size, doc=original.__doc__)
-
-
-def _make_added_tokens_decoder(original: property) -> property:
-    def added_tokens_decoder(self: Any) -> dict[int, Any]:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is Backend:
-            return slot.get_added_tokens_decoder()
-        return original.__get__(self)  # type: ignore[no-any-return]
-
-    return property(added_tokens_decoder, doc=original.__doc__)
-
-
-# --- new tokenizers from old ones
-
-
-def _make_save(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def _save_pretrained(self: Any, *args: Any, **kwargs: Any) -> Any:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is not Backend or slot._building:
-            return original(self, *args, **kwargs)
-        with _seen_as(slot, slot):  # the original calls `save` of what `_tokenizer` gives it
-            return original(self, *args, **kwargs)
-
-    return _save_pretrained
-
-
-def _make_train(original: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(original)
-    def train_new_from_iterator(self: Any, *args: Any, **kwargs: Any) -> Any:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is not Backend:
-            return original(self, *args, **kwargs)
-        with _seen_as(slot, slot):  # the original wants the contents of tokenizer.json
-            trained = original(self, *args, **kwargs)
-        if is_wrapped(self) and runs_in_stock(type(trained)) is None:
-            attach(trained, exposed=True, wrapped=True)
-        return trained
-
-    return train_new_from_iterator
-
-
-# --- the group of replacements
-
-
-def _is_ours(cls: type, name: str) -> bool:
-    """True unless a model class has a method of its own instead of the replaced one."""
-    return getattr(cls, name) is TokenizersBackend.__dict__.get(name)
-
-
-def _replacements() -> list[_patch.Replacement]:
-    from penstock.transformers._auto import make_from_pretrained
-
-    makers: dict[str, Callable[[Any], Any]] = {
-        "_tokenizer": lambda _: TokenizerSlot(),
-        "_from_pretrained": make_from_pretrained,
-        "convert_to_native_format": _make_convert,
-        "__getattr__": _make_getattr,
-        "__call__": _make_call,
-        "_encode_plus": _make_encode_plus,
-        "tokenize": _make_tokenize,
-        "decode": _make_decode,
-        "_decode": _make_decode_one,
-        "batch_decode": _make_batch_decode,
-        "convert_tokens_to_string": _make_convert_tokens_to_string,
-        "pad": _make_pad,
-        "vocab_size": _make_vocab_size,
-        "added_tokens_decoder": _make_added_tokens_decoder,
-        "train_new_from_iterator": _make_train,
-        "_save_pretrained": _make_save,
-    }
-    makers |= {name: _on_backend(name) for name in _VOCABULARY}
-    return [
-        *(_patch.Replacement(TokenizersBackend, name, make) for name, make in makers.items()),
-        _patch.Replacement(BatchEncoding, "data", lambda _: Data()),
-        _patch.Replacement(BatchEncoding, "__copy__", make_copy),
-    ]
-
-
-group = _patch.register(_patch.Group(_replacements), on_change=_set_installed)
-
-_WRAPPED = "wrapped tokenizers"
-
-
-def keep_in_place() -> None:
-    """Puts the replacements in place for tokenizers that have an engine of their own."""
-    group.apply(_WRAPPED)
-
-
-# --- what a caller can ask
-
-
-@dataclass(frozen=True)
-class EngineReport:
-    """What runs natively in a tokenizer.
-
-    Attributes:
-        native: True if text is encoded and decoded by penstock.
-        reason: Why not, otherwise.
-        stages: Stage, component and what runs it, for a native tokenizer.
-        overridden: Methods that the tokenizer's class defines itself; they run as they are, on top
-            of the engine.
-        calls: How often the engine ran, by operation.
-        fallbacks: How often stock ran instead, by operation and reason.
-        built: Why the stock tokenizer was built while this one was loaded; None if it was not. The
-            engine runs all the same.
-    """
-
-    native: bool
-    reason: str | None
-    stages: tuple[tuple[str, str, str], ...] = ()
-    overridden: tuple[str, ...] = ()
-    calls: dict[str, int] = field(default_factory=dict)
-    fallbacks: dict[str, int] = field(default_factory=dict)
-    built: str | None = None
-
-
-_HOT = ("__call__", "_encode_plus", "encode", "tokenize", "decode", "_decode", "batch_decode",
-        "pad", "_pad", "_batch_encode_plus_boxes")  # fmt: skip
-
-
-def engine_of(tokenizer: Any) -> EngineReport:
-    """Says what runs natively in a tokenizer, and why the rest does not.
-
-    Args:
-        tokenizer: Any tokenizer of transformers.
-
-    Example:
-        >>> engine_of(tokenizer).native  # doctest: +SKIP
-        True
-    """
-    cls = type(tokenizer)
-    why = runs_in_stock(cls) if isinstance(tokenizer, TokenizersBackend) else None
-    if not isinstance(tokenizer, TokenizersBackend):
-        why = f"{cls.__name__} is not built on the tokenizers library"
-    backend = None if why is not None else engine_for(tokenizer)
-    if backend is None:
-        return EngineReport(
-            False, why or "the tokenizer is not wrapped, and penstock not installed"
-        )
-    native = backend.native()
-    overridden = tuple(
-        f"{base.__name__}.{name}"
-        for base in cls.__mro__[: cls.__mro__.index(TokenizersBackend)]
-        for name in _HOT
-        if name in base.__dict__
-    )
-    return EngineReport(
-        native is not None,
-        backend.reason,
-        tuple(native.description()) if native is not None else (),
-        overridden,
-        backend.calls(),
-        dict(backend._fallbacks),
-        backend._built,
-    )
-
-
-def wrap(tokenizer: Any) -> Any:
-    """Gives an engine to a tokenizer that exists, and returns the same object.
-
-    Its class stays what it is. A tokenizer that penstock does not cover keeps the stock engine;
-    `engine_of` says why.
-
-    Raises:
-        TypeError: The argument is no tokenizer of transformers.
-
-    Example:
-        >>> tokenizer = wrap(tokenizer)  # doctest: +SKIP
-    """
-    if not isinstance(tokenizer, PreTrainedTokenizerBase):
-        raise TypeError(f"not a tokenizer of transformers: {type(tokenizer).__name__}")
-    if isinstance(tokenizer, TokenizersBackend) and runs_in_stock(type(tokenizer)) is None:
-        keep_in_place()
-        attach(tokenizer, exposed=True, wrapped=True)
-    return tokenizer

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 from array import array
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedTokenizerBase
 from transformers.utils.generic import PaddingStrategy
 
-from penstock.transformers._batch import rows_of
+from penstock.transformers._batch import TENSORS, as_tensors, make_batch, rows_of
+from penstock.transformers._slot import engine_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transformers.tokenization_utils_base import BatchEncoding
 
 Column = tuple[np.ndarray[Any, np.dtype[np.int64]], list[int]]
 """All values of a column, and the length of each row."""
@@ -214,3 +222,48 @@ def _matrix(column: Column, width: int, fill: int, side: str) -> np.ndarray[Any,
         row[place] = values[start : start + length]
         start += length
     return matrix
+
+
+def make_pad(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
+    @functools.wraps(original)
+    def pad(
+        self: Any,
+        encoded_inputs: Any,
+        padding: Any = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: Any = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        if engine_for(self) is not None and type(self)._pad is PreTrainedTokenizerBase._pad:
+            kind = TENSORS.get(return_tensors) if return_tensors is not None else None
+            arrays = None
+            if kind is not None or return_tensors is None:
+                arrays = pad_rows(
+                    self,
+                    encoded_inputs,
+                    padding,
+                    max_length,
+                    pad_to_multiple_of,
+                    padding_side,
+                    return_attention_mask,
+                    kind,
+                )
+            if arrays is not None:
+                found, kind = arrays
+                return make_batch(as_tensors(found) if kind == "pt" else found, None, None)
+        return original(
+            self,
+            encoded_inputs,
+            padding=padding,
+            max_length=max_length,
+            pad_to_multiple_of=pad_to_multiple_of,
+            padding_side=padding_side,
+            return_attention_mask=return_attention_mask,
+            return_tensors=return_tensors,
+            verbose=verbose,
+        )
+
+    return pad

@@ -1,0 +1,39 @@
+"""Which methods of transformers' tokenizers are replaced, and by what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from transformers.tokenization_utils_base import BatchEncoding
+from transformers.tokenization_utils_tokenizers import TokenizersBackend
+
+from penstock.transformers import _auto, _batch, _decode, _engine, _pad, _slot, _vocabulary
+from penstock.transformers._patch import Replacement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAKERS: dict[str, Callable[[Any], Any]] = {
+    "_tokenizer": lambda _: _slot.TokenizerSlot(),
+    "__getattr__": _slot.make_getattr,
+    "_from_pretrained": _auto.make_from_pretrained,
+    "convert_to_native_format": _auto.make_convert,
+    "__call__": _engine.make_call,
+    "_encode_plus": _engine.make_encode_plus,
+    "tokenize": _engine.make_tokenize,
+    "decode": _decode.make_decode,
+    "_decode": _decode.make_decode_one,
+    "batch_decode": _decode.make_batch_decode,
+    "convert_tokens_to_string": _decode.make_convert_tokens_to_string,
+    "pad": _pad.make_pad,
+    **_vocabulary.MAKERS,
+}
+
+
+def replacements() -> list[Replacement]:
+    """All of them, for classes that transformers owns."""
+    return [
+        *(Replacement(TokenizersBackend, name, make) for name, make in _MAKERS.items()),
+        Replacement(BatchEncoding, "data", lambda _: _batch.Data()),
+        Replacement(BatchEncoding, "__copy__", _batch.make_copy),
+    ]
