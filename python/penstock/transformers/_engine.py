@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from transformers.tokenization_utils_base import BatchEncoding, TruncationStrategy
@@ -50,10 +50,20 @@ class _State:
     """`tokenizer(text)` for the classes in `_plain`; None from it means the way through Python."""
 
 
+class Wanted(NamedTuple):
+    """Which columns a result has besides its ids; the order is that of `encode_padded`."""
+
+    mask: bool
+    types: bool
+    special_mask: bool
+    offsets: bool
+
+
 @dataclass(slots=True)
 class Request:
     """One call of `_encode_plus`, its options translated."""
 
+    tokenizer: Any
     native: _native.Tokenizer
     inputs: list[Any]
     firsts: Any
@@ -64,6 +74,29 @@ class Request:
     truncation: Truncation | None
     padding: Padding | None
     overflow: bool
+    wanted: Wanted
+    length: bool
+    max_length: int | None
+    verbose: bool
+
+    @property
+    def n_sequences(self) -> int:
+        """Texts in a row."""
+        return 1 if self.seconds is None else 2
+
+    def matrices(self, padding: Padding | None, wanted: Wanted) -> dict[str, Any]:
+        """The columns as the core writes them, one row for each text."""
+        return self.native.encode_padded(
+            self.firsts,
+            self.seconds,
+            self.words,
+            self.special,
+            self.truncation,
+            padding,
+            "int64",
+            wanted,
+            self.overflow,
+        )
 
     def encodings(self) -> list[Encoding]:
         """The encodings, one for each text, followed by its overflowing parts if asked for."""
@@ -76,6 +109,11 @@ class Request:
         if self.overflow:
             return [part for first in encodings for part in (first, *first.overflowing)]
         return encodings
+
+    def warn(self, lengths: Sequence[int]) -> None:
+        """Says, once, that rows are longer than the model takes, unless the caller set a length."""
+        if self.max_length is None:
+            _warn(self.tokenizer, lengths, self.verbose)
 
 
 def _is_text(value: Any) -> bool:
@@ -206,7 +244,18 @@ def make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., Ba
                         self, padding_strategy, max_length, padding_side, pad_to_multiple_of
                     )
                     names = self.model_input_names
+                    wanted = Wanted(
+                        "attention_mask" in names
+                        if return_attention_mask is None
+                        else return_attention_mask,
+                        "token_type_ids" in names
+                        if return_token_type_ids is None
+                        else return_token_type_ids,
+                        return_special_tokens_mask,
+                        return_offsets_mapping,
+                    )
                     request = Request(
+                        self,
                         native,
                         inputs,
                         firsts,
@@ -217,23 +266,12 @@ def make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., Ba
                         truncation,
                         padding,
                         bool(return_overflowing_tokens),
-                    )
-                    result = _run(
-                        self,
-                        request,
-                        return_tensors,
-                        "attention_mask" in names
-                        if return_attention_mask is None
-                        else return_attention_mask,
-                        "token_type_ids" in names
-                        if return_token_type_ids is None
-                        else return_token_type_ids,
-                        return_special_tokens_mask,
-                        return_offsets_mapping,
+                        wanted,
                         return_length,
                         max_length,
                         verbose,
                     )
+                    result = _run(request, return_tensors)
                     backend.remember(truncation, padding, split_special_tokens=split)
                     backend.count("encode")
                     return result
@@ -271,84 +309,38 @@ def make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., Ba
     return _encode_plus
 
 
-def _run(
-    tokenizer: Any,
-    request: Request,
-    return_tensors: Any,
-    mask: bool,
-    types: bool,
-    special_mask: bool,
-    offsets: bool,
-    length: bool,
-    max_length: int | None,
-    verbose: bool,
-) -> BatchEncoding:
+def _run(request: Request, return_tensors: Any) -> BatchEncoding:
     kind = TENSORS.get(return_tensors) if return_tensors is not None else None
     if kind is not None and request.firsts is not None:
         try:
-            return _tensors(
-                tokenizer, request, kind, mask, types, special_mask, offsets, length, max_length,
-                verbose,
-            )  # fmt: skip
+            return _tensors(request, kind)
         except TruncationError:
             pass  # rows differ in length: the general path says so as stock does
     if (
         return_tensors is None
         and request.firsts is not None
-        and not (request.words or request.overflow or offsets)
+        and not (request.words or request.overflow or request.wanted.offsets)
         and _fills_its_matrix(request)
     ):
-        return _lists(tokenizer, request, mask, types, special_mask, length, max_length, verbose)
-    return _general(
-        tokenizer, request, return_tensors, mask, types, special_mask, offsets, length, max_length,
-        verbose,
-    )  # fmt: skip
+        return _lists(request)
+    return _general(request, return_tensors)
 
 
-def _matrices(
-    request: Request, mask: bool, types: bool, special_mask: bool, offsets: bool
-) -> dict[str, Any]:
-    return request.native.encode_padded(
-        request.firsts,
-        request.seconds,
-        request.words,
-        request.special,
-        request.truncation,
-        request.padding,
-        "int64",
-        (mask, types, special_mask, offsets),
-        request.overflow,
-    )
-
-
-def _tensors(
-    tokenizer: Any,
-    request: Request,
-    kind: str,
-    mask: bool,
-    types: bool,
-    special_mask: bool,
-    offsets: bool,
-    length: bool,
-    max_length: int | None,
-    verbose: bool,
-) -> BatchEncoding:
+def _tensors(request: Request, kind: str) -> BatchEncoding:
     """Arrays as the core wrote them."""
-    arrays = _matrices(request, mask, types, special_mask, offsets)
+    arrays = request.matrices(request.padding, request.wanted)
     rows, width = arrays["input_ids"].shape
-    if max_length is None and width > tokenizer.model_max_length:
-        tokenizer._eventual_warn_about_too_long_sequence(range(width), max_length, verbose)
-    if length or offsets:
+    request.warn([width])
+    if request.length or request.wanted.offsets:
         samples = arrays.pop("overflow_to_sample_mapping", None)
-        if offsets and not width:
+        if request.wanted.offsets and not width:
             arrays["offset_mapping"] = arrays["offset_mapping"].reshape(rows, 0)
-        if length:
+        if request.length:
             arrays["length"] = np.full(rows, width, np.int64)
         if samples is not None:
             arrays["overflow_to_sample_mapping"] = samples
     data = as_tensors(arrays) if kind == "pt" else arrays
-    n_sequences = 1 if request.seconds is None else 2
-    return make_batch(data, Encodings(request.encodings), n_sequences)
+    return make_batch(data, Encodings(request.encodings), request.n_sequences)
 
 
 def _fills_its_matrix(request: Request) -> bool:
@@ -361,103 +353,72 @@ def _fills_its_matrix(request: Request) -> bool:
     return max(lengths) * len(lengths) <= WASTE * sum(lengths) + 65536
 
 
-def _lists(
-    tokenizer: Any,
-    request: Request,
-    mask: bool,
-    types: bool,
-    special_mask: bool,
-    length: bool,
-    max_length: int | None,
-    verbose: bool,
-) -> BatchEncoding:
+_RAGGED: Padding = (None, "right", None, 0, 0, "")
+"""Makes a matrix of rows that are to be cut out of it again, by its attention mask."""
+
+
+def _lists(request: Request) -> BatchEncoding:
     """Lists cut out of the core's arrays."""
-    plain = not (types or special_mask or request.truncation)
-    if plain and request.padding is None and request.seconds is None and request.batched:
-        return _ragged_lists(tokenizer, request, mask, length, max_length, verbose)
-    ragged = request.padding is None
+    wanted, ragged = request.wanted, request.padding is None
+    plain = not (wanted.types or wanted.special_mask or request.truncation)
+    if plain and ragged and request.seconds is None and request.batched:
+        return _ragged_lists(request)
     if ragged:
-        request = _with_padding(request)
-    arrays = _matrices(request, ragged or mask, types, special_mask, False)
-    width = arrays["input_ids"].shape[1]
-    if ragged:
+        arrays = request.matrices(_RAGGED, wanted._replace(mask=True))
         lengths = arrays["attention_mask"].sum(axis=1).tolist()
     else:
-        lengths = [width] * len(request.firsts)
-    _warn(tokenizer, lengths, max_length, verbose)
+        arrays = request.matrices(request.padding, wanted)
+        lengths = [arrays["input_ids"].shape[1]] * len(request.firsts)
+    request.warn(lengths)
     names = ["input_ids"]
-    if types:
+    if wanted.types:
         names.append("token_type_ids")
-    if mask:
+    if wanted.mask:
         names.append("attention_mask")
-    if special_mask:
+    if wanted.special_mask:
         names.append("special_tokens_mask")
-    if ragged:
-        request.padding = None
-    n_sequences = 1 if request.seconds is None else 2
     rows = Matrices(
-        {name: arrays[name] for name in names}, lengths if ragged else None, length=length
+        {name: arrays[name] for name in names}, lengths if ragged else None, length=request.length
     )
     encodings = Encodings(request.encodings)
     if request.batched:
-        return make_lazy_batch(rows, encodings, n_sequences)
+        return make_lazy_batch(rows, encodings, request.n_sequences)
     data = {
         name: column[0] if name != "length" else column for name, column in rows.lists().items()
     }
-    return make_batch(data, encodings, n_sequences)
+    return make_batch(data, encodings, request.n_sequences)
 
 
-def _with_padding(request: Request) -> Request:
-    request.padding = (None, "right", None, 0, 0, "")
-    return request
-
-
-def _ragged_lists(
-    tokenizer: Any,
-    request: Request,
-    mask: bool,
-    length: bool,
-    max_length: int | None,
-    verbose: bool,
-) -> BatchEncoding:
+def _ragged_lists(request: Request) -> BatchEncoding:
+    """Lists of whole texts, which the core writes behind one another."""
     values, ends, _ = request.native.encode_ragged(request.firsts, request.special, False)
-    rows = Rows(values, ends, mask=mask, length=length)
-    if max_length is None and np.diff(ends).max() > tokenizer.model_max_length:
-        _warn(tokenizer, rows.lengths(), max_length, verbose)
+    rows = Rows(values, ends, mask=request.wanted.mask, length=request.length)
+    if request.max_length is None and np.diff(ends).max() > request.tokenizer.model_max_length:
+        request.warn(rows.lengths())
     return make_lazy_batch(rows, Encodings(request.encodings), 1)
 
 
-def _general(
-    tokenizer: Any,
-    request: Request,
-    return_tensors: Any,
-    mask: bool,
-    types: bool,
-    special_mask: bool,
-    offsets: bool,
-    length: bool,
-    max_length: int | None,
-    verbose: bool,
-) -> BatchEncoding:
+def _general(request: Request, return_tensors: Any) -> BatchEncoding:
     """Every option, by way of encodings."""
+    wanted = request.wanted
     overflow, request.overflow = request.overflow, False
     firsts = request.encodings()
     parts = [[first, *first.overflowing] if overflow else [first] for first in firsts]
     encodings = [part for row in parts for part in row]
     data: dict[str, Any] = {"input_ids": [encoding.ids for encoding in encodings]}
-    if types:
+    if wanted.types:
         data["token_type_ids"] = [encoding.type_ids for encoding in encodings]
-    if mask:
+    if wanted.mask:
         data["attention_mask"] = [encoding.attention_mask for encoding in encodings]
-    if special_mask:
+    if wanted.special_mask:
         data["special_tokens_mask"] = [encoding.special_tokens_mask for encoding in encodings]
-    if offsets:
+    if wanted.offsets:
         data["offset_mapping"] = [encoding.offsets for encoding in encodings]
-    if length:
+    if request.length:
         data["length"] = [len(encoding) for encoding in encodings]
     if overflow:
         data["overflow_to_sample_mapping"] = [index for index, row in enumerate(parts) for _ in row]
-    _warn(tokenizer, [len(ids) for ids in data["input_ids"]], max_length, verbose)
+    request.warn([len(ids) for ids in data["input_ids"]])
     if return_tensors is not None:
         stand_in: Any = encodings
         return BatchEncoding(data, stand_in, tensor_type=return_tensors)
@@ -469,12 +430,12 @@ def _general(
     return make_batch(data, encodings, encodings[0].n_sequences)
 
 
-def _warn(tokenizer: Any, lengths: Sequence[int], max_length: int | None, verbose: bool) -> None:
+def _warn(tokenizer: Any, lengths: Sequence[int], verbose: bool) -> None:
     limit = tokenizer.model_max_length
-    if max_length is None and max(lengths) > limit:
+    if max(lengths) > limit:
         for length in lengths:
             if length > limit:
-                tokenizer._eventual_warn_about_too_long_sequence(range(length), max_length, verbose)
+                tokenizer._eventual_warn_about_too_long_sequence(range(length), None, verbose)
 
 
 def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
@@ -563,12 +524,9 @@ def make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]
                 native = backend.variant(split_special_tokens=split)
             if backend is not None and native is not None and (not pair or type(pair) is str):
                 try:
-                    request = Request(
-                        native, [(text, pair)] if pair else [text], None, None, False, False,
-                        bool(add_special_tokens), None, None, False,
-                    )  # fmt: skip
-                    encoding = request.encodings()[0]
-                    _warn(self, [len(encoding)], None, True)
+                    texts = [(text, pair) if pair else text]
+                    encoding = whole(native).encode_batch(texts, False, bool(add_special_tokens))[0]
+                    _warn(self, [len(encoding)], True)
                 except REFUSED:
                     pass  # the original path counts it and says why
                 else:
