@@ -51,10 +51,9 @@ def multinomial(probs: Any, num_samples: int = 1, *, generator: Any = None) -> A
     if _torch.proof() is None:
         drawn = torch.multinomial(torch.from_numpy(array), num_samples, generator=generator).numpy()
     else:
-        with _torch.lock_of(generator):
-            state = generator.get_state()
-            drawn = _native.torch_multinomial(array, state.numpy(), num_samples)
-            generator.set_state(state)
+        drawn = _torch.drawn_from(
+            generator, lambda state: _native.torch_multinomial(array, state, num_samples)
+        )
     drawn = drawn.reshape((*probs.shape[:-1], num_samples))
     return torch.from_numpy(drawn) if tensor else drawn
 

@@ -231,47 +231,41 @@ class Sampler:
             return None
         kind = type(logits)
         torch = _ready[0] if _ready else _torch.ready()
+        wrap = None
         if torch is not None and kind is torch.tensor:
+            wrap = torch.from_numpy
             try:
-                array = logits.numpy()
+                logits = logits.numpy()
                 if input_ids is not None and type(input_ids) is kind:
                     input_ids = input_ids.numpy()
             except (RuntimeError, TypeError):
                 # A gradient, an accelerator, brain floats.
                 return None
-            if not self._draws:
-                drawn = self._native.step(array, None, torch.lanes, input_ids)
-            elif self._state is not None and generator is None:
-                with self._lock:
-                    state = self._state.copy()
-                    drawn = self._native.step(array, state, torch.lanes, input_ids)
-                    self._state = state
-            else:
-                if generator is None:
-                    generator, lock = torch.generator, torch.lock
-                else:
-                    lock = _torch.lock_of(generator)
-                with lock:
-                    state = generator.get_state()
-                    drawn = self._native.step(array, state.numpy(), torch.lanes, input_ids)
-                    if drawn is not None:
-                        generator.set_state(state)
-            if type(drawn) is np.ndarray:
-                return torch.from_numpy(drawn)
-            return torch.from_numpy(self._resolved(drawn, array, input_ids)) if drawn else None
-        if kind is not np.ndarray or generator is not None:
+        elif kind is not np.ndarray:
             return None
-        lanes = torch.lanes if torch else DEFAULT_LANES
+        lanes = torch.lanes if torch is not None else DEFAULT_LANES
         if not self._draws:
             drawn = self._native.step(logits, None, lanes, input_ids)
-        elif self._state is None:
-            return None
-        else:
+        elif self._state is not None and generator is None:
             with self._lock:
                 state = self._state.copy()
                 drawn = self._native.step(logits, state, lanes, input_ids)
                 self._state = state
-        return self._resolved(drawn, logits, input_ids) if type(drawn) is tuple else drawn
+        elif torch is None:
+            return None
+        else:
+            if generator is None:
+                generator, lock = torch.generator, torch.lock
+            else:
+                lock = _torch.lock_of(generator)
+            # As `_torch.drawn_from`, without the calls.
+            with lock:
+                state = generator.get_state()
+                drawn = self._native.step(logits, state.numpy(), lanes, input_ids)
+                generator.set_state(state)
+        if type(drawn) is tuple:
+            drawn = self._resolved(drawn, logits, input_ids)
+        return drawn if wrap is None or drawn is None else wrap(drawn)
 
     def _resolved(self, drawn: Any, array: Any, input_ids: Any) -> Any:
         """Tokens, once torch has decided what depends on it."""

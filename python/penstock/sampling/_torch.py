@@ -9,7 +9,7 @@ import functools
 import sys
 import warnings
 import weakref
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -18,8 +18,13 @@ from penstock.errors import LogitsError, MissingDependencyError
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
 
     from penstock.sampling._params import Plans, Step
+
+T = TypeVar("T")
 
 # torch's AVX-512 build sums sixteen lanes, its AVX2 build eight.
 DEFAULT_LANES = 16
@@ -61,6 +66,15 @@ def lock_of(generator: Any) -> threading.Lock:
         with _adding:
             held = _generator_locks.setdefault(generator, _locks.lock())
     return held
+
+
+def drawn_from(generator: Any, draw: Callable[[NDArray[np.uint8]], T]) -> T:
+    """What `draw` gives, which advances the state of a generator; an error leaves it as it was."""
+    with lock_of(generator):
+        state = generator.get_state()
+        drawn = draw(state.numpy())
+        generator.set_state(state)
+    return drawn
 
 
 def is_loaded() -> bool:
@@ -170,10 +184,7 @@ def draw(
         return _draw_by_torch(native, plans, array, brain, options, generator)
     if lanes != DEFAULT_LANES:
         options = {**(options or {}), "lanes": lanes}
-    with lock_of(generator):
-        state = generator.get_state()
-        drawn = native.draw_torch(array, state.numpy(), brain, options)
-        generator.set_state(state)
+    drawn = drawn_from(generator, lambda state: native.draw_torch(array, state, brain, options))
     return resolve(drawn, plans, array, brain, options) if drawn[1] else drawn
 
 

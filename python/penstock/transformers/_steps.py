@@ -214,9 +214,10 @@ def segments(processors: Iterable[Any], rows: int) -> list[Segment]:
     """The processors in order: as few segments as possible, the last one always compiled."""
     processors = list(processors)
     guided = [place for place, item in enumerate(processors) if type(item) in _GUIDED]
+    last_guided = guided[-1] if guided else 0
     out = [Segment()]
     for place, processor in enumerate(processors):
-        before_guide = any(place < other for other in guided)
+        before_guide = place < last_guided
         translator = _Rows(2 * rows if before_guide else rows)
         if out[-1].processor is not None or out[-1].finish is not None:
             out.append(Segment())

@@ -16,7 +16,7 @@ use pyo3::types::{PyBytes, PyDict, PyTuple};
 
 use crate::{
     errors::{SamplingError, from_sampling},
-    special_steps::{not_contiguous, special_step},
+    special_steps::{not_contiguous, options_of, special_step},
 };
 
 /// Steps of a sampler, for one row or for all.
@@ -339,67 +339,61 @@ fn step(step: &Bound<'_, PyTuple>) -> PyResult<Step> {
     let name: String = step.get_item(0)?.extract()?;
     let edit = |edit| Ok(Step::Edit(edit));
     let filter = |filter| Ok(Step::Filter(filter));
-    macro_rules! options {
-        () => {{
-            let (_, options): (Bound<'_, PyAny>, _) = step.extract()?;
-            options
-        }};
-    }
     match name.as_str() {
         "sequence_bias" => {
-            let sequences: Vec<(Vec<i64>, f32)> = options!();
+            let sequences: Vec<(Vec<i64>, f32)> = options_of(step)?;
             edit(Edit::SequenceBias(ordered_biases(sequences).map_err(|error| from_sampling(&error))?))
         }
-        "repetition_penalty" => edit(Edit::RepetitionPenalty(options!())),
-        "encoder_repetition_penalty" => edit(Edit::EncoderRepetitionPenalty(options!())),
+        "repetition_penalty" => edit(Edit::RepetitionPenalty(options_of(step)?)),
+        "encoder_repetition_penalty" => edit(Edit::EncoderRepetitionPenalty(options_of(step)?)),
         "count_penalty" => {
-            let (frequency, presence) = options!();
+            let (frequency, presence) = options_of(step)?;
             edit(Edit::CountPenalty { frequency, presence })
         }
-        "no_repeat_ngram" => edit(Edit::NoRepeatNgram(options!())),
-        "encoder_no_repeat_ngram" => edit(Edit::EncoderNoRepeatNgram(options!())),
+        "no_repeat_ngram" => edit(Edit::NoRepeatNgram(options_of(step)?)),
+        "encoder_no_repeat_ngram" => edit(Edit::EncoderNoRepeatNgram(options_of(step)?)),
         "min_length" => {
-            let (length, ids) = options!();
+            let (length, ids) = options_of(step)?;
             edit(Edit::MinLength { length, ids })
         }
         "forced" => {
-            let (at, ids) = options!();
+            let (at, ids) = options_of(step)?;
             edit(Edit::Forced { at, ids })
         }
         "remove_invalid" => edit(Edit::RemoveInvalid),
         "exponential_decay" => {
-            let (start, factor, ids) = options!();
+            let (start, factor, ids) = options_of(step)?;
             edit(Edit::ExponentialDecay { start, factor, ids })
         }
         "suppress" => {
-            let (at, ids) = options!();
+            let (at, ids) = options_of(step)?;
             edit(Edit::Suppress { at, ids })
         }
         "allowed" => edit(Edit::Allowed),
         "prefix_allowed" => edit(Edit::PrefixAllowed),
-        "temperature" => filter(Filter::Temperature(options!())),
-        "top_k" => filter(Filter::TopK(options!())),
+        "temperature" => filter(Filter::Temperature(options_of(step)?)),
+        "top_k" => filter(Filter::TopK(options_of(step)?)),
         "top_p" => {
-            let (p, min_keep) = options!();
+            let (p, min_keep) = options_of(step)?;
             filter(Filter::TopP { p, min_keep })
         }
         "min_p" => {
-            let (p, min_keep) = options!();
+            let (p, min_keep) = options_of(step)?;
             filter(Filter::MinP { p, min_keep })
         }
         "typical" => {
-            let (mass, min_keep) = options!();
+            let (mass, min_keep) = options_of(step)?;
             filter(Filter::Typical { mass, min_keep })
         }
         "epsilon" => {
-            let (epsilon, min_keep) = options!();
+            let (epsilon, min_keep) = options_of(step)?;
             filter(Filter::Epsilon { epsilon, min_keep })
         }
         "eta" => {
-            let (epsilon, min_keep) = options!();
+            let (epsilon, min_keep) = options_of(step)?;
             filter(Filter::Eta { epsilon, min_keep })
         }
-        "top_h" => filter(Filter::TopH(options!())),
+        "top_h" => filter(Filter::TopH(options_of(step)?)),
         "normalize" => filter(Filter::Normalize),
         other => special_step(other, step)?
             .map(Step::Edit)

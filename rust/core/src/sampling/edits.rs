@@ -248,18 +248,8 @@ impl Edit {
                     }
                 }
             }
-            Self::Forced { ids, .. } => {
-                let values = row.edit();
-                values.fill(f32::NEG_INFINITY);
-                for &id in ids {
-                    values[index_of(values.len(), id, "the forced token")?] = 0.0;
-                }
-            }
-            Self::ForcedRow(id) => {
-                let values = row.edit();
-                values.fill(f32::NEG_INFINITY);
-                values[index_of(values.len(), *id, "the forced token")?] = 0.0;
-            }
+            Self::Forced { ids, .. } => force(row.edit(), ids)?,
+            Self::ForcedRow(id) => force(row.edit(), &[*id])?,
             Self::Guided(mix, scale) => guidance::apply(row, *mix, *scale, history.guide)?,
             Self::GreenList(list) => list.apply(row, history.ids, &mut scratch.permutation)?,
             Self::SynthId(tournament) => tournament.apply(row, history),
@@ -316,6 +306,15 @@ pub(super) fn index_of(vocabulary: usize, id: i64, what: &'static str) -> Result
 /// The index of an id that the vocabulary has.
 fn in_vocabulary(vocabulary: usize, id: i64) -> Option<usize> {
     usize::try_from(id).ok().filter(|&id| id < vocabulary)
+}
+
+/// Leaves nothing but these tokens.
+fn force(values: &mut [f32], ids: &[i64]) -> Result<()> {
+    values.fill(f32::NEG_INFINITY);
+    for &id in ids {
+        values[index_of(values.len(), id, "the forced token")?] = 0.0;
+    }
+    Ok(())
 }
 
 /// Bans the token behind each place in `from` where the last `n - 1` tokens of `ids` stand.

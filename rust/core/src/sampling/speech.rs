@@ -1,10 +1,6 @@
 //! The steps of single speech and audio models: Whisper's timestamps, Bark's codebooks and end, Dia's channels.
 
-use super::{
-    candidates::Candidates,
-    edits::index_of,
-    error::{Error, Result},
-};
+use super::{candidates::Candidates, edits::index_of, error::Result};
 
 /// Error of torch's log-probabilities and of their sum, and that relative to their size.
 const ERROR: f64 = 2e-5;
@@ -31,7 +27,7 @@ impl Timestamps {
     /// Removes the tokens that must not come next.
     ///
     /// # Errors
-    /// [`Error::TokenId`] if the vocabulary lacks the token that says that there are no timestamps.
+    /// [`super::Error::TokenId`] if the vocabulary lacks the token that says that there are no timestamps.
     pub fn apply(self, row: &mut Candidates<'_>, ids: &[i64]) -> Result<()> {
         let values = row.edit();
         let size = values.len();
@@ -101,7 +97,7 @@ pub fn one_codebook(row: &mut Candidates<'_>, length: usize, start: usize, seman
 /// Keeps nothing but these tokens once one of them is likelier than `least`.
 ///
 /// # Errors
-/// [`Error::TokenId`] for one that the vocabulary lacks.
+/// [`super::Error::TokenId`] for one that the vocabulary lacks.
 pub fn end_above(row: &mut Candidates<'_>, ids: &[i64], least: f32) -> Result<()> {
     let size = row.vocabulary();
     let ids: Vec<usize> = ids.iter().map(|&id| index_of(size, id, "the end token")).collect::<Result<_>>()?;
@@ -125,12 +121,10 @@ pub fn end_above(row: &mut Candidates<'_>, ids: &[i64], least: f32) -> Result<()
 /// none of any channel.
 ///
 /// # Errors
-/// [`Error::TokenId`] if the vocabulary lacks the end token.
+/// [`super::Error::TokenId`] if the vocabulary lacks the end token.
 pub fn end_of_channel(row: &mut Candidates<'_>, channel: usize, eos: usize) -> Result<()> {
+    let eos = index_of(row.vocabulary(), i64::try_from(eos).unwrap_or(i64::MAX), "the end token")?;
     let values = row.edit();
-    if eos >= values.len() {
-        return Err(Error::TokenId { what: "the end token", id: eos as i64, vocabulary: values.len() });
-    }
     values[eos + usize::from(channel == 0)..].fill(f32::NEG_INFINITY);
     // As torch sees it, NaN is larger than any number.
     let mut top = 0;
