@@ -7,7 +7,7 @@
 //! → `encode_bytes` (`tokenizer/bytes.rs`): `kernels::scan` harvests piece boundaries → `Words::encode` (`models/words/mod.rs`)
 //! looks the pieces up in the word cache → a new one is merged in `models/bpe/merge.rs`.
 //!
-//! Every other model: `encode_text` → `RawWords` (`tokenizer/raw_words.rs`) cuts the text as it came → `Words::encode` → a new
+//! Every other model: `encode_text` → `RawWords` (`tokenizer/raw_words/`) cuts the text as it came → `Words::encode` → a new
 //! word runs the whole pipeline (`tokenizer/general.rs`) and `Model::encode_piece`.
 
 pub mod added_vocabulary;
