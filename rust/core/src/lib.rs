@@ -15,6 +15,7 @@ pub mod alignment;
 pub mod decoders;
 pub mod encoding;
 pub mod error;
+mod folded;
 pub mod formats;
 pub mod ids;
 pub mod kernels;

@@ -9,6 +9,7 @@
 use std::hash::{BuildHasher, RandomState};
 use std::ops::Range;
 
+use crate::folded::fold;
 use crate::ids::TokenId;
 use crate::kernels::prefetch;
 
@@ -552,12 +553,6 @@ pub(crate) fn hash(seed: u64, bytes: &[u8]) -> u64 {
 #[inline]
 fn word(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
-}
-
-#[inline]
-fn fold(value: u64, factor: u64) -> u64 {
-    let product = u128::from(value) * u128::from(factor);
-    product as u64 ^ (product >> 64) as u64
 }
 
 #[cfg(test)]

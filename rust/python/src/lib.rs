@@ -25,6 +25,7 @@ mod tokenizer;
 mod training;
 
 /// Outputs and texts of megabytes come and go with every call.
+#[cfg(target_os = "linux")]
 #[global_allocator]
 static ALLOCATOR: penstock::kernels::LargeBlocks = penstock::kernels::LargeBlocks;
 

@@ -10,28 +10,6 @@ use std::alloc::{GlobalAlloc, Layout, System};
 /// the Python extension: `#[global_allocator] static ALLOCATOR: LargeBlocks = LargeBlocks;`
 pub struct LargeBlocks;
 
-#[cfg(not(target_os = "linux"))]
-// SAFETY: all of it is the system's allocator.
-unsafe impl GlobalAlloc for LargeBlocks {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's duty.
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, ptr: *mut u8, layout: Layout) {
-        // SAFETY: the caller's duty.
-        unsafe { System.dealloc(ptr, layout) }
-    }
-    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's duty.
-        unsafe { System.alloc_zeroed(layout) }
-    }
-    unsafe fn realloc(&self, ptr: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        // SAFETY: the caller's duty.
-        unsafe { System.realloc(ptr, layout, size) }
-    }
-}
-
-#[cfg(target_os = "linux")]
 // SAFETY: whether a block is large follows from its layout alone, so it returns to where it came from; `large` blocks are
 // mappings of their own that hold their size behind a header of 64 bytes, which is what they are aligned to.
 unsafe impl GlobalAlloc for LargeBlocks {
@@ -77,7 +55,6 @@ unsafe impl GlobalAlloc for LargeBlocks {
     }
 }
 
-#[cfg(target_os = "linux")]
 mod mapped {
     use std::{
         alloc::Layout,
@@ -85,7 +62,8 @@ mod mapped {
         sync::atomic::{AtomicBool, Ordering},
     };
 
-    const HUGE: usize = 2 << 20;
+    use crate::kernels::huge::{HUGE, Mapping};
+
     /// The smallest large block: of a smaller one hardly a whole huge page is used.
     const LARGE: usize = 2 * HUGE;
     /// What stands before a block, and the most that a block may be aligned to.
@@ -94,11 +72,10 @@ mod mapped {
     const KEPT: usize = 4;
     const KEPT_BYTES: usize = 80 << 20;
 
-    /// Where a block's mapping begins, its bytes, and the bytes from the header on.
+    /// A block's mapping, and its bytes from the header on.
     #[derive(Clone, Copy)]
     struct Header {
-        mapping: *mut u8,
-        mapped: usize,
+        mapping: Mapping,
         len: usize,
     }
 
@@ -182,38 +159,20 @@ mod mapped {
         });
         if kept != Some(true) {
             // SAFETY: the header is read before the mapping goes, which nobody uses any more.
-            unsafe {
-                let Header { mapping, mapped, .. } = *block;
-                libc::munmap(mapping.cast(), mapped);
-            }
+            unsafe { (*block).mapping.unmap() };
         }
     }
 
     /// A new block of zeroes; null when there is no memory.
     pub(super) fn map(size: usize) -> *mut u8 {
-        let Some(len) = size.checked_add(HEADER + HUGE - 1).map(|len| len / HUGE * HUGE) else {
+        let len = size.checked_add(HEADER).and_then(|len| len.checked_next_multiple_of(HUGE));
+        let Some((len, (mapping, start))) = len.and_then(|len| Some((len, Mapping::zeroed(len)?))) else {
             return std::ptr::null_mut();
         };
-        let Some(mapped) = len.checked_add(HUGE) else { return std::ptr::null_mut() };
-        // SAFETY: a fresh private anonymous mapping touches no memory of ours; its huge pages and their header lie inside.
+        #[expect(clippy::cast_ptr_alignment, reason = "a huge page begins there")]
+        // SAFETY: the header and the block behind it lie inside the mapping.
         unsafe {
-            let mapping = libc::mmap(
-                std::ptr::null_mut(),
-                mapped,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            );
-            if mapping == libc::MAP_FAILED {
-                return std::ptr::null_mut();
-            }
-            let mapping = mapping.cast::<u8>();
-            let start = mapping.add(mapping.align_offset(HUGE));
-            // A refusal only means small pages.
-            libc::madvise(start.cast(), len, libc::MADV_HUGEPAGE);
-            #[expect(clippy::cast_ptr_alignment, reason = "a huge page begins there")]
-            start.cast::<Header>().write(Header { mapping, mapped, len });
+            start.cast::<Header>().write(Header { mapping, len });
             start.add(HEADER)
         }
     }

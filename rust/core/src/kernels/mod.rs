@@ -12,6 +12,9 @@ pub mod floats;
 #[cfg(target_arch = "x86_64")]
 mod floats_x86_64;
 mod generic;
+#[cfg(target_os = "linux")]
+mod huge;
+#[cfg(target_os = "linux")]
 mod large;
 pub mod mersenne;
 pub mod pages;
@@ -24,6 +27,7 @@ use std::sync::OnceLock;
 
 pub use blank::{Blank, Fill};
 pub use generic::{Block, Boundaries, Grammar, Starts};
+#[cfg(target_os = "linux")]
 pub use large::LargeBlocks;
 pub use queue::{MinQueue, QueueTask, with_queue};
 pub use wide::{WideChar, utf8_of_wide};

@@ -6,6 +6,9 @@ use std::{
     sync::{Arc, atomic::AtomicU64},
 };
 
+#[cfg(target_os = "linux")]
+use super::huge::{HUGE, Mapping, advise};
+
 /// Zeroed 64-bit words that threads share.
 ///
 /// On Linux an allocation of 2 MiB or more is mapped, aligned and advised for huge pages *before* anything touches it:
@@ -19,9 +22,8 @@ pub struct Pages {
 
 /// Where words lie, some `Pages` of one allocation or all.
 enum Memory {
-    /// What `munmap` needs.
     #[cfg(target_os = "linux")]
-    Mapped { base: *mut u8, len: usize },
+    Mapped(Mapping),
     /// From the allocator.
     Allocated { ptr: *mut u8, layout: Layout },
 }
@@ -55,9 +57,6 @@ impl Deref for FixedPages {
     }
 }
 
-#[cfg(target_os = "linux")]
-const HUGE: usize = 2 << 20;
-
 impl Pages {
     /// `len` zeroed words.
     pub fn zeroed(len: usize) -> Self {
@@ -90,9 +89,9 @@ impl Pages {
     fn allocate(len: usize) -> (*mut AtomicU64, Memory) {
         #[cfg(target_os = "linux")]
         if len * 8 >= HUGE
-            && let Some(mapped) = Self::map(len)
+            && let Some((mapping, start)) = Mapping::zeroed(len * 8)
         {
-            return mapped;
+            return (start.cast(), Memory::Mapped(mapping));
         }
         let layout = Layout::array::<AtomicU64>(len).and_then(|layout| layout.align_to(64)).expect("fits memory");
         // SAFETY: the layout is not empty.
@@ -101,31 +100,6 @@ impl Pages {
             handle_alloc_error(layout);
         }
         (ptr.cast(), Memory::Allocated { ptr, layout })
-    }
-
-    #[cfg(target_os = "linux")]
-    fn map(len: usize) -> Option<(*mut AtomicU64, Memory)> {
-        let bytes = (len * 8).next_multiple_of(HUGE);
-        let total = bytes + HUGE;
-        // SAFETY: a fresh private anonymous mapping touches no memory of ours.
-        let base = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                total,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
-                -1,
-                0,
-            )
-        };
-        if base == libc::MAP_FAILED {
-            return None;
-        }
-        let base = base.cast::<u8>();
-        let start = base.wrapping_add(base.align_offset(HUGE));
-        // SAFETY: `start..start + bytes` lies inside the mapping. A refusal only means small pages.
-        unsafe { libc::madvise(start.cast(), bytes, libc::MADV_HUGEPAGE) };
-        Some((start.cast(), Memory::Mapped { base, len: total }))
     }
 }
 
@@ -137,8 +111,8 @@ pub fn advise_huge<T>(untouched: &mut [T]) {
         let start = untouched.as_mut_ptr().cast::<u8>();
         let skipped = start.align_offset(HUGE);
         let len = (size_of_val(untouched) - skipped) / HUGE * HUGE;
-        // SAFETY: whole huge pages inside the slice; the advice does not change what they hold.
-        unsafe { libc::madvise(start.add(skipped).cast(), len, libc::MADV_HUGEPAGE) };
+        // SAFETY: whole huge pages inside the slice.
+        unsafe { advise(start.add(skipped), len) };
     }
     #[cfg(not(target_os = "linux"))]
     let _ = untouched;
@@ -158,10 +132,8 @@ impl Drop for Memory {
     fn drop(&mut self) {
         match *self {
             #[cfg(target_os = "linux")]
-            // SAFETY: the mapping was made by `map`, and no `Pages` of it are left.
-            Self::Mapped { base, len } => unsafe {
-                libc::munmap(base.cast(), len);
-            },
+            // SAFETY: no `Pages` of it are left.
+            Self::Mapped(mapping) => unsafe { mapping.unmap() },
             // SAFETY: the words came from the allocator, with this layout, and no `Pages` of them are left.
             Self::Allocated { ptr, layout } => unsafe { dealloc(ptr, layout) },
         }

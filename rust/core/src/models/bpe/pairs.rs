@@ -61,7 +61,7 @@ const AHEAD: usize = 16;
 impl PairTable {
     /// Builds the table; of two merges of one pair the later one counts, as in the reference's map.
     pub(super) fn new(merges: &[Merge]) -> Self {
-        let lines = Self::lines(merges.len());
+        let lines = (merges.len() * 2).div_ceil(LINE) + 1;
         // Eight bits a merge: one pair in eight passes for nothing.
         let words = (merges.len() * 8).div_ceil(64).max(1);
         let [mut slots, mut filter, mut results] =
@@ -96,10 +96,6 @@ impl PairTable {
             }
         }
         Self { slots: slots.into(), lines: line_count, filter: filter.into(), bits, results: results.into() }
-    }
-
-    fn lines(merges: usize) -> usize {
-        (merges * 2).div_ceil(LINE) + 1
     }
 
     /// The rank at which `left` and `right` merge, or [`NONE`].

@@ -57,6 +57,11 @@ impl LazyTables {
         self.merges
     }
 
+    /// [`Plan::is_plain`]
+    pub(super) fn is_plain(&self) -> bool {
+        self.plan.is_plain
+    }
+
     /// The tables.
     #[inline(always)]
     pub(super) fn get(&self, vocab: &Vocab) -> &Tables {

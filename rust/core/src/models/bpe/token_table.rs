@@ -13,6 +13,7 @@
 use super::token_bytes::TokenBytes;
 use crate::{
     TokenId,
+    folded::hash_two,
     kernels::{
         pages::{FixedPages, Pages},
         prefetch,
@@ -182,9 +183,7 @@ fn key(word: &[u8]) -> u128 {
 
 #[inline(always)]
 fn hash(key: u128) -> u64 {
-    let (low, high) = (key as u64 ^ 0x9E37_79B9_7F4A_7C15, (key >> 64) as u64 ^ 0xD6E8_FEB8_6659_FD93);
-    let product = u128::from(low) * u128::from(high);
-    product as u64 ^ (product >> 64) as u64
+    hash_two([key as u64, (key >> 64) as u64])
 }
 
 /// Never zero, so that a slot that holds a token is not empty.

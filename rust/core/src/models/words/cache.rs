@@ -11,7 +11,12 @@ use std::sync::{
 };
 
 use super::{Batch, Gap, SHORT_WORD, short_key};
-use crate::{TokenId, encoding::Tokens, kernels::pages::Pages};
+use crate::{
+    TokenId,
+    encoding::Tokens,
+    folded::{SEEDS, fold, hash_two},
+    kernels::pages::Pages,
+};
 
 /// Default bound of a tokenizer's cache, in bytes.
 pub const DEFAULT_CACHE_BYTES: usize = 128 << 20;
@@ -442,29 +447,21 @@ impl WordCache {
     }
 }
 
-#[inline(always)]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    product as u64 ^ (product >> 64) as u64
-}
-
-const SEED: [u64; 3] = [0x9E37_79B9_7F4A_7C15, 0xD6E8_FEB8_6659_FD93, 0xA076_1D64_78BD_642F];
-
-/// Folded multiplication: two cycles more than a CRC instruction, the same on every machine.
+/// The hash of a key of the table of short words.
 #[inline(always)]
 pub(super) fn hash_short(key: &[u64; 2]) -> u64 {
-    fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
+    hash_two(*key)
 }
 
 /// As [`hash_short`].
 #[inline(always)]
 pub(super) fn hash_medium(key: &[u64; 6]) -> u64 {
-    fold(key[0] ^ SEED[0], key[1] ^ SEED[1])
-        ^ fold(key[2] ^ SEED[1], key[3] ^ SEED[2]).rotate_left(23)
-        ^ fold(key[4] ^ SEED[2], key[5] ^ SEED[0]).rotate_left(41)
+    hash_two([key[0], key[1]])
+        ^ fold(key[2] ^ SEEDS[1], key[3] ^ SEEDS[2]).rotate_left(23)
+        ^ fold(key[4] ^ SEEDS[2], key[5] ^ SEEDS[0]).rotate_left(41)
 }
 
 /// As [`hash_short`].
 pub(super) fn hash_long(key: &[u64; 16]) -> u64 {
-    key.chunks_exact(2).fold(0, |hash, pair| fold(pair[0] ^ SEED[0] ^ hash, pair[1] ^ SEED[1]).rotate_left(23))
+    key.chunks_exact(2).fold(0, |hash, pair| fold(pair[0] ^ SEEDS[0] ^ hash, pair[1] ^ SEEDS[1]).rotate_left(23))
 }
