@@ -9,6 +9,7 @@ import shutil
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import penstock.transformers as pt
 import pytest
 import tokenizers
@@ -297,3 +298,88 @@ def test_a_single_text_beside_every_setting(folders: dict[str, Path]) -> None:
         ours.__class__ = Counting
         ours("text")
         assert ours.seen
+
+
+FLAGS: dict[str, Callable[[Any], Any]] = {
+    f"{name} {flag!r}": lambda t, call=call, flag=flag: call(t, flag)
+    for flag in (None, 0, 1, "no", np.bool_(False), np.bool_(True))
+    for name, call in {
+        "special": lambda t, flag: t(["Water runs", "up"], add_special_tokens=flag),
+        "special, tensors": lambda t, flag: t(
+            "Water", add_special_tokens=flag, return_tensors="pt"
+        ),
+        "special, tokenize": lambda t, flag: t.tokenize("Water", add_special_tokens=flag),
+        "words": lambda t, flag: t(["Water", "runs"], is_split_into_words=flag),
+        "skip": lambda t, flag: t.decode([5, 6, 7], skip_special_tokens=flag),
+        "skip, batch": lambda t, flag: t.batch_decode([[5, 6], [7]], skip_special_tokens=flag),
+        "split": lambda t, flag: t("Water", split_special_tokens=flag),
+    }.items()
+}
+
+
+def test_flags_are_booleans(both: Two) -> None:
+    """What is none is refused as the reference refuses it, and not taken for true or false."""
+    same(both, FLAGS, "flags")
+
+
+@pytest.mark.parametrize("exposed", [False, True])
+def test_special_tokens_of_the_caller(folders: dict[str, Path], exposed: bool) -> None:
+    """The reference makes a token special in place, which settles whether it is normalized."""
+    folder = folders["gpt2"]
+    both = (
+        pt.AutoTokenizer.from_pretrained(folder),
+        transformers.AutoTokenizer.from_pretrained(folder),
+    )
+    tokens = []
+    for tokenizer in both:
+        if exposed:
+            tokenizer.backend_tokenizer.normalizer = tokenizers.normalizers.Lowercase()
+        token = tokenizers.AddedToken("<New>", lstrip=True)
+        tokens.append(token)
+        assert tokenizer.add_special_tokens({"cls_token": token}) == 1
+        tokenizer.add_tokens([tokenizers.AddedToken("Tor", special=True)], special_tokens=True)
+        with pytest.raises(TypeError, match="'tuple' object is not an instance of 'list'"):
+            tokenizer.add_tokens(("a", "b"))
+    assert tokens[0].special is tokens[1].special is True
+    same(both, STATE, "state")
+    texts = ["a  <New> b <new> Tor tor"]
+    same(both, {"call": lambda t: t(texts), "file": lambda t: t._tokenizer.to_str()}, "tokens")
+
+
+class Shifting(transformers.BertTokenizer):
+    def _convert_encoding(self, *args: Any, **options: Any) -> Any:
+        data, encodings = super()._convert_encoding(*args, **options)
+        return {**data, "input_ids": [[0, *ids] for ids in data["input_ids"]]}, encodings
+
+
+class Shortening(transformers.BertTokenizer):
+    def set_truncation_and_padding(self, **options: Any) -> None:
+        super().set_truncation_and_padding(**{**options, "max_length": 4})
+
+
+def test_subclasses_with_a_way_to_ids_of_their_own(folders: dict[str, Path]) -> None:
+    for cls, method in (
+        (Shifting, "_convert_encoding"),
+        (Shortening, "set_truncation_and_padding"),
+    ):
+        stock = cls.from_pretrained(folders["bert"])
+        ours = pt.wrap(cls.from_pretrained(folders["bert"]))
+        assert engine_of(ours).reason == f"{cls.__name__} has its own {method}"
+        looks: dict[str, Callable[[Any], Any]] = {
+            "call": lambda t: t("Water runs downhill."),
+            "batch": lambda t: t(TEXTS, truncation=True, padding=True, max_length=9),
+        }
+        same((ours, stock), looks, cls.__name__)
+
+
+def test_methods_that_are_set_on_an_object(both: Two) -> None:
+    for name in ("decode", "_decode", "clean_up_tokenization", "convert_tokens_to_string"):
+        changed = tuple(copy.deepcopy(tokenizer) for tokenizer in both)
+        for tokenizer in changed:
+            setattr(tokenizer, name, lambda *_, **__: "mine")
+        looks: dict[str, Callable[[Any], Any]] = {
+            "decode": lambda t: t.decode([5, 6], clean_up_tokenization_spaces=True),
+            "several": lambda t: t.decode([[5, 6], [7]]),
+            "batch": lambda t: t.batch_decode([[5, 6], [7]], clean_up_tokenization_spaces=True),
+        }
+        same(changed, looks, name)

@@ -414,6 +414,8 @@ class Backend:
         Path(path).write_text(self.to_str(pretty), encoding="utf-8")
 
     def _add(self, tokens: Sequence[str | tokenizers.AddedToken], *, special: bool) -> int:
+        if not isinstance(tokens, list):
+            raise TypeError(f"{type(tokens).__name__!r} object is not an instance of 'list'")
         with self._lock:
             own = self.__dict__
             native = self.native()
@@ -426,6 +428,11 @@ class Backend:
                     for token in tokens
                 ):
                     return 0  # transformers hands all tokens of a file in again
+            if special:
+                for token in tokens:
+                    if isinstance(token, tokenizers.AddedToken):
+                        # As the reference does; `normalized` follows where it was not given.
+                        token.special = True
             added = 0
             if native is not None:
                 try:
@@ -437,7 +444,7 @@ class Backend:
             real = own["_real"]
             if real is not None:
                 add = real.add_special_tokens if special else real.add_tokens
-                added = add(list(tokens))
+                added = add(tokens)
                 if own["_exposed"] and own["_fingerprint"] is not None:
                     own["_fingerprint"] = (
                         fingerprint(real, full=False),

@@ -85,7 +85,7 @@ class MapFunction:
         if backend is None or native is None:
             return None
         special_mask = bool(options.pop("return_special_tokens_mask", False))
-        add_special = bool(options.pop("add_special_tokens", True))
+        add_special = options.pop("add_special_tokens", True)
         side = options.pop("padding_side", None) or tokenizer.padding_side
         known = ("padding", "truncation", "max_length", "pad_to_multiple_of")
         if set(options) - set(known):

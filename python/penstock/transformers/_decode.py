@@ -84,7 +84,7 @@ def make_decode(original: Callable[..., Any]) -> Callable[..., Any]:
     def decode(
         self: Any, token_ids: Any, skip_special_tokens: bool = False, **kwargs: Any
     ) -> str | list[str]:
-        if is_ours(type(self), "_decode"):
+        if is_ours(self, "_decode"):
             found = _decode_natively(
                 self, token_ids, skip_special_tokens, kwargs.get("clean_up_tokenization_spaces")
             )
@@ -108,9 +108,9 @@ def _decode_natively(
     try:
         ids, several = _rows_of(token_ids)
         if several:
-            texts = native.decode_batch(ids, bool(skip), False)
+            texts = native.decode_batch(ids, skip, False)
         else:
-            texts = [native.decode(ids, bool(skip), False)]
+            texts = [native.decode(ids, skip, False)]
     except REFUSED:
         return None
     texts = [backend.finished(text) for text in texts]
@@ -144,7 +144,7 @@ def make_decode_one(original: Callable[..., str]) -> Callable[..., str]:
                         raise UnsupportedError("not one sequence of integers")
                     if type(ids) is int:
                         ids = [ids]
-                    text = backend.finished(native.decode(ids, bool(skip_special_tokens), False))
+                    text = backend.finished(native.decode(ids, skip_special_tokens, False))
                 except REFUSED as error:
                     why = f"{type(error).__name__}: {error}"
                 else:
@@ -175,7 +175,7 @@ def make_batch_decode(original: Callable[..., list[str]]) -> Callable[..., list[
         clean_up_tokenization_spaces: bool | None = None,
         **kwargs: Any,
     ) -> list[str]:
-        if is_ours(type(self), "_decode") and is_ours(type(self), "decode"):
+        if is_ours(self, "_decode") and is_ours(self, "decode"):
             found = _decode_natively(
                 self, sequences, skip_special_tokens, clean_up_tokenization_spaces
             )

@@ -136,6 +136,8 @@ def _inputs(text: Any, text_pair: Any, words: bool) -> tuple[list[Any], Any, Any
     """
     if not _is_text(text) or (text_pair is not None and not _is_text(text_pair)):
         raise UnsupportedError("not text")
+    if not isinstance(words, (bool, np.bool_)):
+        raise UnsupportedError("is_split_into_words is no boolean")
     if words:
         batched = isinstance(text, (list, tuple)) and text and isinstance(text[0], (list, tuple))
     else:
@@ -261,8 +263,8 @@ def make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., Ba
                         firsts,
                         seconds,
                         batched,
-                        bool(is_split_into_words),
-                        bool(add_special_tokens),
+                        is_split_into_words,
+                        add_special_tokens,
                         truncation,
                         padding,
                         bool(return_overflowing_tokens),
@@ -516,7 +518,7 @@ def make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]
         add_special_tokens: bool = False,
         **kwargs: Any,
     ) -> list[str]:
-        if type(text) is str and not kwargs and is_ours(type(self), "_encode_plus"):
+        if type(text) is str and not kwargs and is_ours(self, "_encode_plus"):
             backend = engine_for(self)
             native = None
             if backend is not None:
@@ -525,7 +527,7 @@ def make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]
             if backend is not None and native is not None and (not pair or type(pair) is str):
                 try:
                     texts = [(text, pair) if pair else text]
-                    encoding = whole(native).encode_batch(texts, False, bool(add_special_tokens))[0]
+                    encoding = whole(native).encode_batch(texts, False, add_special_tokens)[0]
                     _warn(self, [len(encoding)], True)
                 except REFUSED:
                     pass  # the original path counts it and says why

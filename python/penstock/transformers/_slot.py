@@ -105,7 +105,10 @@ def _detach_the_unwrapped() -> None:
     _unwrapped.clear()
 
 
-_OWN_ENCODING = ("_encode_plus", "_batch_encode_plus", "_encode_plus_boxes", "_pad")
+_OWN_ENCODING = ("_encode_plus", "_batch_encode_plus", "_encode_plus_boxes", "_pad",
+                 "_convert_encoding", "set_truncation_and_padding")  # fmt: skip
+_INNER = frozenset({"_batch_encode_plus", "_convert_encoding", "set_truncation_and_padding"})
+"""What nothing but stock's own way to ids calls."""
 
 
 def runs_in_stock(cls: type) -> str | None:
@@ -120,16 +123,17 @@ def _runs_in_stock(cls: Any) -> str | None:
         if base is TokenizersBackend:
             return None
         own = [name for name in _OWN_ENCODING if name in base.__dict__]
-        if own and "_batch_encode_plus" in own:
+        if not _INNER.isdisjoint(own):
             return f"{base.__name__} has its own {', '.join(own)}"
         if base.__name__.startswith("RoFormerTokenizer"):
             return f"{base.__name__} pre-tokenizes in Python"
     return f"{cls.__name__} is not built on the tokenizers library"
 
 
-def is_ours(cls: type, name: str) -> bool:
-    """True unless a model class has a method of its own instead of the replaced one."""
-    return getattr(cls, name) is TokenizersBackend.__dict__.get(name)
+def is_ours(tokenizer: Any, name: str) -> bool:
+    """True unless the class, or the object, has a method of its own instead of the replaced one."""
+    ours = TokenizersBackend.__dict__.get(name)
+    return getattr(type(tokenizer), name) is ours and name not in tokenizer.__dict__
 
 
 # --- the stock path
