@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
+from unittest.mock import Mock
 
 import penstock.transformers
 import pytest
@@ -300,6 +301,84 @@ def test_own_processors_run_at_their_place(name: str) -> None:
         assert torch.equal(ours, state)
 
 
+class Returns(LogitsProcessor):
+    def __init__(self, make: Any) -> None:
+        self.make = make
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> Any:
+        return self.make(scores)
+
+
+RETURNED: dict[str, Any] = {
+    "float64": lambda s: s.double(),
+    "bfloat16": lambda s: s.bfloat16(),
+    "integers": lambda s: s.long(),
+    "an array": lambda s: s.numpy(),
+    "nothing": lambda _: None,
+    "one row": lambda s: s[:1],
+    "no rows": lambda s: s[0],
+    "no vocabulary": lambda s: s[:, :0],
+    "half of the vocabulary": lambda s: s[:, ::2],
+    "three dimensions": lambda s: s[None],
+}
+
+
+@pytest.mark.parametrize("do_sample", [False, True])
+@pytest.mark.parametrize("returned", RETURNED)
+def test_what_own_processors_may_return(returned: str, do_sample: bool) -> None:
+    """Scores of another type and shape go on as in stock, to its result or to its error."""
+    options: dict[str, Any] = {
+        "do_sample": do_sample,
+        "max_new_tokens": 4,
+        "logits_processor": LogitsProcessorList([Returns(RETURNED[returned])]),
+        "return_dict_in_generate": True,
+        "output_scores": True,
+    }
+
+    def outcome(**more: Any) -> Any:
+        try:
+            out, state = run("gpt2", 3, **options, **more)
+        except Exception as error:
+            return type(error)
+        scores = [(step.dtype, step.tolist()) for step in out.scores]
+        return out.sequences.tolist(), scores, state.tolist()
+
+    assert outcome(custom_generate=penstock.transformers.sample) == outcome()
+
+
+@pytest.mark.parametrize("name", ["gpt2", "t5"])
+def test_prompts_whose_rows_are_not_contiguous(name: str) -> None:
+    ids = prompt(name)["input_ids"]
+    options = {
+        "input_ids": ids.t().contiguous().t(),
+        "do_sample": True,
+        "repetition_penalty": 1.3,
+        "encoder_repetition_penalty": 1.2,
+        "no_repeat_ngram_size": 2,
+        "encoder_no_repeat_ngram_size": 3,
+    }
+    expected, state = run(name, 5, **options)
+    out, ours = run(name, 5, custom_generate=penstock.transformers.sample, **options)
+    assert torch.equal(out, expected)
+    assert torch.equal(ours, state)
+
+
+def test_gradients_flow_as_in_stock() -> None:
+    """`generate` turns them off; what it wraps does not."""
+    generate = GenerationMixin.generate.__wrapped__
+    options = {
+        "do_sample": True, "max_new_tokens": 3, "return_dict_in_generate": True,
+        "output_scores": True,
+    }  # fmt: skip
+    results = []
+    for more in ({}, {"custom_generate": penstock.transformers.sample}):
+        torch.manual_seed(2)
+        results.append(generate(model("gpt2"), **prompt("gpt2"), **options, **more))
+    expected, out = results
+    assert torch.equal(out.sequences, expected.sequences)
+    assert all(step.requires_grad for step in out.scores)
+
+
 def test_what_runs_in_python() -> None:
     processors = [
         stock.RepetitionPenaltyLogitsProcessor(1.2),
@@ -345,6 +424,23 @@ def test_other_modes_go_to_stock(options: dict[str, Any]) -> None:
         **options,
     )
     assert torch.equal(out, expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"num_beams": 2, "streamer": Mock()},
+        {"num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.5},
+        {"penalty_alpha": 0.6, "top_k": 4},
+        {"dola_layers": "high"},
+        {"force_words_ids": [[5]], "num_beams": 2},
+    ],
+)
+def test_what_other_modes_refuse(options: dict[str, Any]) -> None:
+    """Streamers of beams, and the searches that transformers keeps in repositories."""
+    for more in ({}, {"custom_generate": penstock.transformers.sample}):
+        with pytest.raises(ValueError, match=r"beam|repository|trust_remote_code"):
+            model("llama").generate(**one_row("llama"), max_new_tokens=3, **options, **more)
 
 
 def test_an_assistant_goes_to_stock() -> None:

@@ -29,8 +29,6 @@ def scores(segments: Sequence[Segment], input_ids: Any, logits: Any) -> Any:
         if segment.processor is not None:
             logits = LogitsProcessorList([segment.processor])(input_ids, logits)
             continue
-        if segment.observer is not None:
-            segment.observer(input_ids, logits)
         steps = iter(segment.steps)
         history = None
         for processor, count in segment.parts:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from transformers import GenerationMixin
 from transformers.generation import utils as stock_utils
+from transformers.generation.configuration_utils import GenerationMode
 from transformers.generation.logits_process import LogitsProcessorList
 from transformers.generation.utils import (
     ALL_CACHE_NAMES,
@@ -18,7 +19,7 @@ from transformers.generation.utils import (
     GenerateEncoderDecoderOutput,
 )
 
-from penstock.errors import LogitsError
+from penstock.errors import LogitsError, SamplingError
 from penstock.sampling import Sampler, _torch
 from penstock.sampling._sampler import prefix_mask
 from penstock.transformers import _device, _patch
@@ -64,7 +65,15 @@ def sample(
         synced_gpus = _synced_gpus(model, given.get("synced_gpus"))
     mode = generation_config.get_generation_mode(assistant)
     if mode.value not in _SAMPLE_MODES:
-        method = getattr(type(model), GENERATION_MODES_MAPPING[mode])
+        name = GENERATION_MODES_MAPPING[mode]
+        if "/" in name:
+            raise SamplingError(
+                f"{mode.value} lives in the repository {name}, which `generate` loads when it is "
+                "called without `custom_generate`"
+            )
+        if mode is GenerationMode.BEAM_SEARCH and streamer is not None:
+            raise SamplingError("`streamer` cannot be used with beam search")
+        method = getattr(type(model), name)
         offered = {
             "synced_gpus": synced_gpus,
             "streamer": streamer,
@@ -151,10 +160,15 @@ class TokenChooser:
         if logits.device.type != "cpu":
             processed = _device.scores(self._segments, input_ids, logits.float())
             return _device.choose(processed, do_sample=self._do_sample), processed
-        for segment, sampler in self._before:
+        for place, (segment, sampler) in enumerate(self._before):
             if segment.processor is not None:
                 chain = LogitsProcessorList([segment.processor])
                 logits = chain(input_ids, logits.to(torch.float32, copy=True))
+                if not _are_scores(logits):
+                    rest = self._segments[place + 1 :]
+                    chain = LogitsProcessorList(p for part in rest for p in part.processors)
+                    logits = chain(input_ids, logits)
+                    return _device.choose(logits, do_sample=self._do_sample), logits
                 continue
             logits, options = _inputs(segment, input_ids, logits)
             if sampler is not None:
@@ -170,6 +184,17 @@ class TokenChooser:
             # Greedy search of transformers takes such rows as they are.
             processed = _torch.scores_of_batch(self._last.steps, logits, options)
             return torch.argmax(processed, dim=-1), processed
+
+
+def _are_scores(returned: Any) -> bool:
+    """Whether a processor returned what kernels read; all else goes on in torch, as in stock."""
+    return (
+        type(returned) is torch.Tensor
+        and returned.dtype is torch.float32
+        and returned.device.type == "cpu"
+        and returned.ndim == 2
+        and returned.shape[1] > 0
+    )
 
 
 def _inputs(segment: Segment, input_ids: Any, logits: Any) -> tuple[Any, dict[str, Any] | None]:
@@ -188,7 +213,7 @@ def _inputs(segment: Segment, input_ids: Any, logits: Any) -> tuple[Any, dict[st
     if "guide" in options:
         options["guide"] = options["guide"].to(torch.float32).contiguous().numpy()
     if segment.needs_history:
-        ids = input_ids.numpy().astype(np.int64, copy=False)
+        ids = np.ascontiguousarray(input_ids.numpy(), np.int64)
         # Before a guide has met its rows there are two for each one of tokens.
         options["input_ids"] = ids if len(ids) == len(logits) else np.concatenate([ids, ids])
     if segment.encoder_ids is not None:
@@ -213,8 +238,9 @@ def _loop(
     **model_kwargs: Any,
 ) -> Any:
     """The decoding loop: transformers' own steps around ours."""
-    if input_ids.device.type == "mps":
+    if input_ids.device.type == "mps" or torch.is_grad_enabled():
         # There transformers reads its stop flag one step late; nothing here is worth a second copy.
+        # And through the kernels no gradient flows (`generate` itself turns gradients off).
         return _stock_sample(
             model,
             input_ids,

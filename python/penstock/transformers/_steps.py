@@ -63,6 +63,11 @@ class Segment:
     finish: Callable[[torch.Tensor, dict[str, Any]], torch.Tensor] | None = None
 
     @property
+    def processors(self) -> list[Any]:
+        """The processors that it stands for, in order."""
+        return [self.processor] if self.processor is not None else [item for item, _ in self.parts]
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing is in it yet."""
         return not self.steps and self.observer is None
