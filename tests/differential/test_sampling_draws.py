@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from penstock.errors import LogitsError, SamplingError
-from penstock.sampling import Sampler, SamplingParams, multinomial, speculative_sampling
+from penstock.errors import LogitsError, SamplingError, TokenRangeError
+from penstock.sampling import Sampler, SamplingParams, multinomial, speculative_sampling, top_k
 from penstock.sampling import _torch as sampling_torch
 from transformers.generation import logits_process as stock
 from transformers.generation.utils import _speculative_sampling
@@ -447,3 +447,36 @@ def test_another_torch_draws_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
         Sampler(SamplingParams(**params))(rows)
     finally:
         sampling_torch.proof.cache_clear()
+
+
+def test_draws_of_other_types_are_refused() -> None:
+    """torch draws `float64` in `float64`: the single numbers are others."""
+    for probs in (torch.rand(2, 9, dtype=torch.float64), torch.rand(2, 9).numpy().astype(float)):
+        with pytest.raises(SamplingError, match="float32"):
+            multinomial(probs)
+    draft, model = torch.randn(2, 9), torch.randn(3, 9)
+    with pytest.raises(SamplingError, match="float32"):
+        speculative_sampling([1, 2], draft.double(), model)
+    for beyond in ([1, 9], [-1, 2]):
+        with pytest.raises(TokenRangeError, match="vocabulary of 9"):
+            speculative_sampling(beyond, draft, model)
+
+
+def test_tensors_of_all_kinds() -> None:
+    values = torch.randn(2, 40)
+    sampler = Sampler(SamplingParams(do_sample=False))
+    expected = torch.argmax(values, -1)
+    kinds = (
+        values.double(), torch._neg_view(-values), torch.nn.Parameter(values),
+        values.t().clone().t(),
+        values[:, None].expand(2, 3, 40)[:, 1],
+    )  # fmt: skip
+    for kind in kinds:
+        assert torch.equal(sampler(kind).tokens, expected)
+    for kind in (values.to_sparse(), values.to(torch.float8_e4m3fn), values.to("meta")):
+        with pytest.raises(SamplingError):
+            sampler(kind)
+    assert torch.equal(
+        top_k(torch.tensor([[1.0, float("nan"), 3.0, 2.0]]), 2).isneginf(),
+        torch.tensor([[True, False, False, True]]),
+    )

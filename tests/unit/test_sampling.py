@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import penstock.sampling as sampling
@@ -245,6 +248,8 @@ def test_arrays_that_do_not_fit() -> None:
         sampler(logits, [[1], [1]], allowed_mask=np.zeros((2, 1), np.int32))
     with pytest.raises(SamplingError, match="seeds"):
         Sampler(SamplingParams(), rng="row-seeds")(logits, seeds=[1])
+    with pytest.raises(SamplingError, match="seeds"):
+        Sampler(SamplingParams(), rng="row-seeds")(logits, seeds=[1, 2.5])
     with pytest.raises(SamplingError, match="options"):
         Sampler([SamplingParams()] * 3, seed=0)(logits)
     with pytest.raises(TokenRangeError):
@@ -264,6 +269,65 @@ def test_arrays_that_do_not_fit() -> None:
         Sampler(SamplingParams(), rng="dice")  # type: ignore[arg-type]
     with pytest.raises(SamplingError):
         Sampler([])
+    for params in ([5], {"top_k": 5}):
+        with pytest.raises(SamplingError, match="SamplingParams"):
+            Sampler(params)  # type: ignore[arg-type]
+    for ragged in ([[1.0, 2.0], [3.0]], np.ma):
+        with pytest.raises(SamplingError):
+            sampler(ragged, [[1], [1]])
+
+
+def test_ids_are_integers() -> None:
+    """What is cut to an integer, or counts as one, forces and bans tokens that nobody named."""
+    for wrong in (1.5, [0.5], "7", b"7", [True], [None], [[3]]):
+        for name in ("suppress_tokens", "begin_suppress_tokens", "eos_token_id"):
+            with pytest.raises(SamplingError, match="integers"):
+                SamplingParams(**{name: wrong})
+        with pytest.raises(SamplingError, match="integers"):
+            sampling.forced_eos(rows(1, 9), [[1, 2]], 3, wrong)
+        with pytest.raises(SamplingError, match="integers"):
+            sampling.forced_bos(rows(1, 9), [[1]], wrong)
+        with pytest.raises(SamplingError):
+            sampling.bad_words(rows(1, 9), [[1]], [[wrong]])
+    for wrong in (1.5, True, "7"):
+        with pytest.raises(SamplingError, match="positive integers"):
+            sampling.sequence_bias(rows(1, 9), [[1]], {(wrong,): 1.0})
+    for penalty in ((1, "a"), (float("inf"), 2.0), (1, 2.0, 3.0), 3, {}):
+        with pytest.raises(SamplingError, match="a start and a factor"):
+            SamplingParams(exponential_decay_length_penalty=penalty, eos_token_id=2)
+    right = [np.int64(3), 4]
+    for ids in (right, tuple(right), np.array(right), set(right)):
+        scores = sampling.suppress_tokens(rows(1, 9), ids)
+        assert np.flatnonzero(np.isneginf(scores[0])).tolist() == [3, 4]
+
+
+def test_rows_without_entropy() -> None:
+    for broken in (np.nan, np.inf):
+        logits = rows(2, 9)
+        logits[1, 4] = broken
+        for values in (logits, logits.astype(np.float16)):
+            for function in (sampling.eta, sampling.top_h):
+                with pytest.raises(LogitsError, match="row 1"):
+                    function(values, 0.5)
+    with pytest.raises(LogitsError, match="row 0"):
+        sampling.top_h(np.full((1, 9), -np.inf, np.float32), 0.5)
+
+
+def test_fewer_tokens_than_are_to_be_kept() -> None:
+    logits = rows(2, 3)
+    assert np.array_equal(sampling.min_p(logits, 1.0, min_tokens_to_keep=5), logits)
+
+
+@pytest.mark.parametrize("rng", ["torch", "row-seeds"])
+def test_copies_go_on_alone(rng: Any) -> None:
+    params = SamplingParams(top_k=30, min_new_tokens=2, eos_token_id=3)
+    sampler = Sampler(params, rng=rng, seed=4)
+    logits = rows(3, 50)
+    sampler(logits, prompt_lengths=[1, 2, 3])
+    copies = [copy.copy(sampler), copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))]
+    expected = [sampler(logits).tokens.tolist() for _ in range(3)]
+    for made in copies:
+        assert [made(logits).tokens.tolist() for _ in range(3)] == expected
 
 
 def test_no_rows() -> None:

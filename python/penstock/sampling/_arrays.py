@@ -56,13 +56,19 @@ def rows(logits: Any) -> tuple[NDArray[Any], bool, bool]:
             logits = logits.detach()
         tensor = True
         brain = str(logits.dtype) == _BRAIN
-        if brain:
-            torch = sys.modules["torch"]
-            array = logits.view(torch.int16).numpy().view(np.uint16)
-        else:
-            array = logits.numpy()
+        try:
+            if brain:
+                torch = sys.modules["torch"]
+                array = logits.view(torch.int16).numpy().view(np.uint16)
+            else:
+                array = logits.resolve_neg().numpy()
+        except (RuntimeError, TypeError) as error:
+            raise SamplingError(f"logits cannot be read as an array: {error}") from error
     else:
-        array, brain, tensor = np.asarray(logits), False, False
+        try:
+            array, brain, tensor = np.asarray(logits), False, False
+        except ValueError as error:
+            raise SamplingError(f"logits cannot be read as an array: {error}") from error
     if array.dtype == np.float64:
         array = array.astype(np.float32)
     elif array.dtype == np.float16:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock import _native
-from penstock.errors import LogitsError, SamplingError
+from penstock.errors import LogitsError, SamplingError, TokenRangeError
 from penstock.sampling import _arrays, _torch
 
 if TYPE_CHECKING:
@@ -32,9 +32,7 @@ def multinomial(probs: Any, num_samples: int = 1, *, generator: Any = None) -> A
         LogitsError: A row is no distribution (also a `RuntimeError`, as torch raises).
         SamplingError: More samples than tokens, or another type.
     """
-    array, _, tensor = _arrays.rows(probs)
-    if array.dtype != np.float32:
-        raise SamplingError("probs have to be float32")
+    array, tensor = _single_rows(probs, "probs")
     if not 0 < num_samples <= array.shape[1]:
         raise SamplingError(
             f"cannot draw {num_samples} of {array.shape[1]} tokens without replacement"
@@ -86,16 +84,19 @@ def speculative_sampling(
         SamplingError: Shapes do not fit.
         LogitsError: A row has no distribution.
     """
-    draft, _, tensor = _arrays.rows(candidate_logits)
-    model, _, _ = _arrays.rows(new_logits)
-    if draft.dtype != np.float32 or model.dtype != np.float32:
-        raise SamplingError("logits have to be float32")
+    draft, tensor = _single_rows(candidate_logits, "candidate_logits")
+    model, _ = _single_rows(new_logits, "new_logits")
     ids = _arrays.token_rows(candidate_ids, 1, "candidate_ids")[0]
     count = len(ids)
     if draft.shape[0] != count or model.shape != (count + 1, draft.shape[1]):
         raise SamplingError(
             f"{count} candidates need logits [{count}, v] and [{count + 1}, v], "
             f"not {draft.shape} and {model.shape}"
+        )
+    for place in np.flatnonzero((ids < 0) | (ids >= draft.shape[1])):
+        raise TokenRangeError(
+            f"the candidate {ids[place]} lies outside the vocabulary of {draft.shape[1]} tokens",
+            int(place),
         )
     torch = _torch.module()
     lanes = _torch.proof()
@@ -130,3 +131,11 @@ def _softmax(logits: NDArray[np.float32], lanes: int | None) -> NDArray[np.float
         probs: NDArray[np.float32] = torch.softmax(torch.from_numpy(logits), -1).numpy()
         return probs
     return _native.sampling_softmax(logits, lanes)
+
+
+def _single_rows(values: Any, name: str) -> tuple[NDArray[np.float32], bool]:
+    """Rows of `float32`, and whether a tensor was given; torch draws in other types otherwise."""
+    if str(getattr(values, "dtype", "float32")) not in ("float32", "torch.float32"):
+        raise SamplingError(f"{name} have to be float32, not {values.dtype}")
+    array, _, tensor = _arrays.rows(values)
+    return array, tensor

@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from penstock import _native
-from penstock.errors import SamplingError
+from penstock.errors import LogitsError, SamplingError
 from penstock.sampling import _arrays, _params, _torch
 from penstock.sampling._sampler import prefix_mask
 
@@ -32,8 +34,22 @@ def _apply(logits: Any, step: _params.Step, **options: Any) -> Any:
         options["allowed"] = _arrays.mask_rows(options["allowed"], count, vocabulary, "mask")
     plans = [(True, [step])]
     scores = _torch.exact_scores(_native.Sampler(plans), plans, array, brain, options)
-    scores = scores.reshape(logits.shape)
+    if step[0] in ("eta", "top_h", "top_k"):
+        for row in _rows_without_distribution(logits, tensor):
+            if step[0] != "top_k":
+                raise LogitsError(f"row {row}: the logits have no entropy", row)
+            if _torch.is_loaded():
+                scores[row] = _torch.scores_by_torch(plans, array, brain, options, row).numpy()[0]
+    scores = scores.reshape(np.shape(logits))
     return _torch.from_numpy(scores) if tensor else scores
+
+
+def _rows_without_distribution(logits: Any, tensor: bool) -> list[int]:
+    """The rows that hold NaN, positive infinity, or nothing but its negative."""
+    values = logits.detach().float().numpy() if tensor else np.asarray(logits)
+    largest = values.reshape(-1, values.shape[-1]).max(axis=-1)
+    found: list[int] = np.flatnonzero(~np.isfinite(largest)).tolist()
+    return found
 
 
 def temperature(logits: Any, temperature: float) -> Any:
@@ -166,7 +182,7 @@ def min_new_tokens(
 
 def forced_bos(logits: Any, input_ids: Any, bos_token_id: int) -> Any:
     """Nothing but `bos_token_id` at length 1, as `ForcedBOSTokenLogitsProcessor`."""
-    return _apply(logits, ("forced", (1, [bos_token_id])), input_ids=input_ids)
+    return _apply(logits, ("forced", (1, _params.ids_of(bos_token_id))), input_ids=input_ids)
 
 
 def forced_eos(logits: Any, input_ids: Any, max_length: int, eos_token_id: Any) -> Any:

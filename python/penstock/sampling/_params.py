@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
 from penstock.errors import SamplingError
 
 if TYPE_CHECKING:
@@ -103,7 +105,7 @@ class SamplingParams:
         if self.prefix_allowed_tokens_fn is not None:
             steps.append(("prefix_allowed",))
         if self.forced_bos_token_id is not None:
-            steps.append(("forced", (1, [int(self.forced_bos_token_id)])))
+            steps.append(("forced", (1, ids_of(self.forced_bos_token_id))))
         if self.forced_eos_token_id is not None:
             if self.max_length is None:
                 raise SamplingError("`forced_eos_token_id` needs `max_length`")
@@ -153,9 +155,11 @@ def ids_of(value: Any) -> list[int]:
         return []
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if isinstance(value, int):
-        return [value]
-    return [int(item) for item in value]
+    several = hasattr(value, "__iter__") and not isinstance(value, (str, bytes))
+    items = list(value) if several else [value]
+    if not all(_is_integer(item) for item in items):
+        raise SamplingError(f"token ids have to be integers, but are {value!r}")
+    return [int(item) for item in items]
 
 
 def not_negative_ids(name: str, ids: list[int]) -> list[int]:
@@ -299,16 +303,22 @@ def bad_words_step(bad_words_ids: Any, eos: Sequence[int]) -> Step:
 
 
 def _are_ids(ids: Sequence[Any]) -> bool:
-    return all(hasattr(item, "__index__") and item >= 0 for item in ids)
+    return all(_is_integer(item) and item >= 0 for item in ids)
+
+
+def _is_integer(value: Any) -> bool:
+    """True for an integer of Python or NumPy, which a truth value is not meant for."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
 def decay_step(penalty: tuple[int, float], eos: list[int], prompt_length: int) -> Step:
     """The step of `ExponentialDecayLengthPenalty`."""
     try:
-        start, factor = penalty
-    except (TypeError, ValueError):
+        start, factor = int(penalty[0]), float(penalty[1])
+        (_, _) = penalty
+    except (TypeError, ValueError, OverflowError, IndexError, KeyError):
         raise SamplingError(
             f"`exponential_decay_length_penalty` is a start and a factor, but is {penalty!r}"
         ) from None
     eos = not_negative_ids("eos_token_id", eos)
-    return ("exponential_decay", (int(start) + prompt_length, float(factor), eos))
+    return ("exponential_decay", (start + prompt_length, factor, eos))

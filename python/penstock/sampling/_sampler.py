@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -87,6 +88,9 @@ class Sampler:
         self.params = [params] if isinstance(params, SamplingParams) else list(params)
         if not self.params:
             raise SamplingError("`params` is empty")
+        for item in self.params:
+            if not isinstance(item, SamplingParams):
+                raise SamplingError(f"`params` are SamplingParams, not {type(item).__name__}")
         self.rng = rng
         self.seed = seed
         self._steps = 0
@@ -124,6 +128,18 @@ class Sampler:
         self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
         self._has_prefix, self._is_plain, self._lock = False, False, _locks.lock()
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy goes on from, with a lock and compiled steps of its own."""
+        with self._lock:
+            state = dict(vars(self))
+        del state["_lock"], state["_native"]
+        return {**state, "_counted": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Compiles the steps again."""
+        vars(self).update(state)
+        self._lock, self._native = _locks.lock(), _native.Sampler(self._plans)
 
     def __call__(
         self,
@@ -375,7 +391,10 @@ class Sampler:
             seeds = range(first, first + count)
         elif len(seeds) != count:
             raise SamplingError(f"seeds has {len(seeds)} rows, the logits {count}")
-        return [(int(seed) % 2**_INT64_BITS, step) for seed in seeds]
+        try:
+            return [(operator.index(seed) % 2**_INT64_BITS, step) for seed in seeds]
+        except TypeError as error:
+            raise SamplingError(f"seeds have to be integers: {error}") from error
 
 
 def prefix_mask(functions: Sequence[Any], input_ids: Any, count: int, vocabulary: int) -> Any:

@@ -87,10 +87,10 @@ fn cut(row: &mut Candidates<'_>, max: f32, share: f32, sum: Option<f32>, min_kee
     let arithmetic = row.arithmetic;
     let scratch = &mut *row.scratch;
     softmax::exp_terms(arithmetic, &scratch.ys, max, &mut scratch.list_terms);
-    let forced = if min_keep > 1 && scratch.ys.len() >= min_keep {
-        kth_largest(&scratch.ys, min_keep, &mut scratch.floats)
-    } else {
-        f32::INFINITY
+    let forced = match min_keep {
+        0..=1 => f32::INFINITY,
+        _ if scratch.ys.len() < min_keep => f32::NEG_INFINITY,
+        _ => kth_largest(&scratch.ys, min_keep, &mut scratch.floats),
     };
     let mut unsure = false;
     let keep: Vec<bool> = scratch
