@@ -50,5 +50,28 @@ def test_bad_options(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["generate", "--model", str(folder), "--prompt", "Water"]
     assert main([*arguments, "--temperature", "0.0"]) == 1
     assert "temperature" in capsys.readouterr().err
+    assert main([*arguments, "--top-p", "1.5"]) == 1
+    assert "top_p" in capsys.readouterr().err
     assert main([*arguments, "--max-new-tokens", "0"]) == 1
     assert "max-new-tokens" in capsys.readouterr().err
+
+
+def test_encoder_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = transformers.T5Config(
+        vocab_size=penstock.Tokenizer.from_default().get_vocab_size(),
+        d_model=16,
+        d_kv=8,
+        d_ff=32,
+        num_layers=1,
+        num_heads=2,
+        decoder_start_token_id=0,
+    )
+    transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
+    default = Path(penstock.__file__).parent / "data" / "default.json"
+    shutil.copy(default, tmp_path / "tokenizer.json")
+    arguments = ["generate", "--model", str(tmp_path), "--prompt", "Water", "--compare"]
+    assert main([*arguments, "--max-new-tokens", "9", "--top-k", "30"]) == 0
+    printed = capsys.readouterr()
+    assert not printed.out.startswith("Water")
+    assert " tokens, " in printed.err
+    assert "the same tokens" in printed.err

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.cli._tokenizer import load
 from penstock.errors import MissingDependencyError, PenstockError, SamplingError
+from penstock.sampling import SamplingParams
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> None:
     """Streams the text, then says how fast it came."""
     try:
         import torch
-        from transformers import AutoModelForCausalLM
+        from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
         from penstock.transformers import sample
     except ImportError as error:
@@ -55,10 +56,16 @@ def run(options: argparse.Namespace) -> None:
         ) from error
     if options.max_new_tokens < 1:
         raise SamplingError(f"--max-new-tokens has to be at least 1, not {options.max_new_tokens}")
+    chosen = {
+        name: getattr(options, name) for name in _OPTIONS if getattr(options, name) is not None
+    }
+    # `generate` passes over some values that mean nothing, such as a `top_p` above 1.
+    SamplingParams(**chosen)
     tokenizer = load(options.tokenizer or options.model)
-    model: Any = AutoModelForCausalLM.from_pretrained(
-        options.model, trust_remote_code=options.trust_remote_code
-    )
+    remote = {"trust_remote_code": options.trust_remote_code}
+    config: Any = AutoConfig.from_pretrained(options.model, **remote)
+    kind: Any = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
+    model = kind.from_pretrained(options.model, **remote)
     model.eval()
     ids = torch.tensor([tokenizer.encode(options.prompt).ids])
     if not ids.numel():
@@ -68,10 +75,10 @@ def run(options: argparse.Namespace) -> None:
         "attention_mask": torch.ones_like(ids),
         "max_new_tokens": options.max_new_tokens,
         "do_sample": not options.greedy,
+        **chosen,
     }
-    for name in _OPTIONS:
-        if getattr(options, name) is not None:
-            arguments[name] = getattr(options, name)
+    # A decoder of its own begins with one token, and does not repeat the prompt.
+    given = 1 if config.is_encoder_decoder else ids.shape[1]
 
     def generate(**more: Any) -> tuple[Any, float]:
         torch.manual_seed(options.seed)
@@ -84,17 +91,16 @@ def run(options: argparse.Namespace) -> None:
             raise SamplingError(str(error)) from error
         return tokens, time.perf_counter() - start
 
-    print(options.prompt, end="", flush=True)
+    if not config.is_encoder_decoder:
+        print(options.prompt, end="", flush=True)
     tokens, seconds = generate(custom_generate=sample, token_streamer=_Printer(tokenizer))
-    count = tokens.shape[1] - ids.shape[1]
+    count = tokens.shape[1] - given
     print(f"\n\n{count} tokens, {count / seconds:.1f} tokens/s", file=sys.stderr)
     if options.compare:
         stock, stock_seconds = generate()
-        rate = (stock.shape[1] - ids.shape[1]) / stock_seconds
+        rate = (stock.shape[1] - given) / stock_seconds
         if not torch.equal(stock, tokens):
-            raise PenstockError(
-                f"transformers gave other tokens: {stock[0, ids.shape[1] :].tolist()}"
-            )
+            raise PenstockError(f"transformers gave other tokens: {stock[0, given:].tolist()}")
         print(f"transformers: {rate:.1f} tokens/s, the same tokens", file=sys.stderr)
 
 
