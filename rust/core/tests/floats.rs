@@ -5,7 +5,7 @@
 use penstock::{
     kernels::{
         Isa,
-        floats::{self, BEHIND, BLOCK_OF_CHUNKS, CHUNK, Changes, Race, Rule, SumLanes, Terms},
+        floats::{self, BEHIND, CHUNK, Changes, Penalized, Race, Rule, SumLanes, Terms},
     },
     sampling::Seen,
 };
@@ -44,7 +44,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
 /// Calls `check` with rows of all lengths around the widths of the passes.
 fn rows(mut check: impl FnMut(&mut Numbers, &[f32])) {
     let mut numbers = Numbers(1);
-    let lengths = (0..200).chain([255, 256, 257, 511, 640, 1000, 4096, 4099]);
+    let lengths = (0..200).chain([255, 256, 257, 511, 640, 1000, 1024, 4096, 4099, 9000]);
     for length in lengths {
         for kind in 0..4 {
             let row = numbers.row(kind, length);
@@ -98,30 +98,88 @@ fn maxima_and_the_first_of_the_largest() {
     });
 }
 
+/// Counts a context as long as a part of the row.
+fn seen(numbers: &mut Numbers, row: &[f32], part: usize) -> Seen {
+    let ids: Vec<i64> = (0..row.len() / part).map(|_| numbers.below(row.len()) as i64).collect();
+    let mut seen = Seen::default();
+    seen.update(Isa::Scalar, &ids, row.len()).expect("no id is negative");
+    seen
+}
+
 #[test]
-fn values_collected_from_blocks() {
+fn values_penalized_in_blocks() {
     rows(|numbers, row| {
-        let ids: Vec<i64> = (0..row.len() / 3).map(|_| numbers.below(row.len()) as i64).collect();
-        let mut seen = Seen::default();
-        seen.update(Isa::Scalar, &ids, row.len()).expect("no id is negative");
-        for (i, block) in row.chunks(BLOCK_OF_CHUNKS).enumerate() {
-            let first = i * BLOCK_OF_CHUNKS;
-            let mut maxima = [f32::INFINITY; CHUNK];
-            floats::maxima(Isa::Scalar, block, &mut maxima[..block.len().div_ceil(CHUNK)]);
-            let within = |token: &&u32| (first..first + block.len()).contains(&(**token as usize));
-            let tokens: Vec<u32> = seen.tokens().iter().filter(within).copied().collect();
-            let (values, tops) = of_all(|isa| {
-                let (mut values, mut tops) = (vec![0.0; tokens.len()], vec![7]);
-                floats::collect(isa, block, &maxima, &tokens, &mut values, &mut tops);
-                (bits(&values), tops)
-            });
-            let expected: Vec<f32> = tokens.iter().map(|&token| row[token as usize]).collect();
-            assert_eq!(values, bits(&expected));
-            let is_top =
-                |place: &u32| expected[*place as usize] >= maxima[(tokens[*place as usize] as usize - first) / CHUNK];
-            assert_eq!(tops, (0..tokens.len() as u32).filter(is_top).collect::<Vec<_>>());
+        let part = [1, 3, 50][numbers.below(3)];
+        let seen = seen(numbers, row, part);
+        let before: Vec<f32> = seen.tokens().iter().map(|&token| row[token as usize]).collect();
+        let all = [Rule::Scaled(1.3), Rule::Scaled(0.7), Rule::Lowered(0.25, 0.1), Rule::Lowered(-3.0, 0.0)];
+        let from = numbers.below(4);
+        let rules = &all[from..=from + numbers.below(4 - from)];
+        let mut changed = row.to_vec();
+        for ((&token, &x), &count) in seen.tokens().iter().zip(&before).zip(seen.counts()) {
+            changed[token as usize] = rules.iter().fold(x, |x, rule| rule.of(x, count));
+        }
+        let after: Vec<f32> = seen.tokens().iter().map(|&token| changed[token as usize]).collect();
+        let found = of_all(|isa| {
+            // What was there before must not matter.
+            let (mut values, mut new) = (vec![f32::NAN; before.len()], vec![f32::NAN; before.len() + BEHIND]);
+            let (mut maxima, mut moved) = (vec![f32::NAN; row.len().div_ceil(CHUNK)], vec![7; 3]);
+            let penalized = Penalized { before: &mut values, after: &mut new, moved: &mut moved };
+            let (top, extent) = floats::penalize(isa, row, seen.listed(), rules, &mut maxima, penalized);
+            assert_eq!((bits(&values), bits(&new[..before.len()])), (bits(&before), bits(&after)), "{}", isa.name());
+            assert_eq!(extent.nan, row.iter().any(|value| value.is_nan()));
+            (!extent.nan).then_some((top, extent.max, maxima))
+        });
+        if let Some((top, max, maxima)) = found {
+            assert_eq!((top, max), (largest(row), largest(&changed)));
+            assert_eq!(maxima, changed.chunks(CHUNK).map(largest).collect::<Vec<_>>());
         }
     });
+}
+
+#[test]
+fn terms_around_those_of_a_list() {
+    rows(|numbers, row| {
+        let max = largest(row);
+        if row.iter().any(|value| value.is_nan()) || !max.is_finite() {
+            return;
+        }
+        let seen = seen(numbers, row, 2);
+        let how = Terms { temperature: [1.0, 0.8][numbers.below(2)], max, lanes: SumLanes::Sixteen };
+        let mut expected = vec![0.0; row.len()];
+        floats::exp_terms(Isa::Scalar, row, Changes::default(), how, &mut expected);
+        let sum_of = |terms: &[f32]| terms.iter().map(|&term| f64::from(term)).sum::<f64>();
+        let all = sum_of(&expected);
+        let replaced = sum_of(&seen.tokens().iter().map(|&token| expected[token as usize]).collect::<Vec<_>>());
+        let new: Vec<f32> = seen.tokens().iter().map(|_| numbers.unit()).collect();
+        for (&token, &term) in seen.tokens().iter().zip(&new) {
+            expected[token as usize] = term;
+        }
+        let (terms, found) = of_all(|isa| {
+            let mut terms = vec![f32::NAN; row.len()];
+            let (all, replaced) = floats::exp_terms_around(isa, row, seen.listed(), &new, how, &mut terms);
+            (bits(&terms), [all.to_bits(), replaced.to_bits()])
+        });
+        assert_eq!(terms, bits(&expected));
+        assert!((f64::from_bits(found[0]) - all).abs() <= 1e-6 * all);
+        assert!((f64::from_bits(found[1]) - replaced).abs() <= 1e-12 * replaced);
+    });
+}
+
+#[test]
+fn exponentials_down_to_nothing() {
+    // Down through the subnormal numbers, where a second rounding would show.
+    let row: Vec<f32> = (0..60_000).map(|i| -0.002 * i as f32).chain([f32::NEG_INFINITY]).collect();
+    let how = Terms { temperature: 1.0, max: 0.0, lanes: SumLanes::Sixteen };
+    let terms = of_all(|isa| {
+        let mut terms = vec![0.0; row.len()];
+        floats::exp_terms(isa, &row, Changes::default(), how, &mut terms);
+        bits(&terms)
+    });
+    for (&x, &term) in row.iter().zip(&terms) {
+        let (term, exact) = (f64::from(f32::from_bits(term)), f64::from(x).exp());
+        assert!((term - exact).abs() <= 1.3e-7 * exact + 2e-45, "{x}: {term} {exact}");
+    }
 }
 
 #[test]
@@ -131,21 +189,8 @@ fn rows_with_changes() {
             return;
         }
         // One token in three is in the list, one in eleven stands for itself, some in both.
-        let ids: Vec<i64> = (0..row.len() / 2).map(|_| numbers.below(row.len()) as i64).collect();
-        let mut seen = Seen::default();
-        seen.update(Isa::Scalar, &ids, row.len()).expect("no id is negative");
-        let mut values: Vec<f32> = seen.tokens().iter().map(|&token| row[token as usize]).collect();
-        let all_rules = [Rule::Scaled(1.3), Rule::Scaled(0.7), Rule::Lowered(0.25, 0.1)];
-        let rules = &all_rules[numbers.below(3)..];
-        let penalized = of_all(|isa| {
-            let mut out = vec![0.0; values.len()];
-            floats::penalize(isa, rules, seen.counts(), &values, &mut out);
-            bits(&out)
-        });
-        for (value, &count) in values.iter_mut().zip(seen.counts()) {
-            *value = rules.iter().fold(*value, |x, rule| rule.of(x, count));
-        }
-        assert_eq!(penalized, bits(&values));
+        let seen = seen(numbers, row, 2);
+        let mut values: Vec<f32> = seen.tokens().iter().map(|_| 24.0 * (numbers.unit() - 0.6)).collect();
         values.resize(values.len() + BEHIND, 0.0);
         let own: Vec<f32> = row.iter().map(|_| numbers.unit()).collect();
         let mut stored = vec![0u64; row.len().div_ceil(CHUNK)];

@@ -6,6 +6,8 @@
 
 #![expect(clippy::cast_precision_loss, reason = "at most 24 bits are counted")]
 
+use std::ops::Range;
+
 use super::Isa;
 #[cfg(target_arch = "x86_64")]
 use super::floats_x86_64;
@@ -51,6 +53,12 @@ pub(super) trait Lanes: Copy {
     unsafe fn add_to(self, sums: &mut [f64; 8]);
     /// Adds `self * (other - from)`, lane by lane in double precision, to the sums of `add_to`.
     unsafe fn add_weighted_to(self, other: Self, from: Self, sums: &mut [f64; 8]);
+    /// Adds the ids where a mask is set, ascending, of a chunk that begins with `first`.
+    unsafe fn push_ids(masks: [u16; 4], first: u32, out: &mut Vec<u32>);
+    /// Adds those ids where `mask` is set.
+    unsafe fn push_some(ids: &[u32; 16], mask: u16, out: &mut Vec<u32>);
+    /// The value of each token, whose block has these.
+    unsafe fn of_block(tokens: &[u32; 16], block: &[f32; PENALIZED]) -> Self;
     /// The maximum of each token's chunk, whose block has these.
     unsafe fn of_chunks(tokens: &[u32; 16], maxima: &[f32; CHUNK]) -> Self;
     /// Lower bounds of sixteen uniforms from the tempered even words, times `scale`, compared: `p >= bound`.
@@ -296,13 +304,60 @@ pub fn write_changed(isa: Isa, row: &[f32], changes: Changes<'_>, out: &mut [f32
     dispatch!(isa, write_changed_with(row, changes, out));
 }
 
-/// Applies rules, one after the other, to each value of `from`, whose token occurred that often.
+/// The distinct tokens of a context.
+#[derive(Clone, Copy, Debug)]
+pub struct Listed<'l> {
+    /// The tokens, ascending.
+    pub tokens: &'l [u32],
+    /// How often each of them occurs.
+    pub counts: &'l [f32],
+    /// A bit for each token, a word for each chunk of a row.
+    pub words: &'l [u64],
+    /// Number of the tokens before each chunk.
+    pub starts: &'l [u32],
+}
+
+impl Listed<'_> {
+    /// Where the tokens of `from..to` stand, which are multiples of a chunk.
+    #[inline(always)]
+    pub fn slots(&self, from: usize, to: usize) -> Range<usize> {
+        let before = |id: usize| self.starts.get(id / CHUNK).map_or(self.tokens.len(), |&start| start as usize);
+        before(from)..before(to)
+    }
+}
+
+/// The values of listed tokens without and with what penalties make of them.
+#[derive(Debug)]
+pub struct Penalized<'p> {
+    /// A place for each token.
+    pub before: &'p mut [f32],
+    /// The same, and [`BEHIND`] more.
+    pub after: &'p mut [f32],
+    /// A buffer: tokens whose chunk may have another maximum.
+    pub moved: &'p mut Vec<u32>,
+}
+
+/// Collects the values of listed tokens, and applies the rules to them, one after the other; `maxima` become those of the
+/// chunks of the row with the new values in it. The largest value before that comes back, and the new extent.
+///
+/// Thousands of values among those of the row would be another row through the caches: so they stand in lists of their own,
+/// and are taken from a block of the row when the search for its maxima has put it into the nearest cache.
 ///
 /// # Panics
-/// If there are not as many counts and places as values.
-pub fn penalize(isa: Isa, rules: &[Rule], counts: &[f32], from: &[f32], to: &mut [f32]) {
-    assert_eq!((counts.len(), to.len()), (from.len(), from.len()), "a count and a place for each value");
-    dispatch!(isa, penalize_with(rules, counts, from, to));
+/// If there is not a place for each chunk, or not one for each token.
+pub fn penalize(
+    isa: Isa,
+    row: &[f32],
+    listed: Listed<'_>,
+    rules: &[Rule],
+    maxima: &mut [f32],
+    values: Penalized<'_>,
+) -> (f32, Extent) {
+    let Penalized { before, after, .. } = &values;
+    let count = listed.tokens.len();
+    assert_eq!((row.len().div_ceil(CHUNK), count), (maxima.len(), before.len()), "a place for each maximum and token");
+    assert_eq!((listed.counts.len(), after.len()), (count, count + BEHIND), "a count for each token, and a value");
+    dispatch!(isa, penalize_with(row, listed, rules, maxima, values))
 }
 
 /// The largest of a few values without NaN.
@@ -355,24 +410,20 @@ pub fn positions_at_least(
     dispatch!(isa, positions_with(row, changes, maxima, bound, limit, out));
 }
 
-/// Values of a row that belong together: as many chunks as a chunk has values.
-pub const BLOCK_OF_CHUNKS: usize = CHUNK * CHUNK;
-
-/// Collects the values of tokens from their block of a row, and the places of those that are as large as the maximum of their
-/// chunk. `maxima` are those of the block, filled up if the row ends in it.
+/// The terms of `exp_terms` with those of listed tokens replaced by `new`: the sum of all before that, and of those replaced.
 ///
 /// # Panics
-/// If there is not a place for each token.
-pub fn collect(
+/// If `out` is not as long as `row`, or there is not a term for each token.
+pub fn exp_terms_around(
     isa: Isa,
-    block: &[f32],
-    maxima: &[f32; CHUNK],
-    tokens: &[u32],
-    values: &mut [f32],
-    tops: &mut Vec<u32>,
-) {
-    assert_eq!(tokens.len(), values.len(), "a place for each token");
-    dispatch!(isa, collect_with(block, maxima, tokens, values, tops));
+    row: &[f32],
+    listed: Listed<'_>,
+    new: &[f32],
+    how: Terms,
+    out: &mut [f32],
+) -> (f64, f64) {
+    assert_eq!((row.len(), listed.tokens.len()), (out.len(), new.len()), "one term for each value and token");
+    dispatch!(isa, exp_terms_around_with(row, listed, new, how, out))
 }
 
 /// Ids of the terms that are at least `from` and below `to`, ascending, and the sum of the terms below `from`.
@@ -492,52 +543,129 @@ pub(super) unsafe fn renew_maxima_with<L: Lanes>(row: &[f32], changes: Changes<'
     // SAFETY: the caller's duty.
     unsafe {
         for &chunk in chunks {
-            let from = chunk as usize * CHUNK;
-            // The largest so far comes second: a NaN is not the maximum of its chunk.
-            let mut top = L::splat(f32::NEG_INFINITY);
-            if let Some(own) = row[from..].first_chunk::<CHUNK>() {
-                for values in changes.apply_to_chunk(load_chunk::<L>(own), chunk as usize) {
-                    top = values.max(top);
-                }
-            } else {
-                for (i, own) in row[from..].chunks(16).enumerate() {
-                    let values = changes.apply(L::load(&padded(own, f32::NEG_INFINITY)), from + 16 * i, own.len());
-                    let kept = L::splat(f32::NEG_INFINITY).blend(u16::MAX >> (16 - own.len()), values);
-                    top = kept.max(top);
-                }
-            }
-            let mut lanes = [0.0; 16];
-            top.store(&mut lanes);
-            out[chunk as usize] = largest(&lanes);
+            out[chunk as usize] = maximum_of::<L>(row, changes, chunk as usize);
         }
     }
 }
 
+/// The maximum of a chunk with its changes.
+///
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-pub(super) unsafe fn penalize_with<L: Lanes>(rules: &[Rule], counts: &[f32], from: &[f32], to: &mut [f32]) {
-    let (count_groups, count_tail) = counts.as_chunks::<16>();
-    let (from_groups, from_tail) = from.as_chunks::<16>();
-    let (groups, tail) = to.as_chunks_mut::<16>();
+unsafe fn maximum_of<L: Lanes>(row: &[f32], changes: Changes<'_>, chunk: usize) -> f32 {
+    let from = chunk * CHUNK;
     // SAFETY: the caller's duty.
     unsafe {
-        for ((to, from), counts) in groups.iter_mut().zip(from_groups).zip(count_groups) {
-            let mut x = L::load(from);
-            for rule in rules {
-                x = match *rule {
-                    Rule::Scaled(penalty) => {
-                        let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
-                        x.div(penalty).blend(x.less(zero), x.mul(penalty))
-                    }
-                    Rule::Lowered(each, once) => x.sub(L::load(counts).mul(L::splat(each))).sub(L::splat(once)),
-                };
+        // The largest so far comes second: a NaN is not the maximum of its chunk.
+        let mut top = L::splat(f32::NEG_INFINITY);
+        if let Some(own) = row[from..].first_chunk::<CHUNK>() {
+            for values in changes.apply_to_chunk(load_chunk::<L>(own), chunk) {
+                top = values.max(top);
             }
-            x.store(to);
+        } else {
+            for (i, own) in row[from..].chunks(16).enumerate() {
+                let values = changes.apply(L::load(&padded(own, f32::NEG_INFINITY)), from + 16 * i, own.len());
+                let kept = L::splat(f32::NEG_INFINITY).blend(u16::MAX >> (16 - own.len()), values);
+                top = kept.max(top);
+            }
+        }
+        let mut lanes = [0.0; 16];
+        top.store(&mut lanes);
+        largest(&lanes)
+    }
+}
+
+/// Values of a row that are penalized while they are in the nearest cache.
+pub(super) const PENALIZED: usize = CHUNK * CHUNK;
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn penalize_with<L: Lanes>(
+    row: &[f32],
+    listed: Listed<'_>,
+    rules: &[Rule],
+    maxima: &mut [f32],
+    mut values: Penalized<'_>,
+) -> (f32, Extent) {
+    let mut extent = Extent { max: f32::NEG_INFINITY, nan: false };
+    for (i, (logits, maxima)) in row.chunks(PENALIZED).zip(maxima.chunks_mut(CHUNK)).enumerate() {
+        let slots = listed.slots(i * PENALIZED, (i + 1) * PENALIZED);
+        values.moved.clear();
+        // SAFETY: the caller's duty.
+        unsafe {
+            let Extent { max, nan } = maxima_with::<L>(logits, maxima);
+            extent = Extent { max: extent.max.max(max), nan: extent.nan || nan };
+            if let (Some(block), Some(maxima)) = (logits.first_chunk(), maxima.first_chunk()) {
+                penalize_block::<L>(block, maxima, listed, slots, rules, &mut values);
+            } else {
+                let (mut block, mut block_maxima) = ([0.0; PENALIZED], [0.0; CHUNK]);
+                block[..logits.len()].copy_from_slice(logits);
+                block_maxima[..maxima.len()].copy_from_slice(maxima);
+                penalize_block::<L>(&block, &block_maxima, listed, slots, rules, &mut values);
+            }
+            let Listed { words, starts, .. } = listed;
+            let changes = Changes { listed: words, starts, values: values.after, ..Changes::default() };
+            let mut last = usize::MAX;
+            for chunk in values.moved.iter().map(|&token| token as usize / CHUNK) {
+                if chunk != last {
+                    maxima[chunk % CHUNK] = maximum_of::<L>(row, changes, chunk);
+                    last = chunk;
+                }
+            }
         }
     }
-    for ((to, &from), &count) in tail.iter_mut().zip(from_tail).zip(count_tail) {
-        *to = rules.iter().fold(from, |x, rule| rule.of(x, count));
+    (extent.max, Extent { max: largest_of(maxima), ..extent })
+}
+
+/// Sixteen tokens at a time: what a register holds behind those of the block is left to the next one. Tokens whose chunk may
+/// have another maximum now are added to a list.
+///
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn penalize_block<L: Lanes>(
+    block: &[f32; PENALIZED],
+    maxima: &[f32; CHUNK],
+    Listed { tokens, counts, .. }: Listed<'_>,
+    slots: Range<usize>,
+    rules: &[Rule],
+    Penalized { before, after, moved }: &mut Penalized<'_>,
+) {
+    for at in slots.clone().step_by(16) {
+        let after = after[at..].first_chunk_mut().expect("more stands behind the values");
+        let left = u16::MAX >> (16 - (slots.end - at).min(16));
+        let whole = (tokens[at..].first_chunk(), counts[at..].first_chunk(), before[at..].first_chunk_mut());
+        // SAFETY: the caller's duty.
+        unsafe {
+            let (tokens, counts, x) = if let (Some(tokens), Some(counts), Some(before)) = whole {
+                let x = L::of_block(tokens, block);
+                x.store(before);
+                (*tokens, L::load(counts), x)
+            } else {
+                // The last ones of the row.
+                let (mut group, mut values) = ([0; 16], [0.0; 16]);
+                group[..tokens.len() - at].copy_from_slice(&tokens[at..]);
+                let x = L::of_block(&group, block);
+                x.store(&mut values);
+                before[at..].copy_from_slice(&values[..tokens.len() - at]);
+                (group, L::load(&padded(&counts[at..], 0.0)), x)
+            };
+            let mut y = x;
+            for rule in rules {
+                y = match *rule {
+                    Rule::Scaled(penalty) => {
+                        let [zero, penalty] = [L::splat(0.0), L::splat(penalty)];
+                        y.div(penalty).blend(y.less(zero), y.mul(penalty))
+                    }
+                    Rule::Lowered(each, once) => y.sub(counts.mul(L::splat(each))).sub(L::splat(once)),
+                };
+            }
+            y.store(after);
+            let max = L::of_chunks(&tokens, maxima);
+            L::push_some(&tokens, (x.at_least(max) | max.less(y)) & left, moved);
+        }
     }
 }
 
@@ -776,6 +904,49 @@ unsafe fn terms<L: Lanes, const SIXTEEN: bool, const DIVIDE: bool, const CHANGED
     }
 }
 
+/// Values of a row among whose terms others are written while they are in the nearest cache.
+const AROUND: usize = 1024;
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+pub(super) unsafe fn exp_terms_around_with<L: Lanes>(
+    row: &[f32],
+    listed: Listed<'_>,
+    new: &[f32],
+    how: Terms,
+    out: &mut [f32],
+) -> (f64, f64) {
+    let (mut all, mut replaced) = (0.0, 0.0);
+    for (i, (row, out)) in row.chunks(AROUND).zip(out.chunks_mut(AROUND)).enumerate() {
+        // SAFETY: the caller's duty.
+        all += unsafe { exp_terms_with::<L>(row, Changes::default(), how, out).wide };
+        let slots = listed.slots(i * AROUND, (i + 1) * AROUND);
+        let (tokens, new) = (&listed.tokens[slots.clone()], &new[slots]);
+        replaced += if let Some(out) = out.first_chunk_mut::<AROUND>() {
+            // No check of a bound is left.
+            replace(tokens, new, |token, new| std::mem::replace(&mut out[token as usize % AROUND], new))
+        } else {
+            replace(tokens, new, |token, new| std::mem::replace(&mut out[token as usize % AROUND], new))
+        };
+    }
+    (all, replaced)
+}
+
+/// Replaces the term of each token, and sums up those that stood there.
+#[inline(always)]
+fn replace(tokens: &[u32], new: &[f32], mut term: impl FnMut(u32, f32) -> f32) -> f64 {
+    let ((groups, tail), (new_groups, new_tail)) = (tokens.as_chunks::<4>(), new.as_chunks::<4>());
+    // Four sums, so that no addition waits for the one before.
+    let mut sums = [0.0; 4];
+    for (tokens, new) in groups.iter().zip(new_groups) {
+        for ((sum, &token), &new) in sums.iter_mut().zip(tokens).zip(new) {
+            *sum += f64::from(term(token, new));
+        }
+    }
+    tail.iter().zip(new_tail).map(|(&token, &new)| f64::from(term(token, new))).sum::<f64>() + sums.iter().sum::<f64>()
+}
+
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
@@ -784,10 +955,9 @@ unsafe fn scan<L: Lanes>(row: &[f32], changes: Changes<'_>, chunk: usize, bounds
     unsafe {
         let from = chunk * CHUNK;
         if let Some(own) = row[from..].first_chunk::<CHUNK>() {
-            for (i, x) in changes.apply_to_chunk(load_chunk::<L>(own), chunk).into_iter().enumerate() {
-                push_ids(x.at_least(bounds), (from + 16 * i) as u32, out);
-            }
-            return;
+            let [a, b, c, d] = changes.apply_to_chunk(load_chunk::<L>(own), chunk);
+            let masks = [a.at_least(bounds), b.at_least(bounds), c.at_least(bounds), d.at_least(bounds)];
+            return L::push_ids(masks, from as u32, out);
         }
         for (i, values) in row[from..].chunks(16).enumerate() {
             let at = from + 16 * i;
@@ -834,44 +1004,6 @@ pub(super) unsafe fn positions_with<L: Lanes>(
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-pub(super) unsafe fn collect_with<L: Lanes>(
-    block: &[f32],
-    maxima: &[f32; CHUNK],
-    tokens: &[u32],
-    values: &mut [f32],
-    tops: &mut Vec<u32>,
-) {
-    tops.clear();
-    if let Some(block) = block.first_chunk::<BLOCK_OF_CHUNKS>() {
-        // No check of a bound is left.
-        for (value, &token) in values.iter_mut().zip(tokens) {
-            *value = block[token as usize % BLOCK_OF_CHUNKS];
-        }
-    } else {
-        for (value, &token) in values.iter_mut().zip(tokens) {
-            *value = block[token as usize % BLOCK_OF_CHUNKS];
-        }
-    }
-    // SAFETY: the caller's duty.
-    unsafe {
-        let (groups, tail) = tokens.as_chunks::<16>();
-        for (i, (group, values)) in groups.iter().zip(values.as_chunks::<16>().0).enumerate() {
-            push_ids(L::load(values).at_least(L::of_chunks(group, maxima)), 16 * i as u32, tops);
-        }
-        if !tail.is_empty() {
-            let first = tokens.len() - tail.len();
-            let mut group = [0; 16];
-            group[..tail.len()].copy_from_slice(tail);
-            let tail_values = L::load(&padded(&values[first..], f32::NEG_INFINITY));
-            let mask = tail_values.at_least(L::of_chunks(&group, maxima)) & (u16::MAX >> (16 - tail.len()));
-            push_ids(mask, first as u32, tops);
-        }
-    }
-}
-
-/// # Safety
-/// The instruction set of `L`.
-#[inline(always)]
 pub(super) unsafe fn zone_with<L: Lanes>(terms: &[f32], from: f32, to: f32, out: &mut Vec<u32>) -> f64 {
     // SAFETY: the caller's duty.
     unsafe {
@@ -881,13 +1013,13 @@ pub(super) unsafe fn zone_with<L: Lanes>(terms: &[f32], from: f32, to: f32, out:
         let (chunks, tail) = terms.as_chunks::<CHUNK>();
         let mut id = 0;
         for chunk in chunks {
-            let mut low = [L::splat(0.0); 4];
-            for (low, quarter) in low.iter_mut().zip(chunk.as_chunks::<16>().0) {
-                let term = L::load(quarter);
+            let (mut low, mut masks) = ([L::splat(0.0); 4], [0; 4]);
+            for ((low, mask), term) in low.iter_mut().zip(&mut masks).zip(load_chunk::<L>(chunk)) {
                 *low = term.keep(term.less(from));
-                push_ids(term.at_least(from) & term.less(to), id, out);
-                id += 16;
+                *mask = term.at_least(from) & term.less(to);
             }
+            L::push_ids(masks, id, out);
+            id += CHUNK as u32;
             let [a, b, c, d] = low;
             a.add(b).add(c.add(d)).add_to(&mut below);
         }
@@ -1239,6 +1371,20 @@ impl Lanes for Array {
         for (i, sum) in sums.iter_mut().enumerate() {
             *sum += product(i) + product(i + 8);
         }
+    }
+    #[inline(always)]
+    unsafe fn push_ids(masks: [u16; 4], first: u32, out: &mut Vec<u32>) {
+        for (i, mask) in (0..).zip(masks) {
+            push_ids(mask, first + 16 * i, out);
+        }
+    }
+    #[inline(always)]
+    unsafe fn push_some(ids: &[u32; 16], mask: u16, out: &mut Vec<u32>) {
+        out.extend(ids.iter().enumerate().filter(|&(i, _)| mask >> i & 1 == 1).map(|(_, id)| id));
+    }
+    #[inline(always)]
+    unsafe fn of_block(tokens: &[u32; 16], block: &[f32; PENALIZED]) -> Self {
+        Self(tokens.map(|token| block[token as usize % PENALIZED]))
     }
     #[inline(always)]
     unsafe fn of_chunks(tokens: &[u32; 16], maxima: &[f32; CHUNK]) -> Self {

@@ -1,36 +1,26 @@
 //! The passes of `floats.rs` for x86-64: AVX-512 by hand, AVX2 by the compiler from the arrays.
 
 use std::arch::x86_64::{
-    __m512, __m512d, __m512i, _CMP_GE_OQ, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT,
+    __m512, __m512d, _CMP_GE_OQ, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_setr_ps,
     _mm256_castpd_ps, _mm512_add_epi32, _mm512_add_pd, _mm512_add_ps, _mm512_and_si512, _mm512_castps_pd,
-    _mm512_castps512_ps256, _mm512_castsi512_ps, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_epi32,
-    _mm512_cvtps_pd, _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_loadu_pd, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_expand_ps, _mm512_mask_mov_ps, _mm512_maskz_mov_ps,
-    _mm512_maskz_set1_epi32, _mm512_max_ps, _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32,
-    _mm512_permutex2var_ps, _mm512_roundscale_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srai_epi32, _mm512_srli_epi32, _mm512_storeu_pd,
-    _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_epi32, _mm512_sub_pd, _mm512_sub_ps, _mm512_ternarylogic_epi32,
-    _mm512_test_epi32_mask, _mm512_xor_si512,
+    _mm512_castps128_ps512, _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_pd,
+    _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_pd, _mm512_loadu_ps,
+    _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_expand_ps, _mm512_mask_mov_ps,
+    _mm512_maskz_compress_epi32, _mm512_maskz_mov_ps, _mm512_maskz_scalef_ps, _mm512_maskz_set1_epi32, _mm512_max_ps,
+    _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_permutex2var_ps, _mm512_roundscale_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_pd, _mm512_sub_ps,
+    _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
 };
 
 use super::{
-    floats::{CHUNK, Lanes},
+    floats::{CHUNK, Lanes, PENALIZED},
     mersenne::{SHIFT, WORDS, twist_one},
 };
 
 /// One register.
 #[derive(Clone, Copy)]
 pub(super) struct Avx512(__m512);
-
-/// `2^exponent`, lane by lane.
-///
-/// # Safety
-/// AVX-512 F.
-#[inline(always)]
-unsafe fn power(exponent: __m512i) -> __m512 {
-    // SAFETY: the caller's duty.
-    unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<23>(_mm512_add_epi32(exponent, _mm512_set1_epi32(127)))) }
-}
 
 /// The lower and the upper eight lanes in double precision.
 ///
@@ -104,13 +94,8 @@ impl Lanes for Avx512 {
     }
     #[inline(always)]
     unsafe fn scale(self, exponent: Self, zero: u16) -> Self {
-        // SAFETY: see the impl. Exponents out of range meet only lanes of `zero`.
-        unsafe {
-            let q = _mm512_cvtps_epi32(exponent.0);
-            let half = _mm512_srai_epi32::<1>(q);
-            let value = _mm512_mul_ps(_mm512_mul_ps(self.0, power(half)), power(_mm512_sub_epi32(q, half)));
-            Self(_mm512_maskz_mov_ps(!zero, value))
-        }
+        // SAFETY: see the impl. Rounds once, as the two steps do, of which the first is exact.
+        Self(unsafe { _mm512_maskz_scalef_ps(!zero, self.0, exponent.0) })
     }
     #[inline(always)]
     unsafe fn keep(self, mask: u16) -> Self {
@@ -162,6 +147,45 @@ impl Lanes for Avx512 {
             let [low, high] = halves(self.0);
             let sum = _mm512_add_pd(_mm512_loadu_pd(sums.as_ptr()), _mm512_add_pd(low, high));
             _mm512_storeu_pd(sums.as_mut_ptr(), sum);
+        }
+    }
+    #[inline(always)]
+    unsafe fn push_ids(masks: [u16; 4], first: u32, out: &mut Vec<u32>) {
+        out.reserve(CHUNK);
+        // SAFETY: see the impl. There is room for the 64 ids of a chunk behind the list; what a store writes beyond the ids of
+        // its mask is written over or left out, and the last store ends with the room at the latest.
+        unsafe {
+            let mut ids = _mm512_add_epi32(
+                _mm512_set1_epi32(first.cast_signed()),
+                _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+            );
+            let mut len = out.len();
+            for mask in masks {
+                _mm512_storeu_si512(out.as_mut_ptr().add(len).cast(), _mm512_maskz_compress_epi32(mask, ids));
+                len += mask.count_ones() as usize;
+                ids = _mm512_add_epi32(ids, _mm512_set1_epi32(16));
+            }
+            out.set_len(len);
+        }
+    }
+    #[inline(always)]
+    unsafe fn push_some(ids: &[u32; 16], mask: u16, out: &mut Vec<u32>) {
+        out.reserve(ids.len());
+        // SAFETY: see the impl; there is room for the sixteen values of the store, of which as many count as are in the mask.
+        unsafe {
+            let some = _mm512_maskz_compress_epi32(mask, _mm512_loadu_si512(ids.as_ptr().cast()));
+            _mm512_storeu_si512(out.as_mut_ptr().add(out.len()).cast(), some);
+            out.set_len(out.len() + mask.count_ones() as usize);
+        }
+    }
+    #[inline(always)]
+    unsafe fn of_block(tokens: &[u32; 16], block: &[f32; PENALIZED]) -> Self {
+        let value = |i: usize| block[tokens[i] as usize % PENALIZED];
+        // SAFETY: see the impl. One by one, which takes half of what a gathering load does.
+        unsafe {
+            let four = |i: usize| _mm_setr_ps(value(i), value(i + 1), value(i + 2), value(i + 3));
+            let low = _mm512_insertf32x4::<1>(_mm512_castps128_ps512(four(0)), four(4));
+            Self(_mm512_insertf32x4::<3>(_mm512_insertf32x4::<2>(low, four(8)), four(12)))
         }
     }
     #[inline(always)]
@@ -246,7 +270,7 @@ macro_rules! shells {
     ($module:ident, $lanes:ty, $features:literal) => {
         /// The passes, compiled for one instruction set.
         pub(super) mod $module {
-            use super::super::floats::{self, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms};
+            use super::super::floats::{self, Changes, Extent, Listed, Penalized, Rule, SumLanes, TermSum, Terms};
 
             type Lanes = $lanes;
 
@@ -267,9 +291,15 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn penalize_with(rules: &[Rule], counts: &[f32], from: &[f32], to: &mut [f32]) {
+            pub unsafe fn penalize_with(
+                row: &[f32],
+                listed: Listed<'_>,
+                rules: &[Rule],
+                maxima: &mut [f32],
+                values: Penalized<'_>,
+            ) -> (f32, Extent) {
                 // SAFETY: the caller's duty.
-                unsafe { floats::penalize_with::<Lanes>(rules, counts, from, to) }
+                unsafe { floats::penalize_with::<Lanes>(row, listed, rules, maxima, values) }
             }
             /// # Safety
             /// The features must be there.
@@ -309,15 +339,15 @@ macro_rules! shells {
             /// # Safety
             /// The features must be there.
             #[target_feature(enable = $features)]
-            pub unsafe fn collect_with(
-                block: &[f32],
-                maxima: &[f32; CHUNK],
-                tokens: &[u32],
-                values: &mut [f32],
-                tops: &mut Vec<u32>,
-            ) {
+            pub unsafe fn exp_terms_around_with(
+                row: &[f32],
+                listed: Listed<'_>,
+                new: &[f32],
+                how: Terms,
+                out: &mut [f32],
+            ) -> (f64, f64) {
                 // SAFETY: the caller's duty.
-                unsafe { floats::collect_with::<Lanes>(block, maxima, tokens, values, tops) }
+                unsafe { floats::exp_terms_around_with::<Lanes>(row, listed, new, how, out) }
             }
             /// # Safety
             /// The features must be there.

@@ -2,7 +2,7 @@
 
 use crate::kernels::{
     Isa,
-    floats::{self, BEHIND, BLOCK_OF_CHUNKS, CHUNK, Changes, Extent, Rule, SumLanes, TermSum, Terms},
+    floats::{self, BEHIND, CHUNK, Changes, Extent, Penalized, Rule, SumLanes, TermSum, Terms},
 };
 
 use super::error::RowFault;
@@ -12,8 +12,6 @@ use super::softmax;
 /// Lists longer than this stay a row: passes over it are then quicker than work on a list.
 pub(crate) const LONGEST_LIST: usize = 4096;
 
-/// Values of a row whose terms are corrected while they are in the nearest cache.
-const BLOCK: usize = BLOCK_OF_CHUNKS;
 /// How far the largest logit may lie above the largest value after penalties, after the temperature, for sums to be corrected.
 const FAR: f32 = 4.0;
 
@@ -52,8 +50,6 @@ pub struct Scratch {
     /// The logits of the tokens seen, and the terms of their values after penalties.
     seen_logits: Vec<f32>,
     seen_terms: Vec<f32>,
-    /// Places in a list of values that are as large as a maximum.
-    tops: Vec<u32>,
     /// Chunks whose maximum a change may have moved.
     moved: Vec<u32>,
     /// Maxima of chunks of the row.
@@ -279,53 +275,21 @@ impl<'a> Candidates<'a> {
     /// Gives each token seen the value that the rules, one after the other, make of its own, after the temperature.
     pub fn penalize(&mut self, seen: &'a Seen, rules: &[Rule]) {
         let untouched = !(self.listed || self.copied || self.marked || self.cut || is_not_one(self.temperature));
-        if !untouched {
+        if !untouched || !rules.iter().all(|rule| rule.is_tame()) {
             return self.patch().replace(seen, rules);
         }
-        self.collect(seen);
-        let Scratch { penalized, seen_logits, .. } = &mut *self.scratch;
-        penalized.resize(seen_logits.len() + BEHIND, 0.0);
-        let (values, isa) = (&mut penalized[..seen_logits.len()], self.arithmetic.isa);
-        if rules.iter().all(|rule| rule.is_tame()) {
-            floats::penalize(isa, rules, seen.counts(), seen_logits, values);
-            let raised = rules.iter().any(|rule| rule.may_raise());
-            self.patch().renew(raised);
-        } else {
-            values.copy_from_slice(seen_logits);
-            self.patch().replace_one_by_one(seen, rules);
-        }
-    }
-
-    /// Collects the values of these tokens in a list while the search for the row's maxima has them in the nearest cache, and
-    /// notes the chunks that may lose their maximum.
-    ///
-    /// Thousands of values among those of the row would be another row through the caches.
-    fn collect(&mut self, seen: &'a Seen) {
-        let isa = self.arithmetic.isa;
-        let Scratch { maxima, seen_logits, stored, moved, tops, .. } = &mut *self.scratch;
+        let Scratch { maxima, penalized, seen_logits, stored, moved, .. } = &mut *self.scratch;
+        let listed = seen.listed();
         stored.clear();
-        seen_logits.resize(seen.tokens().len(), 0.0);
         maxima.resize(self.logits.len().div_ceil(CHUNK), 0.0);
-        let mut extent = Extent { max: f32::NEG_INFINITY, nan: false };
-        for (i, (logits, maxima)) in self.logits.chunks(BLOCK).zip(maxima.chunks_mut(BLOCK / CHUNK)).enumerate() {
-            let Extent { max, nan } = floats::maxima(isa, logits, maxima);
-            extent = Extent { max: extent.max.max(max), nan: extent.nan || nan };
-            let slots = seen.slots(i * BLOCK, (i + 1) * BLOCK);
-            let mut block_maxima = [f32::INFINITY; CHUNK];
-            block_maxima[..maxima.len()].copy_from_slice(maxima);
-            let tokens = &seen.tokens()[slots.clone()];
-            floats::collect(isa, logits, &block_maxima, tokens, &mut seen_logits[slots], tops);
-            for &place in &*tops {
-                // The value is as large as the maximum.
-                note(
-                    &mut maxima[tokens[place as usize] as usize % BLOCK / CHUNK],
-                    moved,
-                    tokens[place as usize],
-                    |_| true,
-                );
-            }
-        }
-        (self.marked, self.seen, self.top_logit, self.extent) = (true, Some(seen), extent.max, Some(extent));
+        seen_logits.resize(listed.tokens.len(), 0.0);
+        penalized.resize(listed.tokens.len() + BEHIND, 0.0);
+        let isa = self.arithmetic.isa;
+        let values = Penalized { before: seen_logits, after: penalized, moved };
+        let (top, extent) = floats::penalize(isa, self.logits, listed, rules, maxima, values);
+        self.scratch.moved.clear();
+        (self.marked, self.seen, self.top_logit, self.extent) = (true, Some(seen), top, Some(extent));
+        self.terms = None;
     }
 
     /// Puts open tokens where our arithmetic has them; the row is then uncertain if there were any.
@@ -462,18 +426,14 @@ impl<'a> Candidates<'a> {
         let Scratch { terms, penalized, seen_logits, seen_terms: new, .. } = &mut *self.scratch;
         terms.resize(self.logits.len(), 0.0);
         new.resize(seen.tokens().len(), 0.0);
-        let removed = sum(seen_logits, new);
-        let added = sum(&penalized[..new.len()], new);
-        let mut all = 0.0;
-        if whole {
-            for (i, (logits, terms)) in self.logits.chunks(BLOCK).zip(terms.chunks_mut(BLOCK)).enumerate() {
-                all += sum(logits, terms);
-                let slots = seen.slots(i * BLOCK, (i + 1) * BLOCK);
-                write_terms(&seen.tokens()[slots.clone()], &new[slots], terms);
-            }
+        let (all, removed, added) = if whole {
+            let added = sum(&penalized[..new.len()], new);
+            let how = Terms { temperature: self.temperature, max, lanes };
+            let (all, removed) = floats::exp_terms_around(isa, self.logits, seen.listed(), new, how, terms);
+            (all, removed, added)
         } else {
-            all = sum(self.logits, terms);
-        }
+            (sum(self.logits, terms), sum(seen_logits, new), sum(&penalized[..new.len()], new))
+        };
         self.terms_apart = !whole;
         (all - removed + added, all + removed + added)
     }
@@ -748,18 +708,6 @@ impl Patch<'_, '_> {
         note(&mut self.maxima[id / CHUNK], self.moved, id as u32, |max| old >= max || value > max);
     }
 
-    /// Has maxima looked for that penalties in the list may have moved: those noted already, and if values may have been raised,
-    /// those that the list's values exceed.
-    fn renew(&mut self, raised: bool) {
-        if let Some(Base { seen: Some(seen), penalized, .. }) = &self.base
-            && raised
-        {
-            for (&token, &x) in seen.tokens().iter().zip(&**penalized) {
-                note(&mut self.maxima[token as usize / CHUNK], self.moved, token, |max| x > max);
-            }
-        }
-    }
-
     /// Gives each token seen the value that the rules make of its own.
     fn replace(&mut self, seen: &Seen, rules: &[Rule]) {
         let Self { base, maxima, moved, .. } = self;
@@ -782,19 +730,6 @@ impl Patch<'_, '_> {
         for (&token, &count) in seen.tokens().iter().zip(seen.counts()) {
             let x = self.get(token as usize).expect("the tokens seen are those of the vocabulary");
             self.set(token as usize, rules.iter().fold(x, |x, rule| rule.of(x, count)));
-        }
-    }
-}
-
-/// Writes the terms of tokens among those of their block, all of them if it is a whole one.
-fn write_terms(tokens: &[u32], new: &[f32], terms: &mut [f32]) {
-    if let Some(terms) = terms.first_chunk_mut::<BLOCK>() {
-        for (&token, &new) in tokens.iter().zip(new) {
-            terms[token as usize % BLOCK] = new;
-        }
-    } else {
-        for (&token, &new) in tokens.iter().zip(new) {
-            terms[token as usize % BLOCK] = new;
         }
     }
 }

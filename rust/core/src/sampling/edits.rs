@@ -151,12 +151,30 @@ pub struct EditScratch {
 /// The tokens that the penalties of a row look at, each counted once for the steps of a loop: those behind the padding, those
 /// behind the prompt, and the encoder's.
 #[derive(Debug, Default)]
-pub struct Contexts([Seen; 3]);
+pub struct Contexts {
+    seen: [Seen; 3],
+    /// Those that this step has counted.
+    are_counted: [bool; 3],
+}
 
 impl Contexts {
     /// One of them.
     pub(super) fn of(&self, context: usize) -> &Seen {
-        &self.0[context]
+        &self.seen[context]
+    }
+
+    /// Begins a step, before its edits count tokens.
+    pub(super) fn begin(&mut self) {
+        self.are_counted = [false; 3];
+    }
+
+    /// Counts the tokens of a context, once for all penalties of a step; gives the first one beyond the vocabulary.
+    fn update(&mut self, context: usize, isa: Isa, ids: &[i64], vocabulary: usize) -> Result<Option<i64>, i64> {
+        let seen = &mut self.seen[context];
+        if !std::mem::replace(&mut self.are_counted[context], true) {
+            seen.update(isa, ids, vocabulary)?;
+        }
+        Ok(seen.beyond())
     }
 }
 
@@ -215,7 +233,7 @@ impl Edit {
         let Some((context, ids, _)) = self.penalty(history) else { return Ok(()) };
         let what = if context == 2 { "the encoder's token" } else { "the history's token" };
         let refused = |id| Error::TokenId { what, id, vocabulary };
-        match contexts.0[context].update(isa, ids, vocabulary).map_err(refused)? {
+        match contexts.update(context, isa, ids, vocabulary).map_err(refused)? {
             // transformers' repetition penalty gathers such ids from a column of their own.
             Some(id) if !matches!(self, Self::RepetitionPenalty(_)) => Err(refused(id)),
             _ => Ok(()),

@@ -70,6 +70,7 @@ impl Plan {
     /// # Errors
     /// Those of edits.
     pub fn count(&self, history: &History<'_>, isa: Isa, vocabulary: usize, contexts: &mut Contexts) -> Result<()> {
+        contexts.begin();
         self.edits().try_for_each(|edit| edit.count(history, isa, vocabulary, contexts))
     }
 

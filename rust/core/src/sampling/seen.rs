@@ -1,8 +1,10 @@
 //! The distinct tokens of a context and how often each occurs, kept from one step of a loop to the next.
 
-use std::ops::Range;
-
-use crate::kernels::{Isa, Work, floats::CHUNK, specialize};
+use crate::kernels::{
+    Isa, Work,
+    floats::{CHUNK, Listed},
+    specialize,
+};
 
 /// New tokens that are put in one by one. With more of them everything is counted again, which takes about 10 µs for 4,096
 /// tokens of 150,000, and one new token 0.5.
@@ -86,10 +88,9 @@ impl Seen {
         &self.tokens
     }
 
-    /// Where the tokens of these chunks stand among the distinct ones, which is `from..to` in multiples of a chunk.
-    pub(crate) fn slots(&self, from: usize, to: usize) -> Range<usize> {
-        let before = |id: usize| self.starts.get(id / CHUNK).map_or(self.tokens.len(), |&start| start as usize);
-        before(from)..before(to)
+    /// All of that for the passes over a row.
+    pub fn listed(&self) -> Listed<'_> {
+        Listed { tokens: &self.tokens, counts: &self.counts, words: &self.words, starts: &self.starts }
     }
 
     /// Where a token stands among the distinct ones.
@@ -102,6 +103,11 @@ impl Seen {
     /// Whether all tokens of another set over the same vocabulary are among those of this one.
     pub(crate) fn has_all_of(&self, other: &Self) -> bool {
         std::ptr::eq(self, other) || self.words.iter().zip(&other.words).all(|(own, other)| other & !own == 0)
+    }
+
+    /// The first id beyond the vocabulary.
+    pub fn beyond(&self) -> Option<i64> {
+        self.beyond
     }
 
     /// How often each of them occurs.
@@ -208,7 +214,7 @@ mod tests {
         assert_eq!((seen.tokens(), seen.counts()), (&*tokens, &*numbers), "{ids:?}");
         for (chunk, &word) in seen.words().iter().enumerate() {
             let range = CHUNK * chunk..CHUNK * (chunk + 1);
-            let slots = seen.slots(range.start, range.end);
+            let slots = seen.listed().slots(range.start, range.end);
             assert_eq!(seen.starts()[chunk] as usize, slots.start);
             assert!(
                 tokens[slots].iter().all(|&token| range.contains(&(token as usize)) && word >> (token % 64) & 1 == 1)

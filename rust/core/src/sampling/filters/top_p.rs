@@ -17,6 +17,8 @@ const SUM_ERROR: f64 = 3e-7;
 const FIRST_DEPTH: f32 = 6.0;
 const DEPTH_GROWTH: f32 = 1.7;
 const LAST_DEPTH: f32 = 60.0;
+/// Times the longest list, where a row is taken for a wide one without a look at its values.
+const WIDE: f64 = 2.0;
 /// Rows that are sorted as a whole.
 const SORTED_ROW: usize = 512;
 /// Of a wide row, one chunk in this many says where to look for the border.
@@ -144,13 +146,17 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     let max = row.extent().max;
     // Where thousands of tokens stay, the terms of all of them are needed.
     let bound = max - FIRST_DEPTH * row.temperature;
-    let narrow = row.guess_at_least(bound) <= LONGEST_LIST as f64 && row.find(bound, LONGEST_LIST);
+    let guess = row.guess_at_least(bound);
+    let narrow = guess <= LONGEST_LIST as f64 && row.find(bound, LONGEST_LIST);
     let (sum, whole) = row.wide_terms(!narrow);
     let rounding =
         (row.vocabulary() as f64 / row.arithmetic.lanes.count() as f64 + 64.0) * f64::from(f32::EPSILON) / 2.0;
     let ours = f64::from(removed_mass) * sum;
     let target = Target { ours, slack: ours * rounding + whole * SUM_ERROR };
 
+    if guess > WIDE * LONGEST_LIST as f64 && on_wide_row(row, target) {
+        return;
+    }
     let mut depth = FIRST_DEPTH;
     while depth <= LAST_DEPTH {
         if !(depth <= FIRST_DEPTH && narrow || row.find(max - depth * row.temperature, LONGEST_LIST)) {
