@@ -6,10 +6,11 @@ the buffers that the native code filled.
 
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from typing import Any, Final, final
+from typing import Any, Final, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
 __all__ = [
     "AddedToken",
@@ -17,6 +18,7 @@ __all__ = [
     "DecodeStream",
     "Draft",
     "Encoding",
+    "EngineState",
     "OneEncoding",
     "OneText",
     "Sampler",
@@ -275,10 +277,6 @@ class Tokenizer:
         """Cuts, finishes and fills up an encoding or a pair."""
     def encode_ids(self, text: str, /, add_special_tokens: bool = True) -> NDArray[np.uint32]:
         """Encodes one text to ids."""
-    def encode_lists(
-        self, text: str, type_ids: bool, attention_mask: bool, /
-    ) -> dict[str, list[int]]:
-        """Encodes one text to lists under the names of transformers."""
     def encode_ragged(
         self, texts: Any, /, add_special_tokens: bool = True, offsets: bool = False
     ) -> tuple[NDArray[np.uint32], NDArray[np.int64], NDArray[np.uint32] | None]:
@@ -363,14 +361,57 @@ class Tokenizer:
     def description(self) -> list[tuple[str, str, str]]:
         """Returns the stages: stage, component, and what runs it."""
 
+@disjoint_base
+class EngineState:
+    """What every call reads of a backend of `penstock.transformers`, which says what it means."""
+
+    _native: Any
+    _real: Any
+    _decode: Any
+    _exposed: bool
+    _truncation: Any
+    _padding: Any
+    _split_special: Any
+    def __new__(cls, *_arguments: Any, **_options: Any) -> EngineState: ...
+    @property
+    def _texts(self) -> int: ...
+    @property
+    def _rows(self) -> int: ...
+
 @final
 class OneText:
-    """Calls tokenizers of transformers with one text and no option, in one step."""
+    """Calls tokenizers of transformers with one text and common options, in one step."""
 
-    def __new__(cls, result: type, backend: type, encode_plus: Any, plain: set[type]) -> OneText:
-        """Takes the classes of results and of backends, a class's method, and plain classes."""
-    def encode(self, tokenizer: Any, text: str, /) -> Any:
-        """Returns the result; None where the call has to go through Python."""
+    def __new__(
+        cls,
+        encode_plus: Any,
+        decode: Any,
+        plain: set[type],
+        unclean: set[type],
+        tensor: Callable[[NDArray[Any]], Any],
+        unlimited: int,
+    ) -> OneText:
+        """Takes two methods of a class, sets of classes, `torch.from_numpy`, and no limit."""
+    def encode(
+        self,
+        tokenizer: Any,
+        text: str,
+        options: dict[str, Any],
+        native: Tokenizer | None = None,
+        /,
+    ) -> tuple[dict[str, Any], OneEncoding] | Literal[False] | None:
+        """Returns columns and encodings; None without a native tokenizer, False if it refuses."""
+    def ids(
+        self,
+        tokenizer: Any,
+        text: str,
+        options: dict[str, Any],
+        native: Tokenizer | None = None,
+        /,
+    ) -> Any:
+        """Returns the column of ids, or what `encode` returns instead."""
+    def decode(self, tokenizer: Any, ids: list[int], skip_special_tokens: bool, /) -> str | None:
+        """Returns the text; None where the call has to go through Python."""
 
 @final
 class OneEncoding:

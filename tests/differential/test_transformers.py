@@ -7,6 +7,7 @@ raised in the same class.
 from __future__ import annotations
 
 import copy
+import json
 import os
 import random
 import warnings
@@ -244,6 +245,59 @@ def test_call(both: Two, request: pytest.FixtureRequest) -> None:
     if name in checkpoints.NATIVE:
         assert report.native, report.reason
         assert report.calls["encode"] > CALLS // 3
+
+
+ONE = {
+    "add_special_tokens": (True, False),
+    "padding": (False, True, "longest", "max_length"),
+    "truncation": (None, False, True, "longest_first", "only_second"),
+    "max_length": (None, 0, 1, 2, 7, 40, True),
+    "return_tensors": (None, "pt", "np", "tf"),
+    "return_attention_mask": (None, True, False),
+    "return_token_type_ids": (None, True, False),
+    "verbose": (False,),
+}
+"""Options that one text can have without a way through Python, and neighbours of theirs."""
+
+
+def left_set(tokenizer: Any) -> Any:
+    """What a call leaves set on the backend, which `save_pretrained` writes down."""
+    saved = json.loads(copy.deepcopy(tokenizer)._tokenizer.to_str())
+    return saved["truncation"], saved["padding"]
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "t5"])
+def test_one_text(name: str, folders: dict[str, Path]) -> None:
+    """`tokenizer(text)` and `encode`, attributes of the tokenizer changed between calls."""
+    rng = random.Random(SEED)
+    ours, stock = load(folders[name])
+    texts = texts_of(stock, rng, CALLS)
+    for number, text in enumerate(texts):
+        options = {key: rng.choice(values) for key, values in ONE.items() if rng.random() < 0.4}
+        if number % 5 == 0:
+            options = {}
+        if number % 7 == 0:
+            attribute, value = rng.choice(
+                [
+                    ("model_max_length", rng.choice([3, 30, int(1e30)])),
+                    ("truncation_side", rng.choice(["left", "right"])),
+                    ("padding_side", rng.choice(["left", "right"])),
+                    ("model_input_names", rng.choice([["input_ids"], ["token_type_ids"]])),
+                    ("split_special_tokens", rng.random() < 0.5),
+                    ("pad_token", rng.choice([None, stock.all_special_tokens[0]])),
+                ]
+            )
+            setattr(ours, attribute, value)
+            setattr(stock, attribute, value)
+        where = f"{options} {text!r}"
+        same(outcome(lambda: ours(text, **options)), outcome(lambda: stock(text, **options)), where)
+        same(
+            outcome(lambda: ours.encode(text, **options)),
+            outcome(lambda: stock.encode(text, **options)),
+            where,
+        )
+        if number % 11 == 0:
+            assert left_set(ours) == left_set(stock), where
 
 
 def test_lists_after_tensors(both: Two) -> None:

@@ -101,7 +101,7 @@ def make_from_pretrained(original: Any) -> Any:
             return tokenizer
         if type(slot) is Backend:
             slot.finish()
-        elif takes_file_as_it_stands(cls) and resolved_vocab_files.get("tokenizer_file"):
+        elif _takes_file_as_it_stands(cls) and resolved_vocab_files.get("tokenizer_file"):
             why = "the core does not take the file as it stands"
         backend = _slot.attach(tokenizer, exposed=False, wrapped=wrapped)
         if type(slot) is not Backend:
@@ -134,7 +134,7 @@ def make_convert(original: Any) -> Any:
     return classmethod(convert_to_native_format)
 
 
-def takes_file_as_it_stands(cls: Any) -> bool:
+def _takes_file_as_it_stands(cls: Any) -> bool:
     """True for a class without components of its own."""
     return cls is TokenizersBackend or "__init__" not in cls.__dict__
 
@@ -150,7 +150,7 @@ def _lazy_backend(
     path = files.get("tokenizer_file")
     if path is None or not Path(path).is_file():
         return None
-    if not takes_file_as_it_stands(cls):
+    if not _takes_file_as_it_stands(cls):
         return None
     if _brings_its_own(kwargs):
         return None

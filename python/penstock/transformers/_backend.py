@@ -45,28 +45,25 @@ _OWN = frozenset(
         "_building",
         "_built",
         "_calls",
-        "_decode",
-        "_exposed",
         "_fallbacks",
         "_fingerprint",
         "_frame",
         "_full_check",
         "_given",
         "_lock",
-        "_native",
-        "_padding",
-        "_real",
         "_reason",
-        "_split_special",
-        "_texts",
         "_tokens",
-        "_truncation",
         "_variants",
     }
 )
 
+_STATE = frozenset(
+    {"_decode", "_exposed", "_native", "_padding", "_real", "_split_special", "_truncation"}
+)
+"""What the native base of a backend holds."""
 
-class Backend:
+
+class Backend(_native.EngineState):
     """The engine of one tokenizer; looks like `tokenizers.Tokenizer` while transformers builds it.
 
     Every attribute that is not answered here is the stock tokenizer's.
@@ -85,23 +82,22 @@ class Backend:
         own = self.__dict__
         own["_frame"] = frame
         own["_given"] = ((), None)
-        own["_native"] = native
-        own["_real"] = real
+        self._native = native
+        self._real = real
         own["_reason"] = None
-        own["_exposed"] = exposed
+        self._exposed = exposed
         own["_building"] = building
         own["_built"] = None
         own["_fingerprint"] = None
         own["_full_check"] = True
-        own["_truncation"] = _UNSET if frame is None else None
-        own["_padding"] = _UNSET if frame is None else None
-        own["_split_special"] = _UNSET
+        self._truncation = _UNSET if frame is None else None
+        self._padding = _UNSET if frame is None else None
+        self._split_special = _UNSET
         own["_tokens"] = (None, {})
         own["_variants"] = {}
         own["_lock"] = _locks.rlock()
         own["_calls"] = Counter[str]()
-        own["_texts"] = 0
-        own["_decode"] = None
+        self._decode = None
         own["_fallbacks"] = Counter[str]()
 
     def count(self, operation: str) -> None:
@@ -112,8 +108,9 @@ class Backend:
     def calls(self) -> dict[str, int]:
         """How often the engine ran, by operation. Single texts are counted apart, in less time."""
         calls = Counter[str](self._calls)
-        if self._texts:
-            calls["encode"] += self._texts
+        for operation, count in (("encode", self._texts), ("decode", self._rows)):
+            if count:
+                calls[operation] += count
         return dict(calls)
 
     def count_fallback(self, operation: str, why: str) -> None:
@@ -154,8 +151,8 @@ class Backend:
     def _framed(self) -> _native.Tokenizer:
         """What a frame makes so far."""
         own = self.__dict__
-        native: _native.Tokenizer = own["_frame"].native(own["_native"])
-        own["_native"] = native
+        native: _native.Tokenizer = own["_frame"].native(self._native)
+        self._native = native
         return native
 
     def finish(self, names: Iterable[str] = ()) -> None:
@@ -181,7 +178,7 @@ class Backend:
             return self._framed()
         with self._lock:
             own = self.__dict__
-            real = own["_real"]
+            real = self._real
             if real is not None:
                 now = fingerprint(real, full=False)
                 if own["_full_check"]:
@@ -194,9 +191,9 @@ class Backend:
                     changed = own["_fingerprint"][0] != now
                     if changed:
                         own["_fingerprint"] = (now, fingerprint(real, full=True))
-                if changed or (own["_native"] is None and own["_reason"] is None):
+                if changed or (self._native is None and own["_reason"] is None):
                     self._compile(real)
-            native: _native.Tokenizer | None = own["_native"]
+            native: _native.Tokenizer | None = self._native
             return native
 
     def _compile(self, real: tokenizers.Tokenizer) -> None:
@@ -204,20 +201,19 @@ class Backend:
         result = compile_backend(real)
         own["_variants"] = {}
         if isinstance(result, str):
-            own["_native"], own["_reason"] = None, result
+            self._native, own["_reason"] = None, result
         else:
-            own["_native"], own["_reason"] = result, None
-            if not own["_exposed"] and not vars(real):
+            self._native, own["_reason"] = result, None
+            if not self._exposed and not vars(real):
                 # Nobody holds the stock tokenizer: it can be built again from the native one.
-                if own["_split_special"] is _UNSET:
-                    own["_split_special"] = real.encode_special_tokens
-                own["_real"] = None
+                if self._split_special is _UNSET:
+                    self._split_special = real.encode_special_tokens
+                self._real = None
 
     def finished(self, text: str) -> str:
         """Decoded text as the function has it that a class puts in place of `decode`."""
-        own = self.__dict__
-        real = own["_real"]
-        function = own["_decode"] if real is None else vars(real).get("decode")
+        real = self._real
+        function = self._decode if real is None else vars(real).get("decode")
         if function is None:
             return text
         suffix = suffix_of(function)
@@ -225,9 +221,8 @@ class Backend:
 
     def model_name(self) -> str:
         """The model's type: `BPE`, `WordPiece`, `Unigram` or `WordLevel`."""
-        own = self.__dict__
-        if own["_real"] is not None:
-            return type(own["_real"].model).__name__
+        if self._real is not None:
+            return type(self._real.model).__name__
         return model_name(self._vocabulary())
 
     # --- the stock tokenizer
@@ -241,14 +236,14 @@ class Backend:
             own = self.__dict__
             if own["_frame"] is not None:
                 raise NotHandedOnError
-            if own["_real"] is None:
-                native = own["_native"]
+            if self._real is None:
+                native = self._native
                 built = as_stock(native.to_str())
                 built.encode_special_tokens = native.encode_special_tokens
-                if own["_decode"] is not None:
-                    vars(built)["decode"] = own["_decode"]
-                own["_real"] = built
-            real: tokenizers.Tokenizer = own["_real"]
+                if self._decode is not None:
+                    vars(built)["decode"] = self._decode
+                self._real = built
+            real: tokenizers.Tokenizer = self._real
             self._synchronise(real)
             return real
 
@@ -257,13 +252,13 @@ class Backend:
         own = self.__dict__
         with self._lock:
             real = self.real()
-            if not own["_exposed"]:
-                if own["_native"] is not None:
+            if not self._exposed:
+                if self._native is not None:
                     own["_fingerprint"] = (
                         fingerprint(real, full=False),
                         fingerprint(real, full=True),
                     )
-                own["_exposed"] = True
+                self._exposed = True
             own["_full_check"] = True
             return real
 
@@ -271,16 +266,14 @@ class Backend:
         self, truncation: Truncation | None, padding: Padding | None, *, split_special_tokens: bool
     ) -> None:
         """Notes what a call asked for, which stock leaves set on its tokenizer."""
-        own = self.__dict__
-        own["_truncation"] = truncation
-        own["_padding"] = padding
-        own["_split_special"] = split_special_tokens
+        self._truncation = truncation
+        self._padding = padding
+        self._split_special = split_special_tokens
 
     def _synchronise(self, real: tokenizers.Tokenizer) -> None:
-        own = self.__dict__
-        truncation, padding = own["_truncation"], own["_padding"]
+        truncation, padding = self._truncation, self._padding
         if truncation is not _UNSET:
-            own["_truncation"] = _UNSET
+            self._truncation = _UNSET
             if truncation is None:
                 real.no_truncation()
             else:
@@ -289,7 +282,7 @@ class Backend:
                     max_length=length, stride=stride, strategy=strategy, direction=side
                 )
         if padding is not _UNSET:
-            own["_padding"] = _UNSET
+            self._padding = _UNSET
             if padding is None:
                 real.no_padding()
             else:
@@ -302,22 +295,21 @@ class Backend:
                     length=length,
                     pad_to_multiple_of=multiple,
                 )
-        if own["_split_special"] is not _UNSET:
-            real.encode_special_tokens = own["_split_special"]
-            own["_split_special"] = _UNSET
+        if self._split_special is not _UNSET:
+            real.encode_special_tokens = self._split_special
+            self._split_special = _UNSET
 
     def to_str(self, pretty: bool = False) -> str:
         """The contents of `tokenizer.json`, last truncation and padding included."""
         with self._lock:
-            own = self.__dict__
-            if own["_real"] is not None:
+            if self._real is not None:
                 text: str = self.real().to_str(pretty)
                 return text
-            native = own["_native"]
-            if own["_truncation"] is not _UNSET:
-                native = native.with_truncation(own["_truncation"])
-            if own["_padding"] is not _UNSET:
-                native = native.with_padding(own["_padding"])
+            native = self._native
+            if self._truncation is not _UNSET:
+                native = native.with_truncation(self._truncation)
+            if self._padding is not _UNSET:
+                native = native.with_padding(self._padding)
             return str(native.to_str(pretty))
 
     # --- copies
@@ -329,18 +321,18 @@ class Backend:
             return self
         with self._lock:
             native = self.native()
-            other = Backend(
-                native, None if native is not None else copy.deepcopy(own["_real"], memo)
-            )
+            other = Backend(native, None if native is not None else copy.deepcopy(self._real, memo))
             state = other.__dict__
-            for name in ("_truncation", "_padding", "_split_special", "_reason", "_given"):
+            for name in ("_truncation", "_padding", "_split_special"):
+                setattr(other, name, getattr(self, name))
+            for name in ("_reason", "_given"):
                 state[name] = own[name]
-            if native is not None and own["_real"] is not None:
-                real = own["_real"]
+            if native is not None and self._real is not None:
+                real = self._real
                 self._synchronise(real)
-                state["_truncation"] = _truncation_of(real)
-                state["_padding"] = _padding_of(real)
-                state["_split_special"] = real.encode_special_tokens
+                other._truncation = _truncation_of(real)
+                other._padding = _padding_of(real)
+                other._split_special = real.encode_special_tokens
             return other
 
     def __copy__(self) -> Backend:
@@ -356,8 +348,8 @@ class Backend:
     def _vocabulary(self) -> Any:
         own = self.__dict__
         if own["_frame"] is not None:
-            return own["_native"] or self._framed()
-        return own["_native"] if own["_real"] is None else own["_real"]
+            return self._native or self._framed()
+        return self._native if self._real is None else self._real
 
     def token_to_id(self, token: str) -> int | None:
         """As in `tokenizers`."""
@@ -419,7 +411,7 @@ class Backend:
         with self._lock:
             own = self.__dict__
             native = self.native()
-            if own["_building"] and own["_real"] is None and own["_tokens"][0] is native:
+            if own["_building"] and self._real is None and own["_tokens"][0] is native:
                 held = set(own["_tokens"][1].values())
                 if all(
                     type(token) is tokenizers.AddedToken
@@ -440,49 +432,47 @@ class Backend:
                     native, added = native.with_added_tokens(ours, special)
                 except (PenstockError, TypeError, ValueError):
                     self.real()
-                    own["_exposed"], own["_full_check"] = True, True
-            real = own["_real"]
+                    self._exposed, own["_full_check"] = True, True
+            real = self._real
             if real is not None:
                 add = real.add_special_tokens if special else real.add_tokens
                 added = add(tokens)
-                if own["_exposed"] and own["_fingerprint"] is not None:
+                if self._exposed and own["_fingerprint"] is not None:
                     own["_fingerprint"] = (
                         fingerprint(real, full=False),
                         fingerprint(real, full=True),
                     )
             if native is not None:
-                own["_native"] = native
+                self._native = native
             return added
 
     @property
     def truncation(self) -> dict[str, Any] | None:
         """As in `tokenizers`."""
-        own = self.__dict__
-        if own["_real"] is None and own["_truncation"] is None:
+        if self._real is None and self._truncation is None:
             return None
-        if own["_real"] is None and own["_truncation"] is _UNSET:
-            found: dict[str, Any] | None = own["_native"].truncation
+        if self._real is None and self._truncation is _UNSET:
+            found: dict[str, Any] | None = self._native.truncation
             return found
         return self.real().truncation
 
     @property
     def padding(self) -> dict[str, Any] | None:
         """As in `tokenizers`."""
-        own = self.__dict__
-        if own["_real"] is None and own["_padding"] is None:
+        if self._real is None and self._padding is None:
             return None
-        if own["_real"] is None and own["_padding"] is _UNSET:
-            found: dict[str, Any] | None = own["_native"].padding
+        if self._real is None and self._padding is _UNSET:
+            found: dict[str, Any] | None = self._native.padding
             return found
         return self.real().padding
 
     def no_truncation(self) -> None:
         """As in `tokenizers`."""
-        self.__dict__["_truncation"] = None
+        self._truncation = None
 
     def no_padding(self) -> None:
         """As in `tokenizers`."""
-        self.__dict__["_padding"] = None
+        self._padding = None
 
     def enable_truncation(
         self,
@@ -492,7 +482,7 @@ class Backend:
         direction: str = "right",
     ) -> None:
         """As in `tokenizers`."""
-        self.__dict__["_truncation"] = (max_length, stride, strategy, direction)
+        self._truncation = (max_length, stride, strategy, direction)
 
     def enable_padding(
         self,
@@ -504,7 +494,7 @@ class Backend:
         pad_to_multiple_of: int | None = None,
     ) -> None:
         """As in `tokenizers`."""
-        self.__dict__["_padding"] = (
+        self._padding = (
             length,
             direction,
             pad_to_multiple_of,
@@ -516,14 +506,13 @@ class Backend:
     @property
     def encode_special_tokens(self) -> bool:
         """As in `tokenizers`."""
-        own = self.__dict__
-        if own["_split_special"] is not _UNSET:
-            return bool(own["_split_special"])
+        if self._split_special is not _UNSET:
+            return bool(self._split_special)
         return bool(self._vocabulary().encode_special_tokens)
 
     @encode_special_tokens.setter
     def encode_special_tokens(self, value: bool) -> None:
-        self.__dict__["_split_special"] = value
+        self._split_special = value
 
     @property
     def post_processor(self) -> Any:
@@ -546,10 +535,10 @@ class Backend:
     def _set_component(self, stage: str, value: Any) -> None:
         own = self.__dict__
         # A normalizer changes the added tokens as well.
-        if own["_building"] and own["_frame"] is own["_real"] is None and stage != "normalizer":
+        if own["_building"] and own["_frame"] is self._real is None and stage != "normalizer":
             try:
                 state = "null" if value is None else value.__getstate__().decode("utf-8")
-                own["_native"] = own["_native"].with_component(stage, state)
+                self._native = self._native.with_component(stage, state)
                 return
             except (PenstockError, AttributeError, TypeError, ValueError):
                 pass  # the reference takes the value, or has the error
@@ -563,15 +552,15 @@ class Backend:
         own = self.__dict__
         if own["_frame"] is not None:
             return getattr(own["_frame"].real, stage)
-        if own["_building"] and own["_real"] is None:
-            parts = own["_native"].description()
+        if own["_building"] and self._real is None:
+            parts = self._native.description()
             has_it = any(name == stage and what != "none" for name, what, _ in parts)
             return Lazy(self, stage) if has_it else None
         return getattr(self.expose(), stage)
 
     def __getattr__(self, name: str) -> Any:
         """Everything else is the stock tokenizer's."""
-        if name.startswith("__") or "_real" not in self.__dict__:
+        if name.startswith("__") or "_fallbacks" not in self.__dict__:
             raise AttributeError(name)
         frame: Frame | None = self._frame
         if frame is not None and name == "model":
@@ -582,12 +571,12 @@ class Backend:
 
     def __setattr__(self, name: str, value: Any) -> None:
         """An assignment is meant for the stock tokenizer."""
-        if name in ("encode_special_tokens", "post_processor", "pre_tokenizer"):
+        if name in ("encode_special_tokens", "post_processor", "pre_tokenizer") or name in _STATE:
             object.__setattr__(self, name, value)
         elif name in _OWN:
             self.__dict__[name] = value
         elif name == "decode" and self._frame is not None and suffix_of(value) is not None:
-            self.__dict__["_decode"] = value
+            self._decode = value
         elif name in STAGES:
             self._set_component(name, value)
         else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from penstock.errors import MissingDependencyError, PenstockError
-from penstock.transformers import _engine, _slot
+from penstock.transformers import _engine, _one_text, _slot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -77,7 +77,7 @@ class MapFunction:
 
     def _natively(self, batch: Any) -> dict[str, Any] | None:
         tokenizer, options = self.tokenizer, dict(self.options)
-        if not _engine.is_plain(tokenizer):
+        if not _one_text.is_plain(tokenizer):
             return None
         backend = _slot.engine_for(tokenizer)
         split = tokenizer.split_special_tokens

@@ -10,6 +10,7 @@ import torch
 from transformers.tokenization_utils_tokenizers import logger as stock_logger
 
 from penstock.transformers._backend import Backend
+from penstock.transformers._one_text import unclean
 from penstock.transformers._slot import REFUSED, UnsupportedError, engine_for, in_stock, is_ours
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def _clean(tokenizer: Any, backend: Backend, clean_up: bool | None) -> bool:
             "BPE model, whose text it would damage; "
             "clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output=True forces it"
         )
+        unclean.add(type(tokenizer))
         return False
     return True
 

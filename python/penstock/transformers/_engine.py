@@ -1,4 +1,4 @@
-"""Text to ids on the engine: `__call__`, `_encode_plus` and `tokenize`.
+"""Text to ids on the engine: `_encode_plus` and `tokenize`.
 
 Each replacement runs natively what the core covers and otherwise calls the method it replaces; the
 backend counts both. Whatever the native path refuses, bad input too, goes to the original, so
@@ -15,9 +15,7 @@ import numpy as np
 from transformers.tokenization_utils_base import BatchEncoding, TruncationStrategy
 from transformers.utils.generic import PaddingStrategy
 
-from penstock import _native
 from penstock.errors import TruncationError
-from penstock.transformers._backend import Backend, Padding, Truncation
 from penstock.transformers._batch import (
     TENSORS,
     Encodings,
@@ -33,7 +31,8 @@ from penstock.transformers._slot import REFUSED, UnsupportedError, engine_for, i
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from penstock import Encoding
+    from penstock import Encoding, _native
+    from penstock.transformers._backend import Padding, Truncation
 
 _DO_NOT_PAD = PaddingStrategy.DO_NOT_PAD
 _DO_NOT_TRUNCATE = TruncationStrategy.DO_NOT_TRUNCATE
@@ -41,13 +40,6 @@ _MAX_LENGTH = PaddingStrategy.MAX_LENGTH
 
 WASTE = 4
 """A batch whose rows would fill less than a fourth of their matrix is encoded row by row."""
-
-
-class _State:
-    encode_plus: Any = None
-    """What stands in the class while the replacements are in place."""
-    encode_one: Any = None
-    """`tokenizer(text)` for the classes in `_plain`; None from it means the way through Python."""
 
 
 class Wanted(NamedTuple):
@@ -306,8 +298,6 @@ def make_encode_plus(original: Callable[..., BatchEncoding]) -> Callable[..., Ba
         with in_stock(backend, "encode", why):
             return original(self, **arguments)
 
-    _State.encode_plus = _encode_plus
-    _State.encode_one = _native.OneText(BatchEncoding, Backend, _encode_plus, _plain).encode
     return _encode_plus
 
 
@@ -438,75 +428,6 @@ def _warn(tokenizer: Any, lengths: Sequence[int], verbose: bool) -> None:
         for length in lengths:
             if length > limit:
                 tokenizer._eventual_warn_about_too_long_sequence(range(length), None, verbose)
-
-
-def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
-    @functools.wraps(original)
-    def call(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
-        if type(text) is str and not args and not kwargs:
-            try:
-                found: BatchEncoding | None = _State.encode_one(self, text)
-                if found is None:
-                    found = _one_text(self, text)
-            except REFUSED:
-                found = None  # the original path counts it and says why
-            if found is not None:
-                return found
-        return original(self, text, *args, **kwargs)
-
-    return call
-
-
-def is_plain(tokenizer: Any) -> bool:
-    """True if nothing but our own methods stands between a call and the engine."""
-    cls: Any = type(tokenizer)
-    return cls._encode_plus is _State.encode_plus and not _switches_modes(cls)
-
-
-@functools.cache
-def _switches_modes(cls: Any) -> bool:
-    return hasattr(cls, "_switch_to_input_mode")
-
-
-_plain: set[type] = set()
-"""Classes whose tokenizers keep the options of a call as plain attributes."""
-
-_OPTIONS = ("split_special_tokens", "model_max_length", "model_input_names")
-
-
-def _note_plain(cls: Any) -> None:
-    kept = (getattr(cls, name, None) for name in _OPTIONS)
-    if not any(hasattr(type(value), "__get__") for value in kept):
-        _plain.add(cls)
-
-
-def _one_text(tokenizer: Any, text: str) -> BatchEncoding | None:
-    """`tokenizer(text)` and nothing else: the call a server makes most."""
-    own = tokenizer.__dict__
-    backend = own.get("_tokenizer")
-    if type(backend) is not Backend:
-        backend = engine_for(tokenizer)
-        if backend is None:
-            return None
-    if not is_plain(tokenizer):
-        return None
-    _note_plain(type(tokenizer))
-    state = backend.__dict__
-    native = state["_native"]
-    split = tokenizer.split_special_tokens
-    if native is None or state["_exposed"] or native.encode_special_tokens is not split:
-        native = backend.variant(split_special_tokens=split)
-        if native is None:
-            return None
-    names = tokenizer.model_input_names
-    data = native.encode_lists(text, "token_type_ids" in names, "attention_mask" in names)
-    ids = data["input_ids"]
-    if len(ids) > tokenizer.model_max_length:
-        tokenizer._eventual_warn_about_too_long_sequence(ids, None, True)
-    state["_truncation"] = state["_padding"] = None
-    state["_split_special"] = split
-    state["_texts"] += 1
-    return make_batch(data, Encodings(lambda: whole(native).encode_batch([text], False, True)), 1)
 
 
 def make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Any
 from transformers.tokenization_utils_base import BatchEncoding
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
-from penstock.transformers import _auto, _batch, _decode, _engine, _pad, _slot, _vocabulary
+from penstock.transformers import (
+    _auto,
+    _batch,
+    _decode,
+    _engine,
+    _one_text,
+    _pad,
+    _slot,
+    _vocabulary,
+)
 from penstock.transformers._patch import Replacement
 
 if TYPE_CHECKING:
@@ -18,11 +27,13 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "__getattr__": _slot.make_getattr,
     "_from_pretrained": _auto.make_from_pretrained,
     "convert_to_native_format": _auto.make_convert,
-    "__call__": _engine.make_call,
     "_encode_plus": _engine.make_encode_plus,
-    "tokenize": _engine.make_tokenize,
-    "decode": _decode.make_decode,
     "_decode": _decode.make_decode_one,
+    # These ask for the two before them.
+    "__call__": _one_text.make_call,
+    "encode": _one_text.make_encode,
+    "decode": lambda original: _one_text.make_decode(_decode.make_decode(original)),
+    "tokenize": _engine.make_tokenize,
     "batch_decode": _decode.make_batch_decode,
     "convert_tokens_to_string": _decode.make_convert_tokens_to_string,
     "pad": _pad.make_pad,

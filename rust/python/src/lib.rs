@@ -12,9 +12,11 @@ mod components;
 mod decode_stream;
 mod draft;
 mod encoding;
+mod engine_state;
 mod errors;
 mod inputs;
 mod lists;
+mod one_call;
 mod one_text;
 mod options;
 mod padded;
@@ -41,6 +43,7 @@ mod _native {
         decode_stream::DecodeStream,
         draft::Draft,
         encoding::Encoding,
+        engine_state::EngineState,
         lists::{matrix_lists, row_lists, row_ones},
         one_text::{OneEncoding, OneText},
         sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_total, torch_uniform},

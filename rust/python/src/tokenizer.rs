@@ -7,9 +7,8 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2};
 use penstock::TokenId;
 use penstock::formats::tiktoken::ENCODINGS;
-use penstock::tokenizer::{self, EncodeOptions, Fields, Input};
+use penstock::tokenizer::{self, EncodeOptions, Fields};
 use pyo3::exceptions::PyTypeError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
 
@@ -19,7 +18,6 @@ use crate::decode_stream::DecodeStream;
 use crate::encoding::Encoding;
 use crate::errors::{detached, interruptible, to_py};
 use crate::inputs::{Item, Rows, Sequence, Texts, text};
-use crate::lists::{list, ones};
 use crate::options::{self, PaddingArguments, TruncationArguments};
 
 /// Values, row offsets and, on request, character offsets of a batch.
@@ -28,18 +26,9 @@ type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, 
 /// Bytes from which on one text is worth the threads.
 const LONG_TEXT: usize = 1 << 20;
 
-/// Bytes up to which a text is encoded without letting other threads run.
-const SHORT_TEXT: usize = 1 << 11;
-
-/// Computes detached from the interpreter what a long text asks for. Handing the interpreter over and back takes longer than
-/// a short one.
-fn detached_if_long<T: Send>(
-    py: Python<'_>,
-    text: &str,
-    work: impl FnOnce() -> penstock::Result<T> + Send,
-) -> PyResult<T> {
-    if text.len() > SHORT_TEXT { detached(py, work) } else { work().map_err(|error| to_py(error, None)) }
-}
+/// Bytes up to which a text is encoded without letting other threads run: handing the interpreter over and back takes
+/// longer than such a text.
+pub const SHORT_TEXT: usize = 1 << 11;
 
 /// A token of a model: id, text, and bytes of the piece.
 type Token = (TokenId, String, (u32, u32));
@@ -186,20 +175,6 @@ impl Tokenizer {
             detached(py, || self.0.encode_ids(&text, add_special_tokens))?
         };
         Ok(array(py, ids))
-    }
-
-    /// One text to lists, under the names of transformers.
-    #[pyo3(signature = (text, type_ids, attention_mask, /))]
-    fn encode_lists<'py>(
-        &self,
-        py: Python<'py>,
-        text: &Bound<'py, PyAny>,
-        type_ids: bool,
-        attention_mask: bool,
-    ) -> PyResult<Bound<'py, PyDict>> {
-        let dict = PyDict::new(py);
-        fill_lists(&dict, &self.0, text, type_ids, attention_mask)?;
-        Ok(dict)
     }
 
     #[pyo3(signature = (texts, /, add_special_tokens=true, offsets=false))]
@@ -402,45 +377,6 @@ impl Tokenizer {
     fn require_tokens(&self, ids: &[TokenId]) -> PyResult<()> {
         require_known(ids, |id| self.0.id_to_token(id).is_some())
     }
-}
-
-/// Puts the lists of one text into `dict`, and says how many ids there are.
-///
-/// # Errors
-/// Those of the text and of the core.
-pub fn fill_lists<'py>(
-    dict: &Bound<'py, PyDict>,
-    core: &tokenizer::Tokenizer,
-    text: &Bound<'py, PyAny>,
-    type_ids: bool,
-    attention_mask: bool,
-) -> PyResult<usize> {
-    let py = dict.py();
-    let text = crate::inputs::text(text, None)?;
-    let count = if type_ids {
-        let fields = Fields { type_ids, ..Fields::default() };
-        let encode = || {
-            let inputs = [(Input::Text(&text), None)];
-            core.encode_padded::<u32>(&inputs, &EncodeOptions::plain(true), fields, &|| false)
-        };
-        let row = detached_if_long(py, &text, encode)?;
-        dict.set_item(intern!(py, "input_ids"), list(py, &row.input_ids)?)?;
-        dict.set_item(intern!(py, "token_type_ids"), list(py, &row.type_ids)?)?;
-        row.input_ids.len()
-    } else if text.len() > SHORT_TEXT {
-        let ids = detached(py, || core.encode_ids(&text, true))?;
-        dict.set_item(intern!(py, "input_ids"), list(py, &ids)?)?;
-        ids.len()
-    } else {
-        let ids = core.with_ids(&text, true, |ids| list(py, ids)).map_err(|error| to_py(error, None))??;
-        let count = ids.len();
-        dict.set_item(intern!(py, "input_ids"), ids)?;
-        count
-    };
-    if attention_mask {
-        dict.set_item(intern!(py, "attention_mask"), ones(py, count)?)?;
-    }
-    Ok(count)
 }
 
 /// A pattern, and special tokens with their ids.
