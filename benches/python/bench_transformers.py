@@ -191,6 +191,13 @@ def one_by_one(tokenizer: Any) -> Callable[[Any], Any]:
     return lambda texts: [tokenizer(one)["input_ids"] for one in texts]
 
 
+def tensors_one_by_one(tokenizer: Any) -> Callable[[Any], Any]:
+    """A call for each text, whose ids come as a tensor."""
+    return lambda texts: [
+        tokenizer(one, return_tensors="pt")["input_ids"].tolist() for one in texts
+    ]
+
+
 def beside(peer: str, folder: Path, text: Text, rounds: int) -> list[Row]:
     """The cases of one tokenizer that a peer supports."""
     ours, stock = load_both(folder)
@@ -205,6 +212,16 @@ def beside(peer: str, folder: Path, text: Text, rounds: int) -> list[Row]:
         "batch 1000x512, tensors": lambda engine: lambda batch: engine(batch, **options),
         "batch 1000x512, lists": lists,
         "single 20 tokens": one_by_one,
+        "single 20 tokens, cut": lambda engine: (
+            lambda texts: [
+                engine(one, truncation=True, max_length=512)["input_ids"] for one in texts
+            ]
+        ),
+        "single 20 tokens, tensors": tensors_one_by_one,
+        "single 20 tokens, encode": lambda engine: (
+            lambda texts: [engine.encode(one) for one in texts]
+        ),
+        "decode 20 tokens": lambda engine: lambda rows: [engine.decode(row) for row in rows],
         "batch_decode 1000x512": lambda engine: engine.batch_decode,
         "pad 1000x512, tensors": lambda engine: (
             lambda rows: engine.pad(copy.copy(rows), return_tensors="pt")
@@ -215,6 +232,8 @@ def beside(peer: str, folder: Path, text: Text, rounds: int) -> list[Row]:
     for name, call in calls.items():
         if name.startswith("single"):
             inputs = [text.take(ROWS, 90) for _ in range(rounds + 1)]
+        elif name.startswith("decode"):
+            inputs = [stock(text.take(ROWS, 90))["input_ids"] for _ in range(rounds + 1)]
         elif name.startswith(("batch_decode", "pad")):
             inputs = [stock(batch)["input_ids"] for batch in batches]
         else:
@@ -295,11 +314,6 @@ def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
 
     rows.append(side_by_side("single 20 tokens", one_by_one(ours), one_by_one(stock), short))
     short = [text.take(ROWS, 90) for _ in range(rounds + 1)]
-
-    def tensors_one_by_one(tokenizer: Any) -> Callable[[Any], Any]:
-        return lambda texts: [
-            tokenizer(one, return_tensors="pt")["input_ids"].tolist() for one in texts
-        ]
 
     rows.append(
         side_by_side(
