@@ -64,11 +64,14 @@ def _prepared(tokenizer: Any) -> _native.Tokenizer | None:
     backend = engine_for(tokenizer)
     if backend is None or not is_plain(tokenizer):
         return None
-    cls: Any = type(tokenizer)
-    kept = (getattr(cls, name, None) for name in _OPTIONS)
-    if not any(hasattr(type(value), "__get__") for value in kept):
-        plain.add(cls)
+    _note_plain(type(tokenizer))
     return backend.variant(split_special_tokens=tokenizer.split_special_tokens)
+
+
+def _note_plain(cls: Any) -> None:
+    kept = (getattr(cls, name, None) for name in _OPTIONS)
+    if _goes_straight(cls) and not any(hasattr(type(value), "__get__") for value in kept):
+        plain.add(cls)
 
 
 def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
@@ -131,6 +134,8 @@ def make_decode(original: Callable[..., Any]) -> Callable[..., Any]:
                 text = None  # the general way says why
             if text is not None:
                 return text
+            if type(self) not in plain:
+                _note_plain(type(self))
         found: str | list[str] = original(self, token_ids, skip_special_tokens, **kwargs)
         return found
 
