@@ -32,13 +32,18 @@ impl Tokenizer {
         scratch: &mut Scratch,
         out: &mut Tokens,
     ) -> Result<bool> {
-        let piece = enough.saturating_mul(BYTES_PER_TOKEN).max(SHORTEST_PIECE);
-        match input {
-            Input::Text(text) if text.len() / 2 > piece && self.has_beginnings() => {
-                self.encode_pieces_of::<LEVEL>(text, enough, piece, scratch, out)
-            }
-            _ => self.encode_tokens::<LEVEL>(input, scratch, out).map(|()| false),
+        if let Input::Text(text) = input
+            && let Some(piece) = self.piece(text, enough)
+        {
+            return self.encode_pieces_of::<LEVEL>(text, enough, piece, scratch, out);
         }
+        self.encode_tokens::<LEVEL>(input, scratch, out).map(|()| false)
+    }
+
+    /// Bytes of the pieces in which a text is encoded where its first tokens are `enough`, if it is not encoded as a whole.
+    pub(super) fn piece(&self, text: &str, enough: usize) -> Option<usize> {
+        let piece = enough.saturating_mul(BYTES_PER_TOKEN).max(SHORTEST_PIECE);
+        (text.len() / 2 > piece && self.has_beginnings()).then_some(piece)
     }
 
     /// Whether texts can be cut, and what is left out can neither fail nor use up random numbers.

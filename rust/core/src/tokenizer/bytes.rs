@@ -6,7 +6,10 @@ use crate::{
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens},
     kernels::{self, Boundaries},
-    models::{Bpe, words::CacheHandle},
+    models::{
+        Bpe,
+        words::{CacheHandle, Open},
+    },
     pre_tokenizers::Splitter,
 };
 
@@ -83,6 +86,14 @@ fn encode_plain<const LEVEL: u8>(
     cache: &mut CacheHandle,
     out: &mut Tokens,
 ) -> Result<()> {
+    if splitter.scanner().is_none() {
+        splitter.split(text, pieces)?;
+    }
+    // The new words of several stretches together, unless the caller takes those of several texts.
+    let fills = LEVEL == IDS && cache.leaves_open() == Open::No;
+    if fills {
+        cache.leave_open(Open::Stretches);
+    }
     if let Some(scanner) = splitter.scanner() {
         let isa = kernels::isa();
         let mut at = 0;
@@ -92,10 +103,13 @@ fn encode_plain<const LEVEL: u8>(
             bpe.encode_pieces::<LEVEL>(text.as_bytes(), start, boundaries.ends(), cache, out);
         }
     } else {
-        splitter.split(text, pieces)?;
         for piece in pieces {
             bpe.encode_pieces::<LEVEL>(text.as_bytes(), piece.start as usize, &[piece.end], cache, out);
         }
+    }
+    if fills {
+        bpe.fill(cache, out, &mut []);
+        cache.leave_open(Open::No);
     }
     Ok(())
 }

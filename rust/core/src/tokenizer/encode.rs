@@ -14,7 +14,10 @@ use crate::{
     added_vocabulary::Segment,
     encoding::{IDS, SPANS, Tokens, WORDS},
     kernels::Boundaries,
-    models::{Model, ModelScratch, words::CacheHandle},
+    models::{
+        Model, ModelScratch,
+        words::{CacheHandle, Open},
+    },
     post_processors::{blanks, without_processor},
     pre_tokenizers::CutScratch,
 };
@@ -64,7 +67,11 @@ impl Scratch {
     pub(super) fn with<R>(f: impl FnOnce(&mut Self) -> R) -> R {
         thread_local!(static SCRATCH: RefCell<Scratch> = RefCell::default());
         SCRATCH.with(|scratch| match scratch.try_borrow_mut() {
-            Ok(mut scratch) => f(&mut scratch),
+            Ok(mut scratch) => {
+                // A call that panicked may have set it.
+                scratch.cache.leave_open(Open::No);
+                f(&mut scratch)
+            }
             Err(_) => f(&mut Self::default()),
         })
     }

@@ -16,6 +16,10 @@ use crate::{
     Encoding, Error, PostProcessor, Result, TokenId,
     encoding::{Direction, IDS, Padding, SPANS, Tokens, Truncation, parts},
     kernels::{Blank, Fill},
+    models::{
+        Model,
+        words::{Open, Place},
+    },
     post_processors::{Slot, blanks, plain_layout, trim_blanks},
     threads,
 };
@@ -85,6 +89,9 @@ pub struct Padded<T> {
 /// Room for tokens is made for texts of so many bytes a token, fewer than most have; where they have less, it grows. All of it
 /// at once (a token a byte) cost a tenth of the time of encoding known words.
 const BYTES_PER_TOKEN: usize = 3;
+
+/// The longest text that is encoded together with others, in bytes: new words of a longer one are many enough by themselves.
+const LONGEST_TOGETHER: usize = 1 << 12;
 
 /// A text or pair.
 type Pair<'t> = (Input<'t>, Option<Input<'t>>);
@@ -420,8 +427,17 @@ impl Tokenizer {
         let mut tokens = Tokens::with_capacity::<LEVEL>(inputs.iter().map(room).sum::<usize>() / BYTES_PER_TOKEN);
         let mut rows = Vec::with_capacity(inputs.len());
         Scratch::with(|scratch| {
-            for (sample, (input, pair)) in inputs.iter().enumerate() {
-                let start = tokens.len();
+            let mut sample = 0;
+            while let Some((input, pair)) = inputs.get(sample) {
+                let mut start = tokens.len();
+                let ends = self.encode_together::<LEVEL>(&inputs[sample..], plan, scratch, &mut tokens)?;
+                for &Place { tokens: end, .. } in &ends {
+                    plan.rows(first + sample, false, [start..end, end..end], fields.overflowing, &mut rows)?;
+                    (start, sample) = (end, sample + 1);
+                }
+                if !ends.is_empty() {
+                    continue;
+                }
                 let mut encode = |enough, tokens: &mut Tokens| {
                     tokens.truncate(start);
                     let mut is_cut = self.encode_beginning::<LEVEL>(input, enough, scratch, tokens)?;
@@ -443,10 +459,42 @@ impl Tokenizer {
                     let (from, keep) = if pair.is_some() { (middle, kept[1]) } else { (start, kept[0]) };
                     tokens.truncate(from.saturating_add(keep));
                 }
+                sample += 1;
             }
             Ok::<_, Error>(())
         })?;
         Ok(Encoded { tokens, rows, encodings: Vec::new() })
+    }
+
+    /// Encodes the first inputs as long as they are texts of some length, until they have brought up many new words, which are
+    /// merged together. Returns where each of the texts ends.
+    fn encode_together<const LEVEL: u8>(
+        &self,
+        inputs: &[Pair<'_>],
+        plan: &Plan<'_>,
+        scratch: &mut Scratch,
+        tokens: &mut Tokens,
+    ) -> Result<Vec<Place>> {
+        let mut ends = Vec::new();
+        let Model::Bpe(bpe) = &*self.inner.model else { return Ok(ends) };
+        if LEVEL > IDS || !self.inner.on_bytes {
+            return Ok(ends);
+        }
+        scratch.cache.leave_open(Open::Texts);
+        for input in inputs {
+            let (Input::Text(text), None) = input else { break };
+            if text.len() > LONGEST_TOGETHER || self.piece(text, plan.enough(false)).is_some() {
+                break;
+            }
+            self.encode_text::<LEVEL>(text, scratch, tokens)?;
+            ends.push(scratch.cache.place(tokens.len()));
+            if scratch.cache.has_many_gaps() {
+                break;
+            }
+        }
+        bpe.fill(&mut scratch.cache, tokens, &mut ends);
+        scratch.cache.leave_open(Open::No);
+        Ok(ends)
     }
 
     /// Rows by way of encodings, for post-processors that are no plan.

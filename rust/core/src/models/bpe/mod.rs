@@ -35,7 +35,7 @@ use token_table::Found;
 
 use super::{
     alphabet::{Alphabet, Letter},
-    words::{CacheHandle, DEFAULT_CACHE_BYTES, MEDIUM_WORD, Spelling, Words},
+    words::{CacheHandle, DEFAULT_CACHE_BYTES, MEDIUM_WORD, Place, Spelling, Words},
 };
 use crate::{Result, TokenId, Vocab, encoding::Tokens, kernels, once::once, unicode::byte_chars::BYTE_CHARS};
 
@@ -468,6 +468,12 @@ impl Bpe {
         let mut pieces = Pieces { bpe: self, tables: self.tables() };
         let known = self.words().encode::<LEVEL>(text, start, ends, handle, out, &mut pieces);
         known.expect("merging does not fail");
+    }
+
+    /// Fills the gaps that [`Self::encode_pieces`] left open, and moves the places behind them.
+    pub fn fill(&self, handle: &mut CacheHandle, out: &mut Tokens, places: &mut [Place]) {
+        let mut pieces = Pieces { bpe: self, tables: self.tables() };
+        self.words().fill(handle, out, &mut pieces, places).expect("merging does not fail");
     }
 
     /// Whether the tokens of a text lie one behind the other, each on as many bytes as [`Self::byte_len`] says.

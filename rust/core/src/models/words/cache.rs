@@ -10,7 +10,7 @@ use std::sync::{
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 
-use super::{Batch, Gap, SHORT_WORD, short_key};
+use super::{Batch, SHORT_WORD, gaps::Gaps, short_key};
 use crate::{
     TokenId,
     encoding::Tokens,
@@ -358,7 +358,7 @@ pub struct CacheHandle {
     pub(super) held: Held,
     pub(super) batch: Box<Batch>,
     pub(super) fresh: Vec<TokenId>,
-    pub(super) gaps: Vec<Gap>,
+    pub(super) gaps: Gaps,
 }
 
 /// Tables and whose they are.

@@ -14,6 +14,7 @@
 //!    line without a branch, or a small table of the commonest words in front, measured no better.
 
 mod cache;
+mod gaps;
 
 use std::{
     ops::Range,
@@ -22,6 +23,8 @@ use std::{
 
 pub use cache::{CacheHandle, DEFAULT_CACHE_BYTES};
 use cache::{INLINE, Table, Tables, WordCache, hash_long, hash_medium, hash_short};
+use gaps::Gaps;
+pub use gaps::{Open, Place};
 
 use crate::{
     Result, TokenId,
@@ -161,9 +164,29 @@ impl Words {
         let CacheHandle { held, batch, fresh, gaps } = handle;
         let tables = self.cache.tables(self.serial, held);
         let leaves_gaps = spelling.is_quicker_together();
-        gaps.clear();
         let rare = Rare { text, tables, isa: self.isa, fresh, spelling, leaves_gaps, gaps };
         kernels::specialize(self.isa, Run::<LEVEL, _> { start, ends, batch, rare, out })?;
+        self.cache.grow_if_full(tables);
+        Ok(())
+    }
+
+    /// Fills the gaps that were left open ([`CacheHandle::leave_open`]), and moves the places behind them.
+    ///
+    /// # Errors
+    /// Those of `spelling`.
+    pub fn fill(
+        &self,
+        handle: &mut CacheHandle,
+        out: &mut Tokens,
+        spelling: &mut impl Spelling,
+        places: &mut [Place],
+    ) -> Result<()> {
+        let CacheHandle { held, fresh, gaps, .. } = handle;
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        let tables = self.cache.tables(self.serial, held);
+        gaps.fill(tables, fresh, spelling, out, |_, _| {}, places)?;
         self.cache.grow_if_full(tables);
         Ok(())
     }
@@ -190,7 +213,7 @@ impl<const LEVEL: u8, S: Spelling> Work for Run<'_, LEVEL, S> {
             batch.emit::<LEVEL, _>(from as u32, ends, &mut rare, out)?;
             from = ends[ends.len() - 1] as usize;
         }
-        rare.fill(out, |_, _| {})
+        if rare.gaps.are_due() { rare.fill(out, |_, _| {}) } else { Ok(()) }
     }
 }
 
@@ -397,21 +420,7 @@ struct Rare<'r, S> {
     spelling: &'r mut S,
     /// Whether new words leave gaps.
     leaves_gaps: bool,
-    gaps: &'r mut Vec<Gap>,
-}
-
-/// Where the ids of a new word are still to go.
-pub(super) struct Gap {
-    /// The word, by bytes of the text.
-    word: Range<u32>,
-    /// Its place in its batch.
-    place: usize,
-    /// The hash of its key.
-    hash: u64,
-    /// The token before which its own go.
-    at: usize,
-    /// Those, once known.
-    ids: Range<usize>,
+    gaps: &'r mut Gaps,
 }
 
 impl<S: Spelling> Rare<'_, S> {
@@ -445,55 +454,8 @@ impl<S: Spelling> Rare<'_, S> {
     /// Fills all gaps and remembers what is in them. `set_count` is told how many tokens each place has.
     #[inline(always)]
     fn fill(&mut self, out: &mut Tokens, set_count: impl FnMut(usize, u32)) -> Result<()> {
-        if self.gaps.is_empty() { Ok(()) } else { self.fill_some(out, set_count) }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn fill_some(&mut self, out: &mut Tokens, mut set_count: impl FnMut(usize, u32)) -> Result<()> {
-        let Self { text, tables, fresh, spelling, gaps, .. } = self;
-        // Text repeats its new words: each is looked for once.
-        let mut words: [&[u8]; BATCH] = [&[]; BATCH];
-        let (mut first_gaps, mut number_of) = ([0; BATCH], [0; BATCH]);
-        let mut numbers = [u8::MAX; 2 * BATCH];
-        let mut count = 0;
-        for (i, gap) in gaps.iter().enumerate() {
-            let word = &text[gap.word.start as usize..gap.word.end as usize];
-            let mut at = gap.hash as usize % numbers.len();
-            while numbers[at] != u8::MAX && words[usize::from(numbers[at])] != word {
-                at = (at + 1) % numbers.len();
-            }
-            if numbers[at] == u8::MAX {
-                numbers[at] = count as u8;
-                (words[count], first_gaps[count]) = (word, i);
-                count += 1;
-            }
-            number_of[i] = numbers[at];
-        }
-        fresh.clear();
-        let mut places: [Range<usize>; BATCH] = [const { 0..0 }; BATCH];
-        spelling.encode_together(&words[..count], |number, ids| {
-            places[number] = fresh.len()..fresh.len() + ids.len();
-            fresh.extend_from_slice(ids);
-            let Gap { word, hash, .. } = &gaps[first_gaps[number]];
-            if word.len() <= SHORT_WORD {
-                let key = short_key(text, word.start as usize, word.len());
-                tables.insert(&tables.short, &key, tables.short.home(*hash), ids);
-            } else {
-                let key = long_key(words[number]);
-                tables.insert(&tables.medium, &key, tables.medium.home(*hash), ids);
-            }
-        })?;
-        let mut total = 0;
-        for (gap, number) in gaps.iter_mut().zip(number_of) {
-            gap.ids = places[usize::from(number)].clone();
-            total += gap.ids.len();
-        }
-        for gap in gaps.iter() {
-            set_count(gap.place, gap.ids.len() as u32);
-        }
-        out.insert_runs(total, gaps.drain(..).map(|gap| (gap.at, &fresh[gap.ids])));
-        Ok(())
+        let Self { tables, fresh, spelling, gaps, .. } = self;
+        if gaps.is_empty() { Ok(()) } else { gaps.fill(tables, fresh, *spelling, out, set_count, &mut []) }
     }
 
     fn cached<const K: usize>(
@@ -511,10 +473,10 @@ impl<S: Spelling> Rare<'_, S> {
             return Ok(());
         }
         if self.leaves_gaps && word.len() <= MEDIUM_WORD {
-            if self.gaps.len() == BATCH {
+            if self.gaps.are_full() {
                 self.fill(out, |_, _| {})?;
             }
-            self.gaps.push(Gap { word, place, hash, at: out.len(), ids: 0..0 });
+            self.gaps.push(key, word.len(), hash, place, out.len());
             return Ok(());
         }
         self.spelling.encode(&self.text[word.start as usize..word.end as usize], self.fresh)?;
@@ -636,6 +598,37 @@ mod tests {
                 spans.push((out.spans, out.words));
             }
             prop_assert_eq!(&spans[0], &spans[1]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn gaps_of_some_texts_are_filled_together(
+            texts in prop::collection::vec(prop::collection::vec("[a-f]{1,50}", 0..60), 1..12),
+            full in 0..12usize,
+        ) {
+            let (words, mut handle) = (Words::new(DEFAULT_CACHE_BYTES), CacheHandle::default());
+            let (mut out, mut found) = (Tokens::with_capacity::<IDS>(0), Vec::new());
+            let mut spelling = Letters { together: true };
+            for texts in texts.chunks(full.max(1)) {
+                let mut places = Vec::new();
+                let mut start = out.len();
+                handle.leave_open(Open::Texts);
+                for text in texts {
+                    let ends: Vec<u32> =
+                        text.iter().scan(0, |at, word| { *at += word.len() as u32; Some(*at) }).collect();
+                    words.encode::<IDS>(text.concat().as_bytes(), 0, &ends, &mut handle, &mut out, &mut spelling).unwrap();
+                    places.push(handle.place(out.len()));
+                }
+                words.fill(&mut handle, &mut out, &mut spelling, &mut places).unwrap();
+                for place in places {
+                    found.push(out.ids()[start..place.tokens].to_vec());
+                    start = place.tokens;
+                }
+                prop_assert_eq!(start, out.len());
+            }
+            let expected: Vec<_> = texts.iter().map(|text| Letters::ids(text.concat().as_bytes())).collect();
+            prop_assert_eq!(found, expected);
         }
     }
 
