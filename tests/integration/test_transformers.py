@@ -184,6 +184,27 @@ def test_uninstall_puts_the_same_objects_back() -> None:
     assert "as before" in run(IN_A_FRESH_PROCESS)
 
 
+def test_uninstall_reaches_copies(folders: dict[str, Path]) -> None:
+    """Copies of what `install` gave an engine are stock afterwards, those of `wrap` keep theirs."""
+    kept = wrap(stock_of(folders["bert"]))
+    given = stock_of(folders["bert"])
+    want = given("Water runs.")["input_ids"]
+    with pt.installed():
+        loaded = stock_of(folders["bert"])
+        copies = [copy.copy(loaded), copy.deepcopy(loaded), copy.deepcopy(given)]
+        assert given("Water runs.")["input_ids"] == want
+        copies.append(copy.deepcopy(given))
+        copies.append(copy.deepcopy(copies[-1]))
+        assert all(engine_of(made).native for made in copies)
+        keeping = copy.deepcopy(kept)
+    for made in copies:
+        assert not engine_of(made).native
+        assert type(made.__dict__["_tokenizer"]) is tokenizers.Tokenizer
+        assert made("Water runs.")["input_ids"] == want
+    assert engine_of(keeping).native
+    assert keeping("Water runs.")["input_ids"] == want
+
+
 def test_install_reaches_tokenizers_of_others(folder: Path) -> None:
     stock = stock_of(folder)
     with pt.installed():

@@ -54,6 +54,7 @@ _OWN = frozenset(
         "_reason",
         "_tokens",
         "_variants",
+        "_wrapped",
     }
 )
 
@@ -95,6 +96,7 @@ class Backend(_native.EngineState):
         self._split_special = _UNSET
         own["_tokens"] = (None, {})
         own["_variants"] = {}
+        own["_wrapped"] = True
         own["_lock"] = _locks.rlock()
         own["_calls"] = Counter[str]()
         self._decode = None
@@ -325,7 +327,7 @@ class Backend(_native.EngineState):
             state = other.__dict__
             for name in ("_truncation", "_padding", "_split_special"):
                 setattr(other, name, getattr(self, name))
-            for name in ("_reason", "_given"):
+            for name in ("_reason", "_given", "_wrapped"):
                 state[name] = own[name]
             if native is not None and self._real is not None:
                 real = self._real

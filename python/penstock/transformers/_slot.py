@@ -81,6 +81,22 @@ def note(tokenizer: Any, *, wrapped: bool) -> None:
         _wrapped[id(tokenizer)] = tokenizer
     elif id(tokenizer) not in _wrapped:
         _unwrapped[id(tokenizer)] = tokenizer
+    tokenizer.__dict__["_tokenizer"]._wrapped = id(tokenizer) in _wrapped
+
+
+def make_setstate(original: Callable[[Any, Any], None] | None) -> Callable[[Any, Any], None]:
+    """Replaces what `copy` calls: `uninstall` detaches the copies of what it detaches as well."""
+
+    def __setstate__(self: Any, state: Any) -> None:  # noqa: N807
+        if original is None:
+            self.__dict__.update(state)
+        else:
+            original(self, state)
+        slot = self.__dict__.get("_tokenizer")
+        if type(slot) is Backend and not slot._wrapped:
+            note(self, wrapped=False)
+
+    return __setstate__
 
 
 def is_wrapped(tokenizer: Any) -> bool:
@@ -213,6 +229,7 @@ class TokenizerSlot:
             value = Backend(building=True, frame=frame)
         elif type(old) is Backend and value is not None and type(value) is not Backend:
             value = Backend(None, value, exposed=True)
+            value._wrapped = old._wrapped
         tokenizer.__dict__["_tokenizer"] = value
 
     def __delete__(self, tokenizer: Any) -> None:
