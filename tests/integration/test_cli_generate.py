@@ -75,3 +75,16 @@ def test_encoder_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert not printed.out.startswith("Water")
     assert " tokens, " in printed.err
     assert "the same tokens" in printed.err
+
+
+def test_more_than_the_models_positions(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    size = penstock.Tokenizer.from_default().get_vocab_size()
+    config = transformers.GPT2Config(
+        vocab_size=size, n_positions=8, n_embd=16, n_layer=1, n_head=2, eos_token_id=None
+    )
+    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    default = Path(penstock.__file__).parent / "data" / "default.json"
+    shutil.copy(default, tmp_path / "tokenizer.json")
+    arguments = ["generate", "--model", str(tmp_path), "--prompt", "Water"]
+    assert main([*arguments, "--max-new-tokens", "20"]) == 1
+    assert "positions asked for, of 8" in capsys.readouterr().err

@@ -89,6 +89,13 @@ def run(options: argparse.Namespace) -> None:
             if isinstance(error, PenstockError):
                 raise
             raise SamplingError(str(error)) from error
+        except IndexError as error:
+            # A table of positions that ends; many models have none.
+            positions = getattr(config, "max_position_embeddings", "unknown")
+            asked = given + options.max_new_tokens
+            raise SamplingError(
+                f"the model failed: {error} ({asked} positions asked for, of {positions})"
+            ) from error
         return tokens, time.perf_counter() - start
 
     if not config.is_encoder_decoder:
