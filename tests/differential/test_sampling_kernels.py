@@ -346,6 +346,18 @@ def test_equals_the_processor(kernel: Callable[[Call], Result]) -> None:
     torch.set_rng_state(state)
 
 
+@pytest.mark.parametrize("vocabulary", [1001, 32000])
+@pytest.mark.parametrize("keep", [1, 2, 3, 40, 900])
+def test_few_tokens_of_a_wide_row_stay(vocabulary: int, keep: int) -> None:
+    generator = torch.Generator().manual_seed(SEED + keep)
+    for spread in (0.5, 1.0, 2.0):
+        rows = torch.randn(ROWS, vocabulary, generator=generator) * spread
+        rows[:, 7] += 3 * spread
+        for p in (0.0, 1e-7, 0.003, 0.05, 0.5):
+            expected = stock.TopPLogitsWarper(p, min_tokens_to_keep=keep)(None, rows)
+            assert torch.equal(ours.top_p(rows, p, min_tokens_to_keep=keep), expected), (spread, p)
+
+
 @pytest.mark.parametrize("vocabulary", [32000, 151936])
 @pytest.mark.parametrize("kind", KINDS)
 def test_large_vocabularies(kind: str, vocabulary: int) -> None:

@@ -154,14 +154,14 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     let ours = f64::from(removed_mass) * sum;
     let target = Target { ours, slack: ours * rounding + whole * SUM_ERROR };
 
-    if guess > WIDE * LONGEST_LIST as f64 && on_wide_row(row, target) {
+    if guess > WIDE * LONGEST_LIST as f64 && on_wide_row(row, target, min_keep) {
         return;
     }
     let mut depth = FIRST_DEPTH;
     while depth <= LAST_DEPTH {
         if !(depth <= FIRST_DEPTH && narrow || row.find(max - depth * row.temperature, LONGEST_LIST)) {
             row.finish_terms();
-            if on_wide_row(row, target) {
+            if on_wide_row(row, target, min_keep) {
                 return;
             }
             break;
@@ -263,8 +263,8 @@ impl Target {
 }
 
 /// Thousands of tokens stay. A sample of the row tells where the border runs; one pass collects the tokens there and sums
-/// the smaller ones, and only the tokens next to the border are sorted. False if the border is not there.
-fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
+/// the smaller ones, and only the tokens next to the border are sorted. False if the border is not there, or leaves too few.
+fn on_wide_row(row: &mut Candidates<'_>, target: Target, min_keep: usize) -> bool {
     let (isa, temperature) = (row.arithmetic.isa, row.temperature);
     let mut ids = std::mem::take(&mut row.scratch.ids);
     let zone = {
@@ -298,6 +298,11 @@ fn on_wide_row(row: &mut Candidates<'_>, target: Target) -> bool {
             low = low.min((0..edge).rev().find(|&i| y(i) < y(edge)).map_or(0, |i| i + 1));
             high = high.max((edge..order.len()).find(|&i| y(i) > y(edge)).unwrap_or(order.len()));
         }
+    }
+    let above = terms.iter().filter(|&&term| term >= to);
+    if order.len() - high + above.take(min_keep).count() < min_keep {
+        row.scratch.ids = ids;
+        return false;
     }
     let mut open: Vec<(u32, Place)> = (low..high).map(|i| (order[i].2, Place::open(i >= border.ours))).collect();
     open.sort_unstable_by_key(|&(id, _)| id);
