@@ -56,6 +56,21 @@ struct Border {
     at_most: usize,
 }
 
+impl Border {
+    /// The range of the sorted tokens that stay open, of `count` with the values `y`. Where a border runs between equal tokens,
+    /// each of them may be on either side.
+    fn open(self, count: usize, y: impl Fn(usize) -> f32) -> (usize, usize) {
+        let (mut low, mut high) = (self.surely, self.at_most);
+        for edge in [self.surely, self.at_most] {
+            if edge > 0 && edge < count && y(edge - 1).to_bits() == y(edge).to_bits() {
+                low = low.min((0..edge).rev().find(|&i| y(i) < y(edge)).map_or(0, |i| i + 1));
+                high = high.max((edge..count).find(|&i| y(i) > y(edge)).unwrap_or(count));
+            }
+        }
+        (low, high)
+    }
+}
+
 /// The additions of torch, in its order.
 fn on_list(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     sort(row);
@@ -95,14 +110,7 @@ fn sort(row: &mut Candidates<'_>) {
 fn places(row: &Candidates<'_>, border: Border) -> Vec<Option<Place>> {
     let order = &row.scratch.order;
     let y = |i: usize| row.scratch.ys[order[i] as usize];
-    let (mut low, mut high) = (border.surely, border.at_most);
-    // Where a border runs between equal tokens, each of them may be on either side.
-    for edge in [border.surely, border.at_most] {
-        if edge > 0 && edge < order.len() && y(edge - 1).to_bits() == y(edge).to_bits() {
-            low = low.min((0..edge).rev().find(|&i| y(i) < y(edge)).map_or(0, |i| i + 1));
-            high = high.max((edge..order.len()).find(|&i| y(i) > y(edge)).unwrap_or(order.len()));
-        }
-    }
+    let (low, high) = border.open(order.len(), y);
     let mut places = vec![None; order.len()];
     for (i, &at) in order.iter().enumerate().skip(low) {
         places[at as usize] = Some(if i < high { Place::open(i >= border.ours) } else { Place::Kept });
@@ -154,14 +162,15 @@ fn on_row(row: &mut Candidates<'_>, removed_mass: f32, min_keep: usize) {
     let ours = f64::from(removed_mass) * sum;
     let target = Target { ours, slack: ours * rounding + whole * SUM_ERROR };
 
-    if guess > WIDE * LONGEST_LIST as f64 && on_wide_row(row, target, min_keep) {
+    let wide = guess > WIDE * LONGEST_LIST as f64;
+    if wide && on_wide_row(row, target, min_keep) {
         return;
     }
     let mut depth = FIRST_DEPTH;
     while depth <= LAST_DEPTH {
         if !(depth <= FIRST_DEPTH && narrow || row.find(max - depth * row.temperature, LONGEST_LIST)) {
             row.finish_terms();
-            if on_wide_row(row, target, min_keep) {
+            if !wide && on_wide_row(row, target, min_keep) {
                 return;
             }
             break;
@@ -292,13 +301,7 @@ fn on_wide_row(row: &mut Candidates<'_>, target: Target, min_keep: usize) -> boo
     order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.2.cmp(&a.2)));
     let y = |at: usize| order[at].0;
     let border = target.border(order.iter().map(|token| token.1), below);
-    let (mut low, mut high) = (border.surely, border.at_most);
-    for edge in [border.surely, border.at_most] {
-        if edge > 0 && edge < order.len() && y(edge - 1).to_bits() == y(edge).to_bits() {
-            low = low.min((0..edge).rev().find(|&i| y(i) < y(edge)).map_or(0, |i| i + 1));
-            high = high.max((edge..order.len()).find(|&i| y(i) > y(edge)).unwrap_or(order.len()));
-        }
-    }
+    let (low, high) = border.open(order.len(), y);
     let above = terms.iter().filter(|&&term| term >= to);
     if order.len() - high + above.take(min_keep).count() < min_keep {
         row.scratch.ids = ids;
