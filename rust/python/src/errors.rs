@@ -92,6 +92,18 @@ pub fn detached<T: Send>(py: Python<'_>, work: impl FnOnce() -> penstock::Result
     py.detach(work).map_err(|error| to_py(error, None))
 }
 
+/// As [`detached`] for work that is long; handing the interpreter over and back takes longer than what is short.
+///
+/// # Errors
+/// As [`detached`].
+pub fn detached_if<T: Send>(
+    is_long: bool,
+    py: Python<'_>,
+    work: impl FnOnce() -> penstock::Result<T> + Send,
+) -> PyResult<T> {
+    if is_long { detached(py, work) } else { work().map_err(|error| to_py(error, None)) }
+}
+
 /// Runs `work` detached; `work` calls the function it is given now and then, and stops when that returns true.
 /// This is what makes Ctrl-C stop a long batch.
 ///

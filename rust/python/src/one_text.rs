@@ -16,7 +16,7 @@ use pyo3::types::{PyBool, PyDict, PyInt, PyList, PySet, PyString, PyTuple, PyTyp
 
 use crate::encoding::Encoding;
 use crate::engine_state::{EngineState, Left};
-use crate::errors::{detached, to_py};
+use crate::errors::{detached, detached_if, to_py};
 use crate::lists::{list, ones};
 use crate::one_call::{Form, OneCall, Truncate};
 use crate::options;
@@ -47,6 +47,21 @@ enum Outcome<'py> {
     Refused,
     /// The columns, and what their encodings are made of.
     Done(Columns<'py>, OneEncoding),
+}
+
+impl<'py> Outcome<'py> {
+    /// What Python gets: None, False, or what `done` makes.
+    fn answer(
+        self,
+        py: Python<'py>,
+        done: impl FnOnce(Columns<'py>, OneEncoding) -> PyResult<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self {
+            Self::Unprepared => Ok(py.None().into_bound(py)),
+            Self::Refused => Ok(PyBool::new(py, false).to_owned().into_any()),
+            Self::Done(columns, encodings) => done(columns, encodings),
+        }
+    }
 }
 
 /// The columns of one text.
@@ -80,21 +95,17 @@ impl OneText {
         native: Option<Bound<'py, Tokenizer>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = tokenizer.py();
-        match self.run(tokenizer, text, options, native, false)? {
-            Outcome::Unprepared => Ok(py.None().into_bound(py)),
-            Outcome::Refused => Ok(PyBool::new(py, false).to_owned().into_any()),
-            Outcome::Done(columns, encodings) => {
-                let data = PyDict::new(py);
-                data.set_item(intern!(py, "input_ids"), columns.ids)?;
-                if let Some(types) = columns.types {
-                    data.set_item(intern!(py, "token_type_ids"), types)?;
-                }
-                if let Some(mask) = columns.mask {
-                    data.set_item(intern!(py, "attention_mask"), mask)?;
-                }
-                Ok(PyTuple::new(py, [data.into_any(), Bound::new(py, encodings)?.into_any()])?.into_any())
+        self.run(tokenizer, text, options, native, false)?.answer(py, |columns, encodings| {
+            let data = PyDict::new(py);
+            data.set_item(intern!(py, "input_ids"), columns.ids)?;
+            if let Some(types) = columns.types {
+                data.set_item(intern!(py, "token_type_ids"), types)?;
             }
-        }
+            if let Some(mask) = columns.mask {
+                data.set_item(intern!(py, "attention_mask"), mask)?;
+            }
+            Ok(PyTuple::new(py, [data.into_any(), Bound::new(py, encodings)?.into_any()])?.into_any())
+        })
     }
 
     #[pyo3(signature = (tokenizer, text, options, native=None, /))]
@@ -106,11 +117,7 @@ impl OneText {
         native: Option<Bound<'py, Tokenizer>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = tokenizer.py();
-        match self.run(tokenizer, text, options, native, true)? {
-            Outcome::Unprepared => Ok(py.None().into_bound(py)),
-            Outcome::Refused => Ok(PyBool::new(py, false).to_owned().into_any()),
-            Outcome::Done(columns, _) => Ok(columns.ids),
-        }
+        self.run(tokenizer, text, options, native, true)?.answer(py, |columns, _| Ok(columns.ids))
     }
 
     #[pyo3(signature = (tokenizer, ids, skip_special_tokens, /))]
@@ -143,12 +150,7 @@ impl OneText {
             numbers.push(id.extract()?);
         }
         let core = native.get().shared();
-        let decode = || core.decode(&numbers, skip_special_tokens);
-        let text = if numbers.len() > SHORT_ROW {
-            detached(py, decode)?
-        } else {
-            decode().map_err(|error| to_py(error, None))?
-        };
+        let text = detached_if(numbers.len() > SHORT_ROW, py, || core.decode(&numbers, skip_special_tokens))?;
         state.get().count_row();
         Ok(Some(text))
     }
@@ -261,17 +263,17 @@ impl OneText {
         form: Form,
     ) -> PyResult<Columns<'py>> {
         let count = ids.len();
+        let matrix = |values: Vec<i64>| {
+            let row = row(py, values);
+            if form == Form::Tensor { self.tensor.bind(py).call1((row,)) } else { Ok(row) }
+        };
         let column = |values: &[u32]| match form {
             Form::List => list(py, values).map(Bound::into_any),
-            Form::Array => Ok(row(py, values.iter().map(|&value| i64::from(value)).collect())),
-            Form::Tensor => {
-                self.tensor.bind(py).call1((row(py, values.iter().map(|&value| i64::from(value)).collect()),))
-            }
+            Form::Array | Form::Tensor => matrix(values.iter().map(|&value| i64::from(value)).collect()),
         };
         let mask = mask.then(|| match form {
             Form::List => ones(py, count).map(Bound::into_any),
-            Form::Array => Ok(row(py, vec![1; count])),
-            Form::Tensor => self.tensor.bind(py).call1((row(py, vec![1; count]),)),
+            Form::Array | Form::Tensor => matrix(vec![1; count]),
         });
         Ok(Columns { ids: column(ids)?, types: types.map(column).transpose()?, mask: mask.transpose()?, count })
     }
@@ -334,8 +336,7 @@ fn encoded<R>(
     let fields = Fields { type_ids: types, ..Fields::default() };
     let options = EncodeOptions { padding: None, ..options.clone() };
     let encode = || core.encode_padded::<u32>(&[(Input::Text(&text), None)], &options, fields, &|| false);
-    let row =
-        if text.len() > SHORT_TEXT { detached(py, encode)? } else { encode().map_err(|error| to_py(error, None))? };
+    let row = detached_if(text.len() > SHORT_TEXT, py, encode)?;
     take(&row.input_ids, types.then_some(&row.type_ids))
 }
 
