@@ -12,6 +12,13 @@ import transformers
 from penstock.cli import main
 
 
+def save(model: transformers.PreTrainedModel, folder: Path) -> None:
+    """Saves a model with the tokenizer that ships with penstock."""
+    model.save_pretrained(folder)
+    default = Path(penstock.__file__).parent / "data" / "default.json"
+    shutil.copy(default, folder / "tokenizer.json")
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of transformers with the tokenizer that ships with penstock."""
@@ -27,9 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         eos_token_id=None,
         bos_token_id=None,
     )
-    transformers.LlamaForCausalLM(config).save_pretrained(out)
-    default = Path(penstock.__file__).parent / "data" / "default.json"
-    shutil.copy(default, out / "tokenizer.json")
+    save(transformers.LlamaForCausalLM(config), out)
     return out
 
 
@@ -66,9 +71,7 @@ def test_encoder_decoder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         num_heads=2,
         decoder_start_token_id=0,
     )
-    transformers.T5ForConditionalGeneration(config).save_pretrained(tmp_path)
-    default = Path(penstock.__file__).parent / "data" / "default.json"
-    shutil.copy(default, tmp_path / "tokenizer.json")
+    save(transformers.T5ForConditionalGeneration(config), tmp_path)
     arguments = ["generate", "--model", str(tmp_path), "--prompt", "Water", "--compare"]
     assert main([*arguments, "--max-new-tokens", "9", "--top-k", "30"]) == 0
     printed = capsys.readouterr()
@@ -82,9 +85,7 @@ def test_more_than_the_models_positions(tmp_path: Path, capsys: pytest.CaptureFi
     config = transformers.GPT2Config(
         vocab_size=size, n_positions=8, n_embd=16, n_layer=1, n_head=2, eos_token_id=None
     )
-    transformers.GPT2LMHeadModel(config).save_pretrained(tmp_path)
-    default = Path(penstock.__file__).parent / "data" / "default.json"
-    shutil.copy(default, tmp_path / "tokenizer.json")
+    save(transformers.GPT2LMHeadModel(config), tmp_path)
     arguments = ["generate", "--model", str(tmp_path), "--prompt", "Water"]
     assert main([*arguments, "--max-new-tokens", "20"]) == 1
     assert "positions asked for, of 8" in capsys.readouterr().err

@@ -310,9 +310,6 @@ class Sampler:
             _torch.exact_scores(self._native, self._plans, array, brain, options)
         )
 
-    def _prefix_is_set(self) -> bool:
-        return self._has_prefix
-
     def _counting_from(self, prompt_lengths: Sequence[int] | None, count: int) -> tuple[Plans, Any]:
         """The steps, plain and compiled, with the prompts' lengths in what counts new tokens."""
         lengths = tuple(prompt_lengths) if prompt_lengths is not None else (0,) * count
@@ -353,7 +350,7 @@ class Sampler:
             options["prompt"] = _arrays.lengths(prompt_lengths, "prompt_lengths")
         if padding is not None:
             options["padding"] = _arrays.lengths(padding, "padding")
-        if self._prefix_is_set():
+        if self._has_prefix:
             functions = self._prefix if len(self._prefix) > 1 else self._prefix * count
             options["prefix_allowed"] = prefix_mask(functions, input_ids, count, vocabulary)
         return options
