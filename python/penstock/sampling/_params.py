@@ -314,9 +314,9 @@ def _is_integer(value: Any) -> bool:
 def decay_step(penalty: tuple[int, float], eos: list[int], prompt_length: int) -> Step:
     """The step of `ExponentialDecayLengthPenalty`."""
     try:
-        start, factor = int(penalty[0]), float(penalty[1])
-        (_, _) = penalty
-    except (TypeError, ValueError, OverflowError, IndexError, KeyError):
+        start, factor = penalty
+        start, factor = int(start), float(factor)
+    except (TypeError, ValueError, OverflowError):
         raise SamplingError(
             f"`exponential_decay_length_penalty` is a start and a factor, but is {penalty!r}"
         ) from None

@@ -120,13 +120,10 @@ class Sampler:
     @classmethod
     def from_steps(cls, steps: list[Step], *, do_sample: bool) -> Sampler:
         """A sampler for steps that are compiled already, the same for all rows."""
-        self = cls.__new__(cls)
-        self.params, self.rng, self.seed, self._steps = [], "torch", None, 0
+        self = cls(SamplingParams(do_sample=do_sample))
         self._plans = [(do_sample, steps)]
         self._native = _native.Sampler(self._plans)
-        self._looks_back = False
-        self._draws, self._counts_new, self._prefix, self._state = do_sample, False, [], None
-        self._has_prefix, self._is_plain, self._lock = False, False, _locks.lock()
+        self._is_plain = False
         return self
 
     def __getstate__(self) -> dict[str, Any]:

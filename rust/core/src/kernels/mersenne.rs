@@ -11,7 +11,7 @@ pub fn next_block(isa: Isa, state: &mut [u32; WORDS]) {
     match isa {
         // SAFETY: `isa()` and the tests hand out a set only after `is_available` said yes.
         #[cfg(target_arch = "x86_64")]
-        Isa::Avx512 => unsafe { super::floats_x86_64::next_block(state) },
+        Isa::Avx512 => unsafe { super::mersenne_x86_64::next_block(state) },
         _ => specialize(isa, Step(state)),
     }
 }
@@ -40,4 +40,14 @@ impl Work for Step<'_> {
 pub(super) fn twist_one(high: u32, low: u32, far: u32) -> u32 {
     let y = (high & 0x8000_0000) | (low & 0x7fff_ffff);
     far ^ (y >> 1) ^ ((y & 1).wrapping_neg() & 0x9908_b0df)
+}
+
+/// The output word of the Mersenne Twister for a state word.
+#[inline(always)]
+pub fn temper(word: u32) -> u32 {
+    let mut y = word;
+    y ^= y >> 11;
+    y ^= (y << 7) & 0x9d2c_5680;
+    y ^= (y << 15) & 0xefc6_0000;
+    y ^ (y >> 18)
 }

@@ -9,14 +9,14 @@
 mod aarch64;
 mod blank;
 pub mod floats;
-#[cfg(target_arch = "x86_64")]
-mod floats_x86_64;
 mod generic;
 #[cfg(target_os = "linux")]
 mod huge;
 #[cfg(target_os = "linux")]
 mod large;
 pub mod mersenne;
+#[cfg(target_arch = "x86_64")]
+mod mersenne_x86_64;
 pub mod pages;
 mod queue;
 mod wide;

@@ -6,8 +6,8 @@
 
 use crate::kernels::{
     Isa,
-    floats::{Race, temper},
-    mersenne::{WORDS, next_block},
+    floats::Race,
+    mersenne::{WORDS, next_block, temper},
 };
 
 use super::TWO_POW_MINUS_53;

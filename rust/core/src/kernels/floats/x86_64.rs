@@ -1,4 +1,4 @@
-//! The passes of `floats.rs` for x86-64: AVX-512 by hand, AVX2 by the compiler from the arrays.
+//! The passes for x86-64: AVX-512 by hand, AVX2 by the compiler from the arrays.
 
 use std::arch::x86_64::{
     __m512, __m512d, _CMP_GE_OQ, _CMP_LT_OQ, _CMP_UNORD_Q, _MM_FROUND_NO_EXC, _MM_FROUND_TO_NEAREST_INT, _mm_setr_ps,
@@ -6,17 +6,14 @@ use std::arch::x86_64::{
     _mm512_castps128_ps512, _mm512_castps512_ps256, _mm512_cmp_ps_mask, _mm512_cvtepi32_ps, _mm512_cvtps_pd,
     _mm512_div_ps, _mm512_extractf64x4_pd, _mm512_fmadd_ps, _mm512_insertf32x4, _mm512_loadu_pd, _mm512_loadu_ps,
     _mm512_loadu_si512, _mm512_mask_cmp_ps_mask, _mm512_mask_expand_ps, _mm512_mask_mov_ps,
-    _mm512_maskz_compress_epi32, _mm512_maskz_mov_ps, _mm512_maskz_scalef_ps, _mm512_maskz_set1_epi32, _mm512_max_ps,
-    _mm512_mul_pd, _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_permutex2var_ps, _mm512_roundscale_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32,
-    _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_pd, _mm512_sub_ps,
-    _mm512_ternarylogic_epi32, _mm512_test_epi32_mask, _mm512_xor_si512,
+    _mm512_maskz_compress_epi32, _mm512_maskz_mov_ps, _mm512_maskz_scalef_ps, _mm512_max_ps, _mm512_mul_pd,
+    _mm512_mul_ps, _mm512_permutex2var_epi32, _mm512_permutex2var_ps, _mm512_roundscale_ps, _mm512_set1_epi32,
+    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_shuffle_f32x4, _mm512_slli_epi32, _mm512_srli_epi32,
+    _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512, _mm512_sub_pd, _mm512_sub_ps, _mm512_test_epi32_mask,
+    _mm512_xor_si512,
 };
 
-use super::{
-    floats::{CHUNK, Lanes, PENALIZED},
-    mersenne::{SHIFT, WORDS, twist_one},
-};
+use super::{CHUNK, Lanes, PENALIZED};
 
 /// One register.
 #[derive(Clone, Copy)]
@@ -220,57 +217,11 @@ impl Lanes for Avx512 {
     }
 }
 
-/// The Mersenne Twister's next block, sixteen words at a time; a word depends on words 1, 397 and -227 away.
-///
-/// # Safety
-/// AVX-512 F.
-#[target_feature(enable = "avx512f")]
-pub(super) unsafe fn next_block(state: &mut [u32; WORDS]) {
-    // SAFETY: the caller's duty. Each load and store below lies within the state: the last one of each loop is named.
-    unsafe {
-        let words = state.as_mut_ptr();
-        // 0..224 reads up to 396 + 224; the three words behind it go one by one.
-        for i in (0..224).step_by(16) {
-            twist(words.add(i), words.add(i + SHIFT));
-        }
-        for i in 224..WORDS - SHIFT {
-            state[i] = twist_one(state[i], state[i + 1], state[i + SHIFT]);
-        }
-        let words = state.as_mut_ptr();
-        // 227..611 reads up to 611 in the word itself and its successor, and 227 words back.
-        for i in (WORDS - SHIFT..611).step_by(16) {
-            twist(words.add(i), words.add(i + SHIFT - WORDS));
-        }
-        for i in 611..WORDS - 1 {
-            state[i] = twist_one(state[i], state[i + 1], state[i + SHIFT - WORDS]);
-        }
-        state[WORDS - 1] = twist_one(state[WORDS - 1], state[0], state[SHIFT - 1]);
-    }
-}
-
-/// # Safety
-/// AVX-512 F; seventeen words at `at` and sixteen at `far`, which may not overlap the first sixteen.
-#[inline(always)]
-unsafe fn twist(at: *mut u32, far: *const u32) {
-    // SAFETY: the caller's duty.
-    unsafe {
-        let high = _mm512_loadu_si512(at.cast());
-        let low = _mm512_loadu_si512(at.add(1).cast());
-        let far = _mm512_loadu_si512(far.cast());
-        // The top bit of the one, the rest of the other.
-        let y = _mm512_ternarylogic_epi32::<0xca>(_mm512_set1_epi32(0x7fff_ffff), low, high);
-        let odd = _mm512_test_epi32_mask(low, _mm512_set1_epi32(1));
-        let factor = _mm512_maskz_set1_epi32(odd, 0x9908_b0df_u32.cast_signed());
-        let next = _mm512_ternarylogic_epi32::<0x96>(far, _mm512_srli_epi32::<1>(y), factor);
-        _mm512_storeu_si512(at.cast(), next);
-    }
-}
-
 macro_rules! shells {
     ($module:ident, $lanes:ty, $features:literal) => {
         /// The passes, compiled for one instruction set.
         pub(super) mod $module {
-            use super::super::floats::{self, Changes, Extent, Listed, Penalized, Rule, SumLanes, TermSum, Terms};
+            use super::super::{self as floats, Changes, Extent, Listed, Penalized, Rule, SumLanes, TermSum, Terms};
 
             type Lanes = $lanes;
 
@@ -415,4 +366,4 @@ macro_rules! shells {
 }
 
 shells!(avx512, super::Avx512, "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi1,bmi2,popcnt,lzcnt");
-shells!(avx2, super::super::floats::Array, "avx2,fma,bmi1,bmi2,popcnt,lzcnt");
+shells!(avx2, super::super::Array, "avx2,fma,bmi1,bmi2,popcnt,lzcnt");
