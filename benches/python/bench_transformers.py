@@ -4,9 +4,9 @@
     python benches/python/bench_transformers.py --fixtures DIR --tokenizers llama-3 \\
         --out benches/results/NAME.json
 
-Results are compared before anything is timed. Every text is new to the engine that gets it. Times
-are CPU times with one thread each, the median of the rounds; a ratio is stock by penstock, round by
-round. Loading runs in processes of its own, which have loaded a small tokenizer before.
+The calls stand in `tokenizer_calls.py`. Results are compared before anything is timed. Every text is
+new to the engine that gets it. Times are CPU times with one thread each, the median of the rounds;
+a ratio is stock by penstock, round by round. Loading runs in processes of its own, which have loaded a small tokenizer before.
 
 With `--peers`, the drop-ins of other packages run the same calls, as far as they support them:
 `gigatoken.Tokenizer(tokenizer).as_hf()` and `fastokens.patch_transformers()`, which have to be
@@ -17,7 +17,6 @@ that of transformers, its row says so and has no time.
 from __future__ import annotations
 
 import argparse
-import copy
 import datetime
 import gc
 import json
@@ -40,15 +39,12 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 from inputs import cpu_name  # noqa: E402
+from tokenizer_calls import CALLS, Call, Text  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 Row = dict[str, Any]
-ROWS = 1000
-CHARACTERS = 2300
-"""About 512 tokens of English."""
-
 
 LOAD = """
 import gc, json, os, resource, sys, time, warnings
@@ -93,23 +89,6 @@ def corpus(fixtures: Path, names: list[str]) -> str:
     )
 
 
-class Text:
-    """Pieces of a text, each given out once."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.place = 0
-
-    def take(self, count: int, size: int) -> list[str]:
-        """`count` new pieces of `size` characters."""
-        end = self.place + count * size
-        if end > len(self.text):
-            raise SystemExit("the corpora are too small for this many rounds")
-        pieces = [self.text[start : start + size] for start in range(self.place, end, size)]
-        self.place = end
-        return pieces
-
-
 def clock(function: Callable[[], Any]) -> tuple[float, Any]:
     """CPU seconds of one call, and its result."""
     gc.collect()
@@ -122,9 +101,9 @@ def clock(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def equal(ours: Any, stock: Any) -> bool:
-    """Every column of two batches, or two lists of texts."""
+    """Every column of two batches, or two results of another kind."""
     if hasattr(stock, "keys"):
-        return list(ours) == list(stock) and all(
+        return ours.keys() == stock.keys() and all(
             bool((ours[key] == stock[key]).all())
             if hasattr(stock[key], "shape")
             else ours[key] == stock[key]
@@ -133,26 +112,22 @@ def equal(ours: Any, stock: Any) -> bool:
     return bool(ours == stock)
 
 
-def side_by_side(
-    name: str,
-    ours: Callable[[Any], Any],
-    stock: Callable[[Any], Any],
-    inputs: list[Any],
-) -> Row:
-    """Checks the first input, then times each engine on each of the others."""
-    if not equal(ours(inputs[0]), stock(inputs[0])):
-        raise SystemExit(f"{name}: results differ")
+def side_by_side(call: Call, ours: Any, other: Any, inputs: list[Any]) -> Row:
+    """Checks the first input, then times each tokenizer on each of the others."""
+    if not equal(call.run(ours, inputs[0]), call.run(other, inputs[0])):
+        raise SystemExit(f"{call.name}: results differ")
     mine, theirs = [], []
     for number, value in enumerate(inputs[1:]):
-        order = [(ours, mine), (stock, theirs)]
-        for function, times in order if number % 2 else reversed(order):
-            seconds, result = clock(lambda function=function, value=value: function(value))
+        order = [(ours, mine), (other, theirs)]
+        for tokenizer, times in order if number % 2 else reversed(order):
+            seconds, result = clock(
+                lambda tokenizer=tokenizer, value=value: call.run(tokenizer, value)
+            )
             times.append(seconds)
             del result
     return {
-        "case": name,
         "penstock_seconds": statistics.median(mine),
-        "stock_seconds": statistics.median(theirs),
+        "other_seconds": statistics.median(theirs),
         "ratio": statistics.median(b / a for a, b in zip(mine, theirs, strict=True)),
     }
 
@@ -181,82 +156,27 @@ def fastokens(folder: Path, stock: Any) -> Any:
 PEERS = {"gigatoken": gigatoken, "fastokens": fastokens}
 
 
-def lists(tokenizer: Any) -> Callable[[Any], Any]:
-    """A call that returns lists, all of which are looked at."""
-    return lambda batch: dict(tokenizer(batch))
-
-
-def one_by_one(tokenizer: Any) -> Callable[[Any], Any]:
-    """A call for each text."""
-    return lambda texts: [tokenizer(one)["input_ids"] for one in texts]
-
-
-def tensors_one_by_one(tokenizer: Any) -> Callable[[Any], Any]:
-    """A call for each text, whose ids come as a tensor."""
-    return lambda texts: [
-        tokenizer(one, return_tensors="pt")["input_ids"].tolist() for one in texts
-    ]
-
-
-def beside(peer: str, folder: Path, text: Text, rounds: int) -> list[Row]:
-    """The cases of one tokenizer that a peer supports."""
+def beside(peer: str, folder: Path, text: Text, rounds: int) -> Iterator[Row]:
+    """The calls of one tokenizer beside a peer's, as far as it supports them."""
     ours, stock = load_both(folder)
     try:
         theirs = PEERS[peer](folder, stock)
     except Exception as error:
-        return [{"case": "none", "peer": peer, "reason": f"{type(error).__name__}: {error}"}]
+        yield {"case": "none", "peer": peer, "reason": f"{type(error).__name__}: {error}"}
+        return
     if getattr(theirs, "pad_token", None) is None:
         theirs.pad_token = stock.pad_token
-    options = {"padding": True, "truncation": True, "max_length": 1024, "return_tensors": "pt"}
-    calls: dict[str, Callable[[Any], Callable[[Any], Any]]] = {
-        "batch 1000x512, tensors": lambda engine: lambda batch: engine(batch, **options),
-        "batch 1000x512, lists": lists,
-        "single 20 tokens": one_by_one,
-        "single 20 tokens, cut": lambda engine: (
-            lambda texts: [
-                engine(one, truncation=True, max_length=512)["input_ids"] for one in texts
-            ]
-        ),
-        "single 20 tokens, tensors": tensors_one_by_one,
-        "single 20 tokens, encode": lambda engine: (
-            lambda texts: [engine.encode(one) for one in texts]
-        ),
-        "decode 20 tokens": lambda engine: lambda rows: [engine.decode(row) for row in rows],
-        "batch_decode 1000x512": lambda engine: engine.batch_decode,
-        "pad 1000x512, tensors": lambda engine: (
-            lambda rows: engine.pad(copy.copy(rows), return_tensors="pt")
-        ),
-    }
-    found = []
-    batches: list[Any] = []
-    for name, call in calls.items():
-        if name.startswith("single"):
-            inputs = [text.take(ROWS, 90) for _ in range(rounds + 1)]
-        elif name.startswith("decode"):
-            inputs = [stock(text.take(ROWS, 90))["input_ids"] for _ in range(rounds + 1)]
-        elif name.startswith(("batch_decode", "pad")):
-            inputs = [stock(batch)["input_ids"] for batch in batches]
-        else:
-            inputs = batches = [text.take(ROWS, CHARACTERS) for _ in range(rounds + 1)]
-        if name.startswith("pad"):
-            inputs = [[{"input_ids": ids} for ids in rows] for rows in inputs]
-        row: Row = {"case": name, "peer": peer}
-        found.append(row)
+    for call in CALLS:
+        inputs = [call.make(text, stock) for _ in range(rounds + 1)]
+        row: Row = {"case": call.name, "peer": peer}
         try:
-            right = call(stock)(inputs[0])
-            if not equal(call(theirs)(inputs[0]), right):
+            if equal(call.run(theirs, inputs[0]), call.run(stock, inputs[0])):
+                row |= side_by_side(call, ours, theirs, inputs)
+            else:
                 row["reason"] = "its results are not those of transformers"
-                continue
         except Exception as error:
             row["reason"] = f"{type(error).__name__}: {error}"
-            continue
-        timed = side_by_side(name, call(ours), call(theirs), inputs)
-        row |= {
-            "penstock_seconds": timed["penstock_seconds"],
-            "peer_seconds": timed["stock_seconds"],
-            "ratio": timed["ratio"],
-        }
-    return found
+        yield row
 
 
 def load_both(folder: Path) -> tuple[Any, Any]:
@@ -274,55 +194,20 @@ def load_both(folder: Path) -> tuple[Any, Any]:
     return ours, stock
 
 
-def measure(folder: Path, text: Text, rounds: int) -> list[Row]:
+def measure(folder: Path, text: Text, rounds: int) -> Iterator[Row]:
     """All cases of one tokenizer."""
     from penstock.transformers import engine_of
 
     ours, stock = load_both(folder)
     report = engine_of(ours)
     if not report.native:
-        return [{"case": "none", "reason": report.reason}]
-    batches = [text.take(ROWS, CHARACTERS) for _ in range(rounds + 1)]
-    tensors = {"padding": True, "truncation": True, "return_tensors": "pt"}
-    rows = [
-        side_by_side(
-            "batch 1000x512, tensors", lambda b: ours(b, **tensors), lambda b: stock(b, **tensors),
-            batches,
-        )
-    ]  # fmt: skip
-    batches = [text.take(ROWS, CHARACTERS) for _ in range(rounds + 1)]
-    rows.append(side_by_side("batch 1000x512, lists", lists(ours), lists(stock), batches))
-    encoded = [stock(batch) for batch in batches]
-    ids = [batch["input_ids"] for batch in encoded]
-    rows.append(side_by_side("batch_decode 1000x512", ours.batch_decode, stock.batch_decode, ids))
-    features = [
-        [
-            {"input_ids": row, "attention_mask": mask}
-            for row, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
-        ]
-        for batch in encoded
-    ]
-    rows.append(
-        side_by_side(
-            "pad 1000x512, tensors",
-            lambda f: ours.pad(copy.copy(f), return_tensors="pt"),
-            lambda f: stock.pad(copy.copy(f), return_tensors="pt"),
-            features,
-        )
-    )
-    short = [text.take(ROWS, 90) for _ in range(rounds + 1)]
-
-    rows.append(side_by_side("single 20 tokens", one_by_one(ours), one_by_one(stock), short))
-    short = [text.take(ROWS, 90) for _ in range(rounds + 1)]
-
-    rows.append(
-        side_by_side(
-            "single 20 tokens, tensors", tensors_one_by_one(ours), tensors_one_by_one(stock), short
-        )
-    )
+        yield {"case": "none", "reason": report.reason}
+        return
+    for call in CALLS:
+        inputs = [call.make(text, stock) for _ in range(rounds + 1)]
+        yield {"case": call.name, **side_by_side(call, ours, stock, inputs)}
     if engine_of(ours).fallbacks:
         raise SystemExit(f"stock ran instead of penstock: {engine_of(ours).fallbacks}")
-    return rows
 
 
 def main() -> None:
