@@ -4,9 +4,10 @@
     python benches/python/bench_transformers.py --fixtures DIR --tokenizers llama-3 \\
         --out benches/results/NAME.json
 
-The calls stand in `tokenizer_calls.py`. Results are compared before anything is timed. Every text is
-new to the engine that gets it. Times are CPU times with one thread each, the median of the rounds;
-a ratio is stock by penstock, round by round. Loading runs in processes of its own, which have loaded a small tokenizer before.
+The calls stand in `tokenizer_calls.py`. Results are compared before anything is timed. Every text
+is new to the engine that gets it. Times are CPU times with one thread each, the median of the
+rounds; a ratio is stock by penstock, round by round. Loading runs in processes of its own, which
+have loaded a small tokenizer before.
 
 With `--peers`, the drop-ins of other packages run the same calls, as far as they support them:
 `gigatoken.Tokenizer(tokenizer).as_hf()` and `fastokens.patch_transformers()`, which have to be
