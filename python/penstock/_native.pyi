@@ -19,16 +19,14 @@ __all__ = [
     "Draft",
     "Encoding",
     "EngineState",
-    "OneEncoding",
+    "LazyEncodings",
+    "LazyLists",
     "OneText",
     "Sampler",
     "Tokenizer",
     "WordCounter",
     "__version__",
     "byte_level_alphabet",
-    "matrix_lists",
-    "row_lists",
-    "row_ones",
     "sampling_softmax",
     "tiktoken_encodings",
     "torch_multinomial",
@@ -300,6 +298,22 @@ class Tokenizer:
         for the longest row), direction, multiple, id, type id and token; `fields` asks for
         attention mask, type ids, special tokens mask and offsets.
         """
+    def encode_lists(
+        self,
+        texts: Any,
+        pairs: Any,
+        /,
+        is_pretokenized: bool,
+        add_special_tokens: bool,
+        truncation: tuple[int, int, str, str] | None,
+        padding: tuple[int | None, str, int | None, int, int, str] | None,
+        fields: tuple[bool, bool, bool, bool],
+    ) -> LazyLists:
+        """Encodes texts to rows.
+
+        `truncation` and `padding` are those of `encode_padded`; `fields` asks for attention mask,
+        type ids, special tokens mask and lengths.
+        """
     def count_tokens(self, texts: Any, /) -> list[int]:
         """Counts the tokens of texts."""
     def seed_dropout(self, seed: int, /) -> None:
@@ -399,7 +413,7 @@ class OneText:
         options: dict[str, Any],
         native: Tokenizer | None = None,
         /,
-    ) -> tuple[dict[str, Any], OneEncoding] | Literal[False] | None:
+    ) -> tuple[dict[str, Any], LazyEncodings] | Literal[False] | None:
         """Returns columns and encodings; None without a native tokenizer, False if it refuses."""
     def ids(
         self,
@@ -410,30 +424,41 @@ class OneText:
         /,
     ) -> Any:
         """Returns the column of ids, or what `encode` returns instead."""
+    def encode_many(
+        self,
+        tokenizer: Any,
+        texts: list[str],
+        options: dict[str, Any],
+        native: Tokenizer | None = None,
+        /,
+    ) -> tuple[dict[str, Any] | LazyLists, LazyEncodings] | Literal[False] | None:
+        """Returns columns or what they are made of, and encodings, or what `encode` does."""
     def decode(self, tokenizer: Any, ids: list[int], skip_special_tokens: bool, /) -> str | None:
         """Returns the text; None where the call has to go through Python."""
 
 @final
-class OneEncoding:
-    """The encodings of one text, a list of one: made on the first look."""
+class LazyEncodings:
+    """The encodings of a call, made on the first look."""
 
     def __len__(self) -> int:
-        """Returns 1."""
+        """Returns the number of texts."""
     def __getitem__(self, index: Any, /) -> Any:
-        """Returns the encoding, or a list of it."""
+        """Returns an encoding, or a list of them."""
     def __iter__(self) -> Any:
-        """Iterates over the encoding."""
+        """Iterates over the encodings."""
     def __eq__(self, other: object, /) -> bool: ...
     def __reduce__(self) -> tuple[type, tuple[list[Encoding]]]: ...
 
-def row_lists(values: NDArray[np.uint32], ends: NDArray[np.int64], /) -> list[list[int]]:
-    """Returns a list for each row of ids that lie behind one another; row i ends at ends[i + 1]."""
+@final
+class LazyLists:
+    """The rows of a batch, and the lists that are made of them."""
 
-def row_ones(ends: NDArray[np.int64], /) -> list[list[int]]:
-    """Returns a list of ones for each row, as long as the row."""
-
-def matrix_lists(matrix: NDArray[np.int64], lengths: list[int] | None = None, /) -> list[list[int]]:
-    """Returns a list for each row of a matrix: all of it, or its first values."""
+    def lists(self) -> dict[str, Any]:
+        """Returns the columns as lists."""
+    def columns(self) -> dict[str, tuple[NDArray[np.int64], list[int]]] | None:
+        """Returns columns as arrays with the lengths of rows; None if one has no rows."""
+    def lengths(self) -> list[int]:
+        """Returns the length of each row."""
 
 def tiktoken_encodings() -> dict[str, tuple[str, list[tuple[str, int]]]]:
     """Returns the pattern and the special tokens of the published tiktoken encodings by name."""

@@ -300,6 +300,79 @@ def test_one_text(name: str, folders: dict[str, Path]) -> None:
             assert left_set(ours) == left_set(stock), where
 
 
+MANY = ONE | {"pad_to_multiple_of": (None, 0, 4, 7), "padding_side": (None, "left", "right", "up")}
+"""The same for lists of texts."""
+
+
+class Text(str):
+    """A text of a class of its own."""
+
+    __slots__ = ()
+
+
+def with_warnings(function: Callable[[], Any]) -> tuple[Any, list[str]]:
+    """What a call returns or raises, and what it says."""
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            found = function()
+        except Exception as error:
+            found = type(error)
+    return found, [str(warning.message) for warning in said]
+
+
+def batches_of(tokenizer: Any, rng: random.Random) -> Any:
+    """Lists of texts, and what is almost one."""
+    some = texts_of(tokenizer, rng, rng.choice([1, 2, 3, 8]))
+    return rng.choice(
+        [
+            some, some, some, some, some, some * 40, [""], ["", ""], ["a", ""], [Text("a b"), "c"],
+            tuple(some), [], [*some, "\ud800"], [*some, None], [*some, ("a", "b")],
+            [(text, "b") for text in some], [[text, "b"] for text in some], [*some, 5],
+            [*some, ["a"]],
+        ]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["gpt2", "bert", "t5"])
+def test_many_texts(name: str, folders: dict[str, Path]) -> None:
+    """`tokenizer(texts)`, and one text filled up, attributes changed between calls."""
+    rng = random.Random(f"{SEED}:many")
+    ours, stock = load(folders[name])
+    calls = 0
+    for number in range(3 * CALLS):
+        options = {key: rng.choice(values) for key, values in MANY.items() if rng.random() < 0.3}
+        if number % 5 == 0:
+            options = {}
+        if number % 7 == 0:
+            attribute, value = rng.choice(
+                [
+                    ("model_max_length", rng.choice([1, 3, 30, 2.5, int(1e30)])),
+                    ("truncation_side", rng.choice(["left", "right"])),
+                    ("padding_side", rng.choice(["left", "right"])),
+                    ("model_input_names", rng.choice([["input_ids"], ["token_type_ids"]])),
+                    ("split_special_tokens", rng.random() < 0.5),
+                    ("pad_token", rng.choice([None, stock.all_special_tokens[0]])),
+                    ("deprecation_warnings", {}),
+                ]
+            )
+            setattr(ours, attribute, copy.copy(value))
+            setattr(stock, attribute, copy.copy(value))
+        batch = batches_of(stock, rng)
+        if number % 4 == 0 and batch and isinstance(batch[0], str):
+            batch = batch[0]
+        where = f"{options} {batch!r}"
+        got, said = with_warnings(lambda: ours(batch, **options))
+        want, right = with_warnings(lambda: stock(batch, **options))
+        same(got, want, where)
+        assert said == right, where
+        assert ours.deprecation_warnings == stock.deprecation_warnings, where
+        calls += isinstance(want, BatchEncoding)
+        if number % 11 == 0:
+            assert left_set(ours) == left_set(stock), where
+    assert engine_of(ours).calls["encode"] > calls // 2
+
+
 def test_lists_after_tensors(both: Two) -> None:
     """Whatever is asked for first, encodings say the same."""
     ours, stock = both

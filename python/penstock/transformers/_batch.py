@@ -7,7 +7,6 @@ import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
 import torch
 from transformers.tokenization_utils_base import BatchEncoding
 from transformers.utils.generic import TensorType
@@ -16,8 +15,6 @@ from penstock import _native
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from numpy.typing import NDArray
 
     from penstock import Encoding
 
@@ -74,7 +71,7 @@ class Encodings(Sequence["Encoding"]):
         return list, (self._list(),)
 
 
-Sequence.register(_native.OneEncoding)
+Sequence.register(_native.LazyEncodings)
 
 
 def whole(native: _native.Tokenizer) -> _native.Tokenizer:
@@ -101,84 +98,12 @@ def make_batch(
     return batch
 
 
-Column = tuple["NDArray[np.int64]", "list[int]"]
-"""All values of a column, and the length of each row."""
-
-
-class Rows:
-    """The columns of a batch as the core wrote them: what its lists are made of."""
-
-    __slots__ = ("ends", "ids", "length", "mask")
-
-    def __init__(self, ids: NDArray[Any], ends: NDArray[Any], *, mask: bool, length: bool) -> None:
-        """All ids behind one another, and where rows end, beginning with 0."""
-        self.ids, self.ends, self.mask, self.length = ids, ends, mask, length
-
-    def lengths(self) -> list[int]:
-        """The length of each row."""
-        lengths: list[int] = np.diff(self.ends).tolist()
-        return lengths
-
-    def lists(self) -> dict[str, Any]:
-        """The columns as lists."""
-        data: dict[str, Any] = {"input_ids": _native.row_lists(self.ids, self.ends)}
-        if self.mask:
-            data["attention_mask"] = _native.row_ones(self.ends)
-        if self.length:
-            data["length"] = self.lengths()
-        return data
-
-    def columns(self) -> dict[str, Column] | None:
-        """The columns as arrays, with the lengths of rows; None if one has no rows."""
-        if self.length:
-            return None
-        lengths = self.lengths()
-        found = {"input_ids": (self.ids.astype(np.int64), lengths)}
-        if self.mask:
-            found["attention_mask"] = (np.ones(len(self.ids), np.int64), lengths)
-        return found
-
-
-class Matrices:
-    """The columns of a batch as matrices."""
-
-    __slots__ = ("arrays", "length", "lengths")
-
-    def __init__(
-        self, arrays: dict[str, NDArray[np.int64]], lengths: list[int] | None, *, length: bool
-    ) -> None:
-        """Matrices of one shape; `lengths` are those of rows that do not fill them."""
-        self.arrays, self.lengths, self.length = arrays, lengths, length
-
-    def lists(self) -> dict[str, Any]:
-        """The columns as lists."""
-        data: dict[str, Any] = {
-            name: _native.matrix_lists(array, self.lengths) for name, array in self.arrays.items()
-        }
-        if self.length:
-            data["length"] = self._lengths()
-        return data
-
-    def _lengths(self) -> list[int]:
-        rows, width = self.arrays["input_ids"].shape
-        return [width] * rows if self.lengths is None else list(self.lengths)
-
-    def columns(self) -> dict[str, Column] | None:
-        """The columns as arrays, with the lengths of rows; None if one has no rows."""
-        if self.length:
-            return None
-        lengths = self._lengths()
-        width = self.arrays["input_ids"].shape[1]
-        here = np.arange(width) < np.array(lengths, np.int64)[:, None]
-        return {name: (array[here], lengths) for name, array in self.arrays.items()}
-
-
 _pending: weakref.WeakValueDictionary[int, BatchEncoding] = weakref.WeakValueDictionary()
 """Batches whose lists nobody has looked at, by identity: they have no hash."""
 
 
 def make_lazy_batch(
-    rows: Rows | Matrices, encodings: Sequence[Encoding], n_sequences: int
+    rows: _native.LazyLists, encodings: Sequence[Encoding], n_sequences: int
 ) -> BatchEncoding:
     """A `BatchEncoding` whose lists are made when somebody looks at them."""
     batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
@@ -187,11 +112,11 @@ def make_lazy_batch(
     return batch
 
 
-def rows_of(batch: Any) -> Rows | Matrices | None:
+def rows_of(batch: Any) -> _native.LazyLists | None:
     """What the lists of a batch will be made of; None once they are made."""
     if type(batch) is not BatchEncoding or "data" in batch.__dict__:
         return None
-    rows: Rows | Matrices | None = batch.__dict__.get("_rows")
+    rows: _native.LazyLists | None = batch.__dict__.get("_rows")
     return rows
 
 

@@ -19,8 +19,6 @@ from penstock.errors import TruncationError
 from penstock.transformers._batch import (
     TENSORS,
     Encodings,
-    Matrices,
-    Rows,
     as_tensors,
     make_batch,
     make_lazy_batch,
@@ -37,9 +35,6 @@ if TYPE_CHECKING:
 _DO_NOT_PAD = PaddingStrategy.DO_NOT_PAD
 _DO_NOT_TRUNCATE = TruncationStrategy.DO_NOT_TRUNCATE
 _MAX_LENGTH = PaddingStrategy.MAX_LENGTH
-
-WASTE = 4
-"""A batch whose rows would fill less than a fourth of their matrix is encoded row by row."""
 
 
 class Wanted(NamedTuple):
@@ -312,7 +307,6 @@ def _run(request: Request, return_tensors: Any) -> BatchEncoding:
         return_tensors is None
         and request.firsts is not None
         and not (request.words or request.overflow or request.wanted.offsets)
-        and _fills_its_matrix(request)
     ):
         return _lists(request)
     return _general(request, return_tensors)
@@ -335,43 +329,19 @@ def _tensors(request: Request, kind: str) -> BatchEncoding:
     return make_batch(data, Encodings(request.encodings), request.n_sequences)
 
 
-def _fills_its_matrix(request: Request) -> bool:
-    """False for few long rows among many short ones, whose matrix would be mostly empty."""
-    if request.padding is not None or not request.batched:
-        return True
-    if request.seconds is not None:
-        return False
-    lengths = [len(text) for text in request.firsts]
-    return max(lengths) * len(lengths) <= WASTE * sum(lengths) + 65536
-
-
-_RAGGED: Padding = (None, "right", None, 0, 0, "")
-"""Makes a matrix of rows that are to be cut out of it again, by its attention mask."""
-
-
 def _lists(request: Request) -> BatchEncoding:
-    """Lists cut out of the core's arrays."""
-    wanted, ragged = request.wanted, request.padding is None
-    plain = not (wanted.types or wanted.special_mask or request.truncation)
-    if plain and ragged and request.seconds is None and request.batched:
-        return _ragged_lists(request)
-    if ragged:
-        arrays = request.matrices(_RAGGED, wanted._replace(mask=True))
-        lengths = arrays["attention_mask"].sum(axis=1).tolist()
-    else:
-        arrays = request.matrices(request.padding, wanted)
-        lengths = [arrays["input_ids"].shape[1]] * len(request.firsts)
-    request.warn(lengths)
-    names = ["input_ids"]
-    if wanted.types:
-        names.append("token_type_ids")
-    if wanted.mask:
-        names.append("attention_mask")
-    if wanted.special_mask:
-        names.append("special_tokens_mask")
-    rows = Matrices(
-        {name: arrays[name] for name in names}, lengths if ragged else None, length=request.length
+    """Lists, made of the core's rows."""
+    wanted = request.wanted
+    rows = request.native.encode_lists(
+        request.firsts,
+        request.seconds,
+        request.words,
+        request.special,
+        request.truncation,
+        request.padding,
+        (wanted.mask, wanted.types, wanted.special_mask, request.length),
     )
+    request.warn(rows.lengths())
     encodings = Encodings(request.encodings)
     if request.batched:
         return make_lazy_batch(rows, encodings, request.n_sequences)
@@ -379,15 +349,6 @@ def _lists(request: Request) -> BatchEncoding:
         name: column[0] if name != "length" else column for name, column in rows.lists().items()
     }
     return make_batch(data, encodings, request.n_sequences)
-
-
-def _ragged_lists(request: Request) -> BatchEncoding:
-    """Lists of whole texts, which the core writes behind one another."""
-    values, ends, _ = request.native.encode_ragged(request.firsts, request.special, False)
-    rows = Rows(values, ends, mask=request.wanted.mask, length=request.length)
-    if request.max_length is None and np.diff(ends).max() > request.tokenizer.model_max_length:
-        request.warn(rows.lengths())
-    return make_lazy_batch(rows, Encodings(request.encodings), 1)
 
 
 def _general(request: Request, return_tensors: Any) -> BatchEncoding:

@@ -1,4 +1,4 @@
-"""Calls with one text or one row of ids, which a server makes most, in one native step each.
+"""Calls with one text, a list of texts or one row of ids: what servers make most, each in one step.
 
 `_native.OneText` does them. What it leaves to others goes on to the general methods: options that
 few use, and tokenizers whose backend is in other hands or whose class puts something in between.
@@ -14,6 +14,7 @@ from transformers.tokenization_utils_base import LARGE_INTEGER, BatchEncoding
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from penstock import _native
+from penstock.transformers._batch import make_batch, make_lazy_batch
 from penstock.transformers._slot import REFUSED, engine_for, is_ours
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _note_plain(cls: Any) -> None:
 
 def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
     """Replaces `__call__`."""
-    encode, batch = _one_text().encode, BatchEncoding
+    calls, batch = _one_text(), BatchEncoding
+    encode, encode_many = calls.encode, calls.encode_many
     new: Any = batch.__new__
 
     @functools.wraps(original)
@@ -94,6 +96,18 @@ def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEnco
                 made._n_sequences = 1
                 result: BatchEncoding = made
                 return result
+        elif type(text) is list and not args:
+            try:
+                many = encode_many(self, text, kwargs)
+                if many is None and (native := _prepared(self)) is not None:
+                    many = encode_many(self, text, kwargs, native)
+            except REFUSED:
+                many = None  # the original path counts it and says why
+            if many:
+                columns, encodings = many
+                make: Any = make_batch if type(columns) is dict else make_lazy_batch
+                lists: BatchEncoding = make(columns, encodings, 1)
+                return lists
         return original(self, text, *args, **kwargs)
 
     return call

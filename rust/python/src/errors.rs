@@ -132,3 +132,15 @@ pub fn interruptible<T: Send>(
         None => result.map_err(|error| to_py(error, None)),
     }
 }
+
+/// As [`interruptible`] for work that is long.
+///
+/// # Errors
+/// As [`interruptible`].
+pub fn interruptible_if<T: Send>(
+    is_long: bool,
+    py: Python<'_>,
+    work: impl FnOnce(&(dyn Fn() -> bool + Sync)) -> penstock::Result<T> + Send,
+) -> PyResult<T> {
+    if is_long { interruptible(py, work) } else { work(&|| false).map_err(|error| to_py(error, None)) }
+}

@@ -15,11 +15,15 @@ mod encoding;
 mod engine_state;
 mod errors;
 mod inputs;
+mod lazy_encodings;
+mod lazy_lists;
 mod lists;
+mod many_texts;
 mod one_call;
 mod one_text;
 mod options;
 mod padded;
+mod prepared;
 mod sampling;
 mod special_steps;
 mod text;
@@ -44,8 +48,9 @@ mod _native {
         draft::Draft,
         encoding::Encoding,
         engine_state::EngineState,
-        lists::{matrix_lists, row_lists, row_ones},
-        one_text::{OneEncoding, OneText},
+        lazy_encodings::LazyEncodings,
+        lazy_lists::LazyLists,
+        one_text::OneText,
         sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_total, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},
         training::{WordCounter, byte_level_alphabet},

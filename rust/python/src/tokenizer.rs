@@ -18,7 +18,9 @@ use crate::decode_stream::DecodeStream;
 use crate::encoding::Encoding;
 use crate::errors::{detached, interruptible, to_py};
 use crate::inputs::{Item, Rows, Sequence, Texts, text};
+use crate::lazy_lists::{LazyLists, Wanted};
 use crate::options::{self, PaddingArguments, TruncationArguments};
+use crate::padded::pairs_of;
 
 /// Values, row offsets and, on request, character offsets of a batch.
 type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, Option<Bound<'py, PyArray2<u32>>>);
@@ -216,6 +218,31 @@ impl Tokenizer {
         let (attention_mask, type_ids, special_tokens_mask, offsets) = fields;
         let fields = Fields { attention_mask, type_ids, special_tokens_mask, offsets, overflowing };
         crate::padded::encode_padded(py, &self.0, &texts, pairs.as_ref(), &options, fields, dtype)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "options of the Python API")]
+    #[pyo3(signature = (texts, pairs, /, is_pretokenized, add_special_tokens, truncation, padding, fields))]
+    fn encode_lists<'py>(
+        &self,
+        py: Python<'py>,
+        texts: &Bound<'py, PyAny>,
+        pairs: Option<&Bound<'py, PyAny>>,
+        is_pretokenized: bool,
+        add_special_tokens: bool,
+        truncation: Option<TruncationArguments>,
+        padding: Option<PaddingArguments>,
+        fields: (bool, bool, bool, bool),
+    ) -> PyResult<LazyLists> {
+        let texts = Rows::new(texts, is_pretokenized)?;
+        let pairs = pairs.map(|pairs| Rows::new(pairs, is_pretokenized)).transpose()?;
+        let options = EncodeOptions {
+            add_special_tokens,
+            truncation: truncation.map(options::truncation).transpose()?,
+            padding: padding.map(options::padding).transpose()?,
+        };
+        let (mask, types, special, length) = fields;
+        let inputs = pairs_of(&texts, pairs.as_ref())?;
+        LazyLists::encode(py, &self.0, &inputs, &options, Wanted { types, mask, special, length }, false)
     }
 
     #[pyo3(signature = (seed, /))]

@@ -32,7 +32,7 @@ pub(super) const WAVE: usize = 64;
 /// The same for each thread, where there are many.
 const WAVE_OF_THREAD: usize = 16;
 /// A text is cut into tasks from this length on.
-const LONG_TEXT: usize = 2 * TASK_BYTES;
+pub(super) const LONG_TEXT: usize = 2 * TASK_BYTES;
 
 /// A part of a long text: of a segment, from a byte of it on.
 struct Part<'a, 't> {

@@ -94,30 +94,30 @@ const BYTES_PER_TOKEN: usize = 3;
 const LONGEST_TOGETHER: usize = 1 << 12;
 
 /// A text or pair.
-type Pair<'t> = (Input<'t>, Option<Input<'t>>);
+pub(super) type Pair<'t> = (Input<'t>, Option<Input<'t>>);
 
 /// A row to be written: ranges of tokens of both texts.
-struct Row {
+pub(super) struct Row {
     sample: usize,
-    texts: [Range<usize>; 2],
+    pub(super) texts: [Range<usize>; 2],
     /// Which of them are parts that were cut off.
     overflow: [bool; 2],
-    is_pair: bool,
+    pub(super) is_pair: bool,
     len: usize,
 }
 
 /// What a task has encoded.
-struct Encoded {
-    tokens: Tokens,
-    rows: Vec<Row>,
-    /// Instead of both, rows that went the long way.
-    encodings: Vec<(usize, Encoding)>,
+pub(super) struct Encoded {
+    pub(super) tokens: Tokens,
+    pub(super) rows: Vec<Row>,
+    /// Instead of both, rows that went the long way, with the number of their input.
+    pub(super) encodings: Vec<(usize, Encoding)>,
 }
 
 /// The plan of a call: slots of a text, and of a pair.
-struct Plan<'a> {
+pub(super) struct Plan<'a> {
     finish: &'a Finish,
-    layouts: [Vec<Slot>; 2],
+    pub(super) layouts: [Vec<Slot>; 2],
     trims: [Vec<bool>; 2],
     truncations: [Option<Truncation>; 2],
     /// Only the beginning of a text is ever looked at.
@@ -333,29 +333,7 @@ impl Tokenizer {
         interrupt: &dyn Fn() -> bool,
     ) -> Result<Padded<T>> {
         self.require_fit::<T>(options)?;
-        let plan = self.plan(options, fields);
-        let size = |(input, pair): &Pair<'_>| input.len() + pair.as_ref().map_or(0, Input::len);
-        // Tasks know where their inputs begin by their place in memory order: carry the number along.
-        let mut tasks = Vec::new();
-        let mut first = 0;
-        for inputs in group(inputs, size) {
-            tasks.push((first, inputs));
-            first += inputs.len();
-        }
-        let mut done: Vec<Encoded> = Vec::with_capacity(tasks.len());
-        for wave in group_by_bytes(&tasks, TASK_BYTES * WAVE, |(_, inputs)| inputs.iter().map(size).sum()) {
-            let encoded = threads::map(wave, |&(first, inputs)| match &plan {
-                Some(plan) if fields.offsets => self.encode_rows::<SPANS>(inputs, first, plan, fields),
-                Some(plan) => self.encode_rows::<IDS>(inputs, first, plan, fields),
-                None => self.encode_long_way(inputs, first, options, fields),
-            });
-            for encoded in encoded {
-                done.push(encoded?);
-            }
-            if interrupt() {
-                return Err(Error::Interrupted);
-            }
-        }
+        let (plan, done) = self.encode_tasks(inputs, options, fields, interrupt)?;
         let width = width(&done, options.padding.as_ref())?;
         let rows = done.iter().map(Encoded::rows).sum();
         let padding = options.padding.as_ref();
@@ -381,6 +359,40 @@ impl Tokenizer {
             padded.type_ids = vec![T::default(); rows * width];
         }
         Ok(padded)
+    }
+
+    /// Encodes the tokens of rows, over the cores; without a plan the rows are finished.
+    pub(super) fn encode_tasks(
+        &self,
+        inputs: &[Pair<'_>],
+        options: &EncodeOptions,
+        fields: Fields,
+        interrupt: &dyn Fn() -> bool,
+    ) -> Result<(Option<Plan<'_>>, Vec<Encoded>)> {
+        let plan = self.plan(options, fields);
+        let size = |(input, pair): &Pair<'_>| input.len() + pair.as_ref().map_or(0, Input::len);
+        // Tasks know where their inputs begin by their place in memory order: carry the number along.
+        let mut tasks = Vec::new();
+        let mut first = 0;
+        for inputs in group(inputs, size) {
+            tasks.push((first, inputs));
+            first += inputs.len();
+        }
+        let mut done: Vec<Encoded> = Vec::with_capacity(tasks.len());
+        for wave in group_by_bytes(&tasks, TASK_BYTES * WAVE, |(_, inputs)| inputs.iter().map(size).sum()) {
+            let encoded = threads::map(wave, |&(first, inputs)| match &plan {
+                Some(plan) if fields.offsets => self.encode_rows::<SPANS>(inputs, first, plan, fields),
+                Some(plan) => self.encode_rows::<IDS>(inputs, first, plan, fields),
+                None => self.encode_long_way(inputs, first, options, fields),
+            });
+            for encoded in encoded {
+                done.push(encoded?);
+            }
+            if interrupt() {
+                return Err(Error::Interrupted);
+            }
+        }
+        Ok((plan, done))
     }
 
     /// Checks that all ids that may occur fit the element type.
@@ -524,7 +536,8 @@ impl Encoded {
         self.rows.len() + self.encodings.len()
     }
 
-    fn lengths(&self) -> impl Iterator<Item = (usize, usize)> {
+    /// The input of each row, and its length.
+    pub(super) fn lengths(&self) -> impl Iterator<Item = (usize, usize)> {
         let rows = self.rows.iter().map(|row| (row.sample, row.len));
         rows.chain(self.encodings.iter().map(|(sample, encoding)| (*sample, encoding.len())))
     }
