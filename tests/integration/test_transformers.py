@@ -73,7 +73,7 @@ def is_lazy(batch: Any) -> bool:
 def test_lists_are_made_when_looked_at(folders: dict[str, Path]) -> None:
     folder = folders["gpt2"]
     ours, stock = pt.AutoTokenizer.from_pretrained(folder), stock_of(folder)
-    texts = TEXTS * 20  # those of a small batch are made at once
+    texts = TEXTS * 50  # those of a small batch are made at once
     right = stock(texts)
     looks: dict[str, Any] = {
         "item": lambda batch: batch["input_ids"],
