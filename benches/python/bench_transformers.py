@@ -102,14 +102,13 @@ def clock(function: Callable[[], Any]) -> tuple[float, Any]:
 
 
 def equal(ours: Any, stock: Any) -> bool:
-    """Every column of two batches, or two results of another kind."""
+    """Whether two results hold the same, whatever integers their tensors are made of."""
     if hasattr(stock, "keys"):
-        return ours.keys() == stock.keys() and all(
-            bool((ours[key] == stock[key]).all())
-            if hasattr(stock[key], "shape")
-            else ours[key] == stock[key]
-            for key in stock
-        )
+        return ours.keys() == stock.keys() and all(equal(ours[key], stock[key]) for key in stock)
+    if hasattr(stock, "shape"):
+        return bool(ours.shape == stock.shape) and bool((ours == stock).all())
+    if isinstance(stock, list) and any(hasattr(item, "shape") for item in stock[:1]):
+        return len(ours) == len(stock) and all(map(equal, ours, stock))
     return bool(ours == stock)
 
 
@@ -127,6 +126,7 @@ def side_by_side(call: Call, ours: Any, other: Any, inputs: list[Any]) -> Row:
             times.append(seconds)
             del result
     return {
+        "calls": call.count(inputs[0]),
         "penstock_seconds": statistics.median(mine),
         "other_seconds": statistics.median(theirs),
         "ratio": statistics.median(b / a for a, b in zip(mine, theirs, strict=True)),

@@ -46,6 +46,12 @@ class Call:
     """What it is made with, of new text and a stock tokenizer."""
     run: Callable[[Any, Any], Any]
     """A tokenizer and that to a result, every part of which is made."""
+    many: bool = True
+    """One call for each item of what they are made with."""
+
+    def count(self, made: Any) -> int:
+        """Number of calls."""
+        return len(made) if self.many else 1
 
 
 def _texts(count: int, size: int) -> Callable[[Text, Any], list[str]]:
@@ -81,11 +87,7 @@ def _features(text: Text, stock: Any) -> list[dict[str, list[int]]]:
 
 def _ids(**options: Any) -> Callable[[Any, Any], list[Any]]:
     """The ids of one text or batch after the other."""
-    if options.get("return_tensors") is None:
-        return lambda tokenizer, texts: [tokenizer(one, **options)["input_ids"] for one in texts]
-    return lambda tokenizer, texts: [
-        tokenizer(one, **options)["input_ids"].tolist() for one in texts
-    ]
+    return lambda tokenizer, texts: [tokenizer(one, **options)["input_ids"] for one in texts]
 
 
 def _each(method: str, **options: Any) -> Callable[[Any, Any], list[Any]]:
@@ -103,10 +105,10 @@ _PADDED = {"padding": True, "truncation": True, "max_length": 1024, "return_tens
 _FILLED = {"padding": "max_length", "truncation": True, "max_length": 64, "return_tensors": "pt"}
 
 CALLS = [
-    Call("batch 1000x512, tensors", _texts(1000, LONG), _whole(**_PADDED)),
-    Call("batch 1000x512, lists", _texts(1000, LONG), _whole()),
-    Call("batch 1000x20, tensors", _texts(1000, SHORT), _whole(**_PADDED)),
-    Call("batch 1000x20, lists", _texts(1000, SHORT), _whole()),
+    Call("batch 1000x512, tensors", _texts(1000, LONG), _whole(**_PADDED), many=False),
+    Call("batch 1000x512, lists", _texts(1000, LONG), _whole(), many=False),
+    Call("batch 1000x20, tensors", _texts(1000, SHORT), _whole(**_PADDED), many=False),
+    Call("batch 1000x20, lists", _texts(1000, SHORT), _whole(), many=False),
     Call("batch 8x512, tensors", _batches(8, 8, LONG), _ids(**_PADDED)),
     Call("batch 8x512, lists", _batches(8, 8, LONG), _ids()),
     Call("batch 8x20, tensors", _batches(60, 8, SHORT), _ids(**_PADDED)),
@@ -130,7 +132,9 @@ CALLS = [
     ),
     Call("decode 20 tokens, a tensor", _tensors, _each("decode")),
     Call("batch_decode 8x20", _row_batches(60, 8), _each("batch_decode")),
-    Call("batch_decode 100x512", _rows(100, LONG), lambda t, rows: t.batch_decode(rows)),
+    Call(
+        "batch_decode 100x512", _rows(100, LONG), lambda t, rows: t.batch_decode(rows), many=False
+    ),
     Call("convert_ids_to_tokens 20", _rows(500, SHORT), _each("convert_ids_to_tokens")),
     Call("convert_tokens_to_ids 20", _tokens, _each("convert_tokens_to_ids")),
     Call("convert_tokens_to_string 20", _tokens, _each("convert_tokens_to_string")),
@@ -138,7 +142,8 @@ CALLS = [
         "pad 100x512, tensors",
         _features,
         lambda t, rows: dict(t.pad(copy.copy(rows), return_tensors="pt")),
+        many=False,
     ),
-    Call("get_vocab", lambda text, stock: None, lambda t, _: t.get_vocab()),
+    Call("get_vocab", lambda text, stock: None, lambda t, _: t.get_vocab(), many=False),
 ]
 """From what takes most text to what takes none."""
