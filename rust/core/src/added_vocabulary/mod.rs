@@ -73,6 +73,13 @@ pub struct Segment<'t> {
     pub token: Option<TokenId>,
 }
 
+impl<'t> Segment<'t> {
+    /// All of a text, as it came.
+    pub(crate) fn whole(text: &'t str) -> Self {
+        Self { text: Cow::Borrowed(text), original: Span::new(0, text.len()), alignment: None, token: None }
+    }
+}
+
 impl Segment<'_> {
     /// The text begins with characters that stand for no bytes of the input.
     pub(crate) fn starts_inserted(&self) -> bool {
@@ -264,6 +271,15 @@ impl AddedVocabulary {
             }
             Ok(())
         })
+    }
+
+    /// Whether [`Self::split`] leaves a text as it is that no normalizer rewrites: one segment, and no token.
+    pub fn leaves_whole(&self, text: &str, encode_special_tokens: bool) -> bool {
+        let mut searches = [&self.in_raw_text, &self.in_normalized_text].into_iter().flatten();
+        let is_absent = |search: &Search| {
+            encode_special_tokens && search.only_special || search.matcher.matches(text).next().is_none()
+        };
+        !text.is_empty() && searches.all(is_absent)
     }
 
     /// Calls `found` with the added tokens that `search` finds in `text` and the parts between them.

@@ -19,6 +19,10 @@ const MANY: usize = 48;
 /// As [`MANY`], of several texts: with fewer the gain was a third smaller.
 const MANY_OF_TEXTS: usize = 96;
 
+/// So few words, as in a text of a line or two, are merged one by one: to lay out what it takes for several (10 KB) took
+/// longer than the waits of their merges. With 1 or 2 the gain was a little smaller.
+const FEW: usize = 4;
+
 /// When gaps are filled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Open {
@@ -51,6 +55,20 @@ struct Gap {
     at: usize,
     /// Those, once known.
     ids: Range<usize>,
+}
+
+impl Gap {
+    /// Puts the word, which lies in `words`, and its ids into the tables.
+    fn remember(&self, words: &[u8], tables: &Tables, ids: &[TokenId]) {
+        let Self { word, hash, .. } = self;
+        if word.len() <= SHORT_WORD {
+            let key = short_key(words, word.start, word.len());
+            tables.insert(&tables.short, &key, tables.short.home(*hash), ids);
+        } else {
+            let key = long_key(&words[word.clone()]);
+            tables.insert(&tables.medium, &key, tables.medium.home(*hash), ids);
+        }
+    }
 }
 
 /// A place between tokens, while gaps before it are open.
@@ -128,8 +146,17 @@ impl Gaps {
     ) -> Result<()> {
         let Self { open: gaps, words, .. } = self;
         fresh.clear();
-        for gaps in gaps.chunks_mut(BATCH) {
-            encode_words(gaps, words, tables, fresh, spelling)?;
+        if gaps.len() <= FEW {
+            for gap in &mut *gaps {
+                let (word, start) = (&words[gap.word.clone()], fresh.len());
+                spelling.encode(word, fresh)?;
+                gap.ids = start..fresh.len();
+                gap.remember(words, tables, &fresh[start..]);
+            }
+        } else {
+            for gaps in gaps.chunks_mut(BATCH) {
+                encode_words(gaps, words, tables, fresh, spelling)?;
+            }
         }
         let mut total = 0;
         let mut places = places.iter_mut().peekable();
@@ -177,14 +204,7 @@ fn encode_words(
     spelling.encode_together(&words[..count], |number, ids| {
         places[number] = fresh.len()..fresh.len() + ids.len();
         fresh.extend_from_slice(ids);
-        let Gap { word, hash, .. } = &gaps[first_gaps[number]];
-        if word.len() <= SHORT_WORD {
-            let key = short_key(bytes, word.start, word.len());
-            tables.insert(&tables.short, &key, tables.short.home(*hash), ids);
-        } else {
-            let key = long_key(words[number]);
-            tables.insert(&tables.medium, &key, tables.medium.home(*hash), ids);
-        }
+        gaps[first_gaps[number]].remember(bytes, tables, ids);
     })?;
     for (gap, number) in gaps.iter_mut().zip(number_of) {
         gap.ids = places[usize::from(number)].clone();
