@@ -142,7 +142,7 @@ impl PairTable {
     fn find(&self, key: u64, line: usize, passes: bool) -> u32 {
         let slots: &[u64; LINE] = self.slots[line * LINE..][..LINE].try_into().expect("a line");
         let found = slots.iter().fold(0, |found, &slot| found | if slot >> RANK_BITS == key { slot } else { 0 });
-        if (found == 0) & (slots[LINE - 1] != 0) & passes {
+        if select_unpredictable(found == 0 && passes, slots[LINE - 1], 0) != 0 {
             return self.find_behind(key, line);
         }
         // One less, and so no merge for none.
