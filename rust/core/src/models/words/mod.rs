@@ -502,12 +502,11 @@ const KEY_MASKS: [[u64; 2]; 16] = {
 #[inline(always)]
 fn short_key(text: &[u8], start: usize, len: usize) -> [u64; 2] {
     let masks = KEY_MASKS[len & 15];
-    let [low, high] = match text.get(start..start + 16) {
-        Some(bytes) => [number(&bytes[..8]), number(&bytes[8..])],
-        None => {
-            let bytes = bytes_from(text, start);
-            [bytes as u64, (bytes >> 64) as u64]
-        }
+    let [low, high] = if let Some(bytes) = text.get(start..start + 16) {
+        [number(&bytes[..8]), number(&bytes[8..])]
+    } else {
+        let bytes = bytes_from(text, start);
+        [bytes as u64, (bytes >> 64) as u64]
     };
     [low & masks[0], high & masks[1] | (len as u64) << 56]
 }
@@ -520,9 +519,9 @@ fn bytes_from(text: &[u8], start: usize) -> u128 {
     // The last 16 bytes, or all. What two loads have both is the same.
     let bytes = if let Some(bytes) = text.last_chunk() {
         u128::from_le_bytes(*bytes)
-    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<8>(), text.last_chunk::<8>()) {
         at(0, u64::from_le_bytes(*first)) | at(text.len() - 8, u64::from_le_bytes(*last))
-    } else if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
+    } else if let (Some(first), Some(last)) = (text.first_chunk::<4>(), text.last_chunk::<4>()) {
         at(0, u32::from_le_bytes(*first).into()) | at(text.len() - 4, u32::from_le_bytes(*last).into())
     } else {
         text.iter().rev().fold(0, |bytes, &byte| bytes << 8 | u128::from(byte))
