@@ -6,7 +6,7 @@ the buffers that the native code filled.
 
 from collections.abc import Callable, Iterable, Sequence
 from os import PathLike
-from typing import Any, Final, Literal, final
+from typing import Any, Final, Literal, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ __all__ = [
     "OneText",
     "Sampler",
     "Tokenizer",
+    "Vocabulary",
     "WordCounter",
     "__version__",
     "byte_level_alphabet",
@@ -36,6 +37,8 @@ __all__ = [
 ]
 
 __version__: Final[str]
+
+_Token = TypeVar("_Token")
 
 @final
 class AddedToken:
@@ -336,6 +339,8 @@ class Tokenizer:
         """Returns the number of tokens."""
     def get_added_tokens_decoder(self) -> dict[int, AddedToken]:
         """Returns the added tokens by id."""
+    def added_tokens_as(self, class_: type[_Token], /) -> dict[int, _Token]:
+        """Returns the added tokens by id, in another class that is made as ours is."""
     def num_special_tokens_to_add(self, is_pair: bool) -> int:
         """Returns how many tokens the post-processor adds."""
     @property
@@ -391,6 +396,8 @@ class EngineState:
     def _texts(self) -> int: ...
     @property
     def _rows(self) -> int: ...
+    @property
+    def _tokenized(self) -> int: ...
 
 @final
 class OneText:
@@ -433,8 +440,41 @@ class OneText:
         /,
     ) -> tuple[dict[str, Any] | LazyLists, LazyEncodings] | Literal[False] | None:
         """Returns columns or what they are made of, and encodings, or what `encode` does."""
-    def decode(self, tokenizer: Any, ids: list[int], skip_special_tokens: bool, /) -> str | None:
+    def decode(self, tokenizer: Any, ids: Any, skip_special_tokens: bool, /) -> str | None:
         """Returns the text; None where the call has to go through Python."""
+
+@final
+class Vocabulary:
+    """Answers for tokenizers of transformers; each method returns None where Python has to."""
+
+    def __new__(cls, methods: dict[str, Any]) -> Vocabulary:
+        """Takes the methods and properties by name that a class must not have overridden."""
+    def convert_ids_to_tokens(
+        self, tokenizer: Any, ids: Any, skip_special_tokens: Any, /
+    ) -> list[str | None] | str | None:
+        """Returns the tokens of a row of ids, or of one."""
+    def convert_tokens_to_ids(
+        self, tokenizer: Any, tokens: Any, /
+    ) -> list[int | None] | int | None:
+        """Returns the ids of a list of tokens, or of one that is known."""
+    def convert_tokens_to_string(self, tokenizer: Any, tokens: Any, /) -> str | None:
+        """Returns the text of tokens."""
+    def tokenize(self, tokenizer: Any, text: str, /) -> list[str] | None:
+        """Returns the tokens of a text."""
+    def get_vocab(self, tokenizer: Any, /) -> dict[str, int] | None:
+        """Returns all tokens and their ids."""
+    def get_added_vocab(self, tokenizer: Any, /) -> dict[str, int] | None:
+        """Returns the added tokens and their ids, in the order of the ids."""
+    def length(self, tokenizer: Any, /) -> int | None:
+        """Returns the number of tokens, added ones included."""
+    def vocab_size(self, tokenizer: Any, /) -> int | None:
+        """Returns the number of the model's tokens."""
+    def num_special_tokens_to_add(self, tokenizer: Any, is_pair: Any, /) -> int | None:
+        """Returns how many tokens the post-processor adds."""
+    def all_special_tokens(self, tokenizer: Any, /) -> list[str] | None:
+        """Returns the special tokens, each once."""
+    def all_special_ids(self, tokenizer: Any, /) -> list[int | None] | None:
+        """Returns their ids."""
 
 @final
 class LazyEncodings:

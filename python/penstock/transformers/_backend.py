@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import tokenizers
 
 from penstock import _locks, _native
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, TokenIdError
 from penstock.transformers._compile import (
     compile_backend,
     fingerprint,
@@ -110,7 +110,8 @@ class Backend(_native.EngineState):
     def calls(self) -> dict[str, int]:
         """How often the engine ran, by operation. Single texts are counted apart, in less time."""
         calls = Counter[str](self._calls)
-        for operation, count in (("encode", self._texts), ("decode", self._rows)):
+        single = {"encode": self._texts, "decode": self._rows, "tokenize": self._tokenized}
+        for operation, count in single.items():
             if count:
                 calls[operation] += count
         return dict(calls)
@@ -360,7 +361,10 @@ class Backend(_native.EngineState):
 
     def id_to_token(self, id: int) -> str | None:
         """As in `tokenizers`."""
-        found: str | None = self._vocabulary().id_to_token(id)
+        try:
+            found: str | None = self._vocabulary().id_to_token(id)
+        except TokenIdError as error:
+            raise OverflowError(str(error)) from error
         return found
 
     def get_vocab(self, with_added_tokens: bool = True) -> dict[str, int]:
@@ -386,12 +390,10 @@ class Backend(_native.EngineState):
         own = self.__dict__
         vocabulary = self._vocabulary()
         if not own["_building"]:
-            found = vocabulary.get_added_tokens_decoder()
-            return {index: as_stock_token(token) for index, token in found.items()}
+            return _added_tokens(vocabulary)
         known, tokens = own["_tokens"]
         if known is not vocabulary or type(known) is tokenizers.Tokenizer:
-            found = vocabulary.get_added_tokens_decoder()
-            tokens = {index: as_stock_token(token) for index, token in found.items()}
+            tokens = _added_tokens(vocabulary)
             own["_tokens"] = vocabulary, tokens
         return dict(tokens)
 
@@ -633,6 +635,14 @@ def as_stock(text: str) -> tokenizers.Tokenizer:
             [tuple(item) for item in model["vocab"]], model["unk_id"], model["byte_fallback"]
         )
     return built
+
+
+def _added_tokens(vocabulary: Any) -> dict[int, tokenizers.AddedToken]:
+    """The added tokens of a stock tokenizer or a native one, in the reference's class."""
+    if isinstance(vocabulary, _native.Tokenizer):
+        return vocabulary.added_tokens_as(tokenizers.AddedToken)
+    found: dict[int, tokenizers.AddedToken] = vocabulary.get_added_tokens_decoder()
+    return found
 
 
 def as_stock_token(token: Any) -> tokenizers.AddedToken:

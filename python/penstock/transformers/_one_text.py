@@ -141,7 +141,7 @@ def make_decode(original: Callable[..., Any]) -> Callable[..., Any]:
     def decode(
         self: Any, token_ids: Any, skip_special_tokens: bool = False, **kwargs: Any
     ) -> str | list[str]:
-        if type(token_ids) is list and type(skip_special_tokens) is bool and not kwargs:
+        if type(skip_special_tokens) is bool and not kwargs:
             try:
                 text = decode_one(self, token_ids, skip_special_tokens)
             except REFUSED:

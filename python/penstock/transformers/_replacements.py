@@ -34,9 +34,11 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
     "__call__": _one_text.make_call,
     "encode": _one_text.make_encode,
     "decode": lambda original: _one_text.make_decode(_decode.make_decode(original)),
-    "tokenize": _engine.make_tokenize,
+    "tokenize": lambda original: _vocabulary.make_tokenize(_engine.make_tokenize(original)),
     "batch_decode": _decode.make_batch_decode,
-    "convert_tokens_to_string": _decode.make_convert_tokens_to_string,
+    "convert_tokens_to_string": lambda original: _vocabulary.make_tokens_to_string(
+        _decode.make_convert_tokens_to_string(original)
+    ),
     "pad": _pad.make_pad,
     **_vocabulary.MAKERS,
 }
@@ -45,7 +47,10 @@ _MAKERS: dict[str, Callable[[Any], Any]] = {
 def replacements() -> list[Replacement]:
     """All of them, for classes that transformers owns."""
     return [
-        *(Replacement(TokenizersBackend, name, make) for name, make in _MAKERS.items()),
+        *(
+            Replacement(TokenizersBackend, name, _vocabulary.noted(name, make))
+            for name, make in _MAKERS.items()
+        ),
         Replacement(BatchEncoding, "data", lambda _: _batch.Data()),
         Replacement(BatchEncoding, "__copy__", _batch.make_copy),
     ]

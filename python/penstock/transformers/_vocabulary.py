@@ -5,11 +5,29 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
+from penstock import _native
 from penstock.transformers._backend import Backend
-from penstock.transformers._slot import attach, is_wrapped, runs_in_stock, seen_as
+from penstock.transformers._slot import REFUSED, attach, is_wrapped, runs_in_stock, seen_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_ours: dict[str, Any] = {}
+"""What stands in the class in place of its methods and properties, by name."""
+
+_native_vocabulary = _native.Vocabulary(_ours)
+"""Answers at once where nothing but these stands between a question and the engine, else None."""
+
+
+def noted(name: str, make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """The same maker; what it makes is known to be ours."""
+
+    def noting(original: Any) -> Any:
+        _ours[name] = made = make(original)
+        return made
+
+    return noting
 
 
 def _on_backend(name: str) -> Callable[[Any], Any]:
@@ -57,27 +75,134 @@ _VOCABULARY: dict[str, Callable[..., Any]] = {
     ),
     "get_vocab": lambda _, backend: backend.get_vocab(with_added_tokens=True),
     "__len__": lambda _, backend: backend.get_vocab_size(with_added_tokens=True),
+    "vocab_size": lambda _, backend: backend.get_vocab_size(with_added_tokens=False),
+    "added_tokens_decoder": lambda _, backend: backend.get_added_tokens_decoder(),
 }
 
 
-def _make_vocab_size(original: property) -> property:
-    def vocab_size(self: Any) -> int:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is Backend:
-            return slot.get_vocab_size(with_added_tokens=False)
-        return original.__get__(self)  # type: ignore[no-any-return]
+def _make_ids_to_tokens(original: Callable[..., Any]) -> Callable[..., Any]:
+    general = _on_backend("convert_ids_to_tokens")(original)
+    convert = _native_vocabulary.convert_ids_to_tokens
 
-    return property(vocab_size, doc=original.__doc__)
+    @functools.wraps(original)
+    def convert_ids_to_tokens(self: Any, ids: Any, skip_special_tokens: bool = False) -> Any:
+        found = convert(self, ids, skip_special_tokens)
+        return general(self, ids, skip_special_tokens) if found is None else found
+
+    return convert_ids_to_tokens
 
 
-def _make_added_tokens_decoder(original: property) -> property:
-    def added_tokens_decoder(self: Any) -> dict[int, Any]:
-        slot = self.__dict__.get("_tokenizer")
-        if type(slot) is Backend:
-            return slot.get_added_tokens_decoder()
-        return original.__get__(self)  # type: ignore[no-any-return]
+def _make_tokens_to_ids(original: Callable[..., Any]) -> Callable[..., Any]:
+    convert = _native_vocabulary.convert_tokens_to_ids
 
-    return property(added_tokens_decoder, doc=original.__doc__)
+    @functools.wraps(original)
+    def convert_tokens_to_ids(self: Any, tokens: Any) -> Any:
+        found = convert(self, tokens)
+        return original(self, tokens) if found is None else found
+
+    return convert_tokens_to_ids
+
+
+def make_tokenize(original: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """Replaces `tokenize`, whose general replacement is `original`."""
+    cut = _native_vocabulary.tokenize
+
+    @functools.wraps(original)
+    def tokenize(
+        self: Any,
+        text: Any,
+        pair: Any = None,
+        add_special_tokens: bool = False,
+        **kwargs: Any,
+    ) -> list[str]:
+        if type(text) is str and pair is None and add_special_tokens is False and not kwargs:
+            try:
+                found = cut(self, text)
+            except REFUSED:
+                found = None  # the original path counts it and says why
+            if found is not None:
+                return found
+        return original(self, text, pair, add_special_tokens, **kwargs)
+
+    return tokenize
+
+
+def make_tokens_to_string(original: Callable[[Any, Any], str]) -> Callable[[Any, Any], str]:
+    """Replaces `convert_tokens_to_string`, whose general replacement is `original`."""
+    join = _native_vocabulary.convert_tokens_to_string
+
+    @functools.wraps(original)
+    def convert_tokens_to_string(self: Any, tokens: list[str]) -> str:
+        found = join(self, tokens)
+        return original(self, tokens) if found is None else found
+
+    return convert_tokens_to_string
+
+
+def _make_get_vocab(original: Callable[..., dict[str, int]]) -> Callable[..., dict[str, int]]:
+    general = _on_backend("get_vocab")(original)
+    asked = _native_vocabulary.get_vocab
+
+    @functools.wraps(original)
+    def get_vocab(self: Any) -> dict[str, int]:
+        found = asked(self)
+        if found is None:
+            found = general(self)
+        return found
+
+    return get_vocab
+
+
+def _make_get_added_vocab(original: Callable[..., dict[str, int]]) -> Callable[..., dict[str, int]]:
+    asked = _native_vocabulary.get_added_vocab
+
+    @functools.wraps(original)
+    def get_added_vocab(self: Any) -> dict[str, int]:
+        found = asked(self)
+        return original(self) if found is None else found
+
+    return get_added_vocab
+
+
+def _make_len(original: Callable[[Any], int]) -> Callable[[Any], int]:
+    general = _on_backend("__len__")(original)
+    length = _native_vocabulary.length
+
+    @functools.wraps(original)
+    def __len__(self: Any) -> int:  # noqa: N807
+        found = length(self)
+        return general(self) if found is None else found
+
+    return __len__
+
+
+def _make_num_special(original: Callable[..., int]) -> Callable[..., int]:
+    general = _on_backend("num_special_tokens_to_add")(original)
+    count = _native_vocabulary.num_special_tokens_to_add
+
+    @functools.wraps(original)
+    def num_special_tokens_to_add(self: Any, pair: bool = False) -> int:
+        found = count(self, pair)
+        return general(self, pair) if found is None else found
+
+    return num_special_tokens_to_add
+
+
+def _make_property(
+    asked: Callable[[Any], Any] | None, name: str | None = None
+) -> Callable[[property], property]:
+    """A property that asks natively, then the backend by `name`, then as before."""
+
+    def make(original: property) -> property:
+        general = original.__get__ if name is None else _on_backend(name)(original.__get__)
+
+        def value(self: Any) -> Any:
+            found = None if asked is None else asked(self)
+            return general(self) if found is None else found
+
+        return property(value, doc=original.__doc__)
+
+    return make
 
 
 def _make_save(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -108,10 +233,21 @@ def _make_train(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 MAKERS: dict[str, Callable[[Any], Any]] = {
-    "vocab_size": _make_vocab_size,
-    "added_tokens_decoder": _make_added_tokens_decoder,
+    "_convert_token_to_id_with_added_voc": _on_backend("_convert_token_to_id_with_added_voc"),
+    "_convert_id_to_token": _on_backend("_convert_id_to_token"),
+    "_add_tokens": _on_backend("_add_tokens"),
+    "convert_ids_to_tokens": _make_ids_to_tokens,
+    "convert_tokens_to_ids": _make_tokens_to_ids,
+    "num_special_tokens_to_add": _make_num_special,
+    "get_vocab": _make_get_vocab,
+    "get_added_vocab": _make_get_added_vocab,
+    "__len__": _make_len,
+    "vocab_size": _make_property(_native_vocabulary.vocab_size, "vocab_size"),
+    "added_tokens_decoder": _make_property(None, "added_tokens_decoder"),
+    "added_tokens_encoder": _make_property(_native_vocabulary.get_added_vocab),
+    "all_special_tokens": _make_property(_native_vocabulary.all_special_tokens),
+    "all_special_ids": _make_property(_native_vocabulary.all_special_ids),
     "train_new_from_iterator": _make_train,
     "_save_pretrained": _make_save,
-    **{name: _on_backend(name) for name in _VOCABULARY},
 }
 """What takes the place of which method, in the form of `Replacement.make`."""

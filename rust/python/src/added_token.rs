@@ -4,9 +4,11 @@ use std::hash::{Hash, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use penstock::added_vocabulary;
+use penstock::tokenizer::Tokenizer;
 use pyo3::exceptions::PyTypeError;
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString, PyType};
 
 /// A token found in the text before the model runs.
 #[pyclass(frozen, eq, hash, module = "penstock")]
@@ -190,4 +192,30 @@ fn from_attributes(object: &Bound<'_, PyAny>) -> PyResult<added_vocabulary::Adde
         normalized: object.getattr("normalized")?.extract()?,
         special: object.getattr("special")?.extract()?,
     })
+}
+
+/// The added tokens by id, in a class that is made as ours is.
+///
+/// # Errors
+/// Those of the class.
+pub fn dictionary<'py>(core: &Tokenizer, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+    let py = class.py();
+    let tokens = PyDict::new(py);
+    for (id, token) in core.added_vocabulary().iter() {
+        // What is not said takes no time.
+        let flags = PyDict::new(py);
+        flags.set_item(intern!(py, "normalized"), token.normalized)?;
+        for (name, value) in [
+            (intern!(py, "special"), token.special),
+            (intern!(py, "lstrip"), token.lstrip),
+            (intern!(py, "rstrip"), token.rstrip),
+            (intern!(py, "single_word"), token.single_word),
+        ] {
+            if value {
+                flags.set_item(name, true)?;
+            }
+        }
+        tokens.set_item(id, class.call((&token.content,), Some(&flags))?)?;
+    }
+    Ok(tokens)
 }

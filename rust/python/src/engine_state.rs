@@ -17,6 +17,8 @@ pub struct EngineState {
     texts: AtomicU64,
     /// Single rows of ids that were decoded natively.
     rows: AtomicU64,
+    /// Single texts that were cut into tokens natively.
+    tokenized: AtomicU64,
 }
 
 /// What changes; nothing of Python runs while it is locked.
@@ -77,6 +79,16 @@ impl EngineState {
     /// Counts a text, and notes what stock would have left set.
     pub fn count(&self, left: Left) {
         self.texts.fetch_add(1, Ordering::Relaxed);
+        self.leave(left);
+    }
+
+    /// As [`Self::count`], of a text whose tokens were asked for.
+    pub fn count_tokenized(&self, left: Left) {
+        self.tokenized.fetch_add(1, Ordering::Relaxed);
+        self.leave(left);
+    }
+
+    fn leave(&self, left: Left) {
         let mut now = self.now();
         let before = if now.left.is(&left) { left } else { std::mem::replace(&mut now.left, left) };
         drop(now);
@@ -104,6 +116,7 @@ impl EngineState {
             now: Mutex::new(Now { native: None, real: None, decode: None, exposed: false, left }),
             texts: AtomicU64::new(0),
             rows: AtomicU64::new(0),
+            tokenized: AtomicU64::new(0),
         }
     }
 
@@ -185,5 +198,10 @@ impl EngineState {
     #[getter(_rows)]
     fn rows(&self) -> u64 {
         self.rows.load(Ordering::Relaxed)
+    }
+
+    #[getter(_tokenized)]
+    fn tokenized(&self) -> u64 {
+        self.tokenized.load(Ordering::Relaxed)
     }
 }

@@ -14,6 +14,7 @@ mod draft;
 mod encoding;
 mod engine_state;
 mod errors;
+mod id_rows;
 mod inputs;
 mod lazy_encodings;
 mod lazy_lists;
@@ -27,8 +28,10 @@ mod prepared;
 mod sampling;
 mod special_steps;
 mod text;
+mod token_tables;
 mod tokenizer;
 mod training;
+mod vocabulary;
 
 /// Outputs and texts of megabytes come and go with every call.
 #[cfg(target_os = "linux")]
@@ -54,6 +57,7 @@ mod _native {
         sampling::{Sampler, sampling_softmax, torch_multinomial, torch_state, torch_total, torch_uniform},
         tokenizer::{Tokenizer, tiktoken_encodings},
         training::{WordCounter, byte_level_alphabet},
+        vocabulary::Vocabulary,
     };
 
     #[pymodule_init]

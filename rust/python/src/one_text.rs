@@ -8,10 +8,11 @@ use penstock::models::Model;
 use penstock::tokenizer::{EncodeOptions, Fields, Input};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList, PySet, PyString, PyTuple, PyType};
+use pyo3::types::{PyBool, PyDict, PyList, PySet, PyString, PyTuple, PyType};
 
 use crate::engine_state::EngineState;
 use crate::errors::{detached, detached_if, to_py};
+use crate::id_rows;
 use crate::lazy_encodings::{LazyEncodings, Texts};
 use crate::lists::{list, ones};
 use crate::one_call::Form;
@@ -109,10 +110,11 @@ impl OneText {
     fn decode<'py>(
         &self,
         tokenizer: &Bound<'py, PyAny>,
-        ids: &Bound<'py, PyList>,
+        ids: &Bound<'py, PyAny>,
         skip_special_tokens: bool,
     ) -> PyResult<Option<String>> {
         let py = tokenizer.py();
+        let Some(ids) = id_rows::one(ids).map(|id| vec![id]).or_else(|| id_rows::row(ids)) else { return Ok(None) };
         let class = tokenizer.get_type();
         if !class.getattr(intern!(py, "_decode"))?.is(&self.decode) || !self.plain.bind(py).contains(&class)? {
             return Ok(None);
@@ -129,13 +131,8 @@ impl OneText {
         if cleans && !self.leaves_unclean(&own, &class, native.get())? || state.get().has_own_decode(py)? {
             return Ok(None);
         }
-        let mut numbers = Vec::with_capacity(ids.len());
-        for id in ids.iter() {
-            let Ok(id) = id.cast_exact::<PyInt>() else { return Ok(None) };
-            numbers.push(id.extract()?);
-        }
         let core = native.get().shared();
-        let text = detached_if(numbers.len() > SHORT_ROW, py, || core.decode(&numbers, skip_special_tokens))?;
+        let text = detached_if(ids.len() > SHORT_ROW, py, || core.decode(&ids, skip_special_tokens))?;
         state.get().count_row();
         Ok(Some(text))
     }

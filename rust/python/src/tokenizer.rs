@@ -10,7 +10,7 @@ use penstock::formats::tiktoken::ENCODINGS;
 use penstock::tokenizer::{self, EncodeOptions, Fields};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
 
 use crate::added_token::{AddedToken, token_to_add};
 use crate::arrays::{Ids, array, array_of_pairs, id_at, require_known};
@@ -21,6 +21,7 @@ use crate::inputs::{Item, Rows, Sequence, Texts, text};
 use crate::lazy_lists::{LazyLists, Wanted};
 use crate::options::{self, PaddingArguments, TruncationArguments};
 use crate::padded::pairs_of;
+use crate::token_tables::Tables;
 
 /// Values, row offsets and, on request, character offsets of a batch.
 type RaggedArrays<'py> = (Bound<'py, PyArray1<u32>>, Bound<'py, PyArray1<i64>>, Option<Bound<'py, PyArray2<u32>>>);
@@ -37,22 +38,30 @@ type Token = (TokenId, String, (u32, u32));
 
 /// An immutable tokenizer, shared between threads without a lock.
 #[pyclass(frozen, module = "penstock._native")]
-pub struct Tokenizer(Arc<tokenizer::Tokenizer>);
+pub struct Tokenizer {
+    core: Arc<tokenizer::Tokenizer>,
+    tables: Tables,
+}
 
 impl Tokenizer {
     /// Shares a tokenizer of the core.
     pub fn new(core: tokenizer::Tokenizer) -> Self {
-        Self(Arc::new(core))
+        Self { core: Arc::new(core), tables: Tables::default() }
     }
 
     /// The tokenizer in the core.
     pub fn core(&self) -> &tokenizer::Tokenizer {
-        &self.0
+        &self.core
     }
 
     /// The tokenizer in the core, to be kept.
     pub fn shared(&self) -> &Arc<tokenizer::Tokenizer> {
-        &self.0
+        &self.core
+    }
+
+    /// What is kept of its vocabulary as Python objects.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
     }
 }
 
@@ -112,9 +121,9 @@ impl Tokenizer {
         let pair = pair.map(|pair| Sequence::new(pair, is_pretokenized, None)).transpose()?;
         let encoding = detached(py, || {
             let pair = pair.as_ref().map(Sequence::as_input);
-            self.0.encode(&sequence.as_input(), pair.as_ref(), &self.0.default_options(add_special_tokens))
+            self.core.encode(&sequence.as_input(), pair.as_ref(), &self.core.default_options(add_special_tokens))
         })?;
-        Ok(Encoding::new(encoding, Arc::clone(&self.0)))
+        Ok(Encoding::new(encoding, Arc::clone(&self.core)))
     }
 
     #[pyo3(signature = (inputs, is_pretokenized=false, add_special_tokens=true))]
@@ -135,16 +144,16 @@ impl Tokenizer {
             .collect::<PyResult<_>>()?;
         let encodings = interruptible(py, |stop| {
             let inputs: Vec<_> = items.iter().map(Item::as_inputs).collect();
-            self.0.encode_batch(&inputs, &self.0.default_options(add_special_tokens), stop)
+            self.core.encode_batch(&inputs, &self.core.default_options(add_special_tokens), stop)
         })?;
-        Ok(encodings.into_iter().map(|encoding| Encoding::new(encoding, Arc::clone(&self.0))).collect())
+        Ok(encodings.into_iter().map(|encoding| Encoding::new(encoding, Arc::clone(&self.core))).collect())
     }
 
     /// The model alone, on one piece of text.
     #[pyo3(signature = (piece, /))]
     fn tokenize(&self, py: Python<'_>, piece: &Bound<'_, PyAny>) -> PyResult<Vec<Token>> {
         let piece = text(piece, None)?;
-        let tokens = detached(py, || self.0.model().tokenize(&piece))?;
+        let tokens = detached(py, || self.core.model().tokenize(&piece))?;
         Ok(tokens.into_iter().map(|(id, token, [start, end])| (id, token, (start, end))).collect())
     }
 
@@ -157,9 +166,9 @@ impl Tokenizer {
         add_special_tokens: bool,
     ) -> PyResult<Encoding> {
         let (encoding, pair) = (encoding.get().detached(), pair.map(|pair| pair.get().detached()));
-        let options = self.0.default_options(add_special_tokens);
-        let encoding = detached(py, || self.0.post_process(encoding, pair, &options))?;
-        Ok(Encoding::new(encoding, Arc::clone(&self.0)))
+        let options = self.core.default_options(add_special_tokens);
+        let encoding = detached(py, || self.core.post_process(encoding, pair, &options))?;
+        Ok(Encoding::new(encoding, Arc::clone(&self.core)))
     }
 
     #[pyo3(signature = (text, /, add_special_tokens=true))]
@@ -172,9 +181,9 @@ impl Tokenizer {
         let text = crate::inputs::text(text, None)?;
         // A long text takes the way of a batch: over the cores, and Ctrl-C stops it.
         let ids = if text.len() >= LONG_TEXT {
-            interruptible(py, |stop| self.0.encode_ragged(&[&text], add_special_tokens, false, stop))?.values
+            interruptible(py, |stop| self.core.encode_ragged(&[&text], add_special_tokens, false, stop))?.values
         } else {
-            detached(py, || self.0.encode_ids(&text, add_special_tokens))?
+            detached(py, || self.core.encode_ids(&text, add_special_tokens))?
         };
         Ok(array(py, ids))
     }
@@ -188,7 +197,7 @@ impl Tokenizer {
         offsets: bool,
     ) -> PyResult<RaggedArrays<'py>> {
         let rows = texts.rows()?;
-        let ragged = interruptible(py, |stop| self.0.encode_ragged(&rows, add_special_tokens, offsets, stop))?;
+        let ragged = interruptible(py, |stop| self.core.encode_ragged(&rows, add_special_tokens, offsets, stop))?;
         let offsets = ragged.offsets.map(|offsets| array_of_pairs(py, offsets)).transpose()?;
         Ok((array(py, ragged.values), array(py, ragged.row_offsets), offsets))
     }
@@ -217,7 +226,7 @@ impl Tokenizer {
         };
         let (attention_mask, type_ids, special_tokens_mask, offsets) = fields;
         let fields = Fields { attention_mask, type_ids, special_tokens_mask, offsets, overflowing };
-        crate::padded::encode_padded(py, &self.0, &texts, pairs.as_ref(), &options, fields, dtype)
+        crate::padded::encode_padded(py, &self.core, &texts, pairs.as_ref(), &options, fields, dtype)
     }
 
     #[expect(clippy::too_many_arguments, reason = "options of the Python API")]
@@ -242,18 +251,18 @@ impl Tokenizer {
         };
         let (mask, types, special, length) = fields;
         let inputs = pairs_of(&texts, pairs.as_ref())?;
-        LazyLists::encode(py, &self.0, &inputs, &options, Wanted { types, mask, special, length }, false)
+        LazyLists::encode(py, &self.core, &inputs, &options, Wanted { types, mask, special, length }, false)
     }
 
     #[pyo3(signature = (seed, /))]
     fn seed_dropout(&self, seed: u64) {
-        self.0.model().seed_dropout(seed);
+        self.core.model().seed_dropout(seed);
     }
 
     #[pyo3(signature = (texts, /))]
     fn count_tokens<'py>(&self, py: Python<'py>, texts: Texts<'py>) -> PyResult<Bound<'py, PyList>> {
         let rows = texts.rows()?;
-        let counts = interruptible(py, |stop| self.0.count_tokens(&rows, stop))?;
+        let counts = interruptible(py, |stop| self.core.count_tokens(&rows, stop))?;
         PyList::new(py, counts)
     }
 
@@ -263,7 +272,7 @@ impl Tokenizer {
         if strict {
             self.require_tokens(ids)?;
         }
-        detached(py, || self.0.decode(ids, skip_special_tokens))
+        detached(py, || self.core.decode(ids, skip_special_tokens))
     }
 
     #[pyo3(signature = (sequences, /, skip_special_tokens=true, strict=false))]
@@ -280,26 +289,29 @@ impl Tokenizer {
         if strict {
             rows.iter().try_for_each(|ids| self.require_tokens(ids))?;
         }
-        detached(py, || self.0.decode_batch(&rows, skip_special_tokens))
+        detached(py, || self.core.decode_batch(&rows, skip_special_tokens))
     }
 
     #[pyo3(signature = (skip_special_tokens=true))]
     fn decode_stream(&self, skip_special_tokens: bool) -> DecodeStream {
-        DecodeStream::new(Arc::clone(&self.0), skip_special_tokens)
+        DecodeStream::new(Arc::clone(&self.core), skip_special_tokens)
     }
 
     fn token_to_id(&self, token: &str) -> Option<TokenId> {
-        self.0.token_to_id(token)
+        self.core.token_to_id(token)
     }
 
     fn id_to_token(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<&str>> {
-        Ok(self.0.id_to_token(id_at(id, None)?))
+        Ok(self.core.id_to_token(id_at(id, None)?))
     }
 
     #[pyo3(signature = (with_added_tokens=true))]
     fn get_vocab<'py>(&self, py: Python<'py>, with_added_tokens: bool) -> PyResult<Bound<'py, PyDict>> {
+        if with_added_tokens {
+            return self.tables.vocabulary(py, &self.core);
+        }
         let vocab = PyDict::new(py);
-        for (token, id) in self.0.vocab(with_added_tokens) {
+        for (token, id) in self.core.vocab(with_added_tokens) {
             vocab.set_item(token, id)?;
         }
         Ok(vocab)
@@ -307,50 +319,56 @@ impl Tokenizer {
 
     #[pyo3(signature = (with_added_tokens=true))]
     fn get_vocab_size(&self, with_added_tokens: bool) -> usize {
-        self.0.vocab_size(with_added_tokens)
+        self.tables.size(&self.core, with_added_tokens)
     }
 
     fn get_added_tokens_decoder<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let tokens = PyDict::new(py);
-        for (id, token) in self.0.added_vocabulary().iter() {
+        for (id, token) in self.core.added_vocabulary().iter() {
             tokens.set_item(id, AddedToken::from(token.clone()))?;
         }
         Ok(tokens)
     }
 
+    /// As `get_added_tokens_decoder`, in a class of the same form.
+    #[pyo3(signature = (class, /))]
+    fn added_tokens_as<'py>(&self, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
+        crate::added_token::dictionary(&self.core, class)
+    }
+
     fn num_special_tokens_to_add(&self, is_pair: bool) -> usize {
-        self.0.num_special_tokens_to_add(is_pair)
+        self.core.num_special_tokens_to_add(is_pair)
     }
 
     #[getter]
     fn encode_special_tokens(&self) -> bool {
-        self.0.encode_special_tokens()
+        self.core.encode_special_tokens()
     }
 
     #[pyo3(signature = (value, /))]
     fn with_encode_special_tokens(&self, value: bool) -> Self {
-        Self::new(self.0.with_encode_special_tokens(value))
+        Self::new(self.core.with_encode_special_tokens(value))
     }
 
     #[getter]
     fn truncation<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.0.truncation().map(|truncation| options::truncation_dict(py, truncation)).transpose()
+        self.core.truncation().map(|truncation| options::truncation_dict(py, truncation)).transpose()
     }
 
     #[pyo3(signature = (arguments, /))]
     fn with_truncation(&self, arguments: Option<TruncationArguments>) -> PyResult<Self> {
         let truncation = arguments.map(options::truncation).transpose()?;
-        self.0.with_truncation(truncation).map(Self::new).map_err(|error| to_py(error, None))
+        self.core.with_truncation(truncation).map(Self::new).map_err(|error| to_py(error, None))
     }
 
     #[getter]
     fn padding<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.0.padding().map(|padding| options::padding_dict(py, padding)).transpose()
+        self.core.padding().map(|padding| options::padding_dict(py, padding)).transpose()
     }
 
     #[pyo3(signature = (arguments, /))]
     fn with_padding(&self, arguments: Option<PaddingArguments>) -> PyResult<Self> {
-        Ok(Self::new(self.0.with_padding(arguments.map(options::padding).transpose()?)))
+        Ok(Self::new(self.core.with_padding(arguments.map(options::padding).transpose()?)))
     }
 
     #[pyo3(signature = (tokens, /, special=false))]
@@ -359,18 +377,18 @@ impl Tokenizer {
             return Err(PyTypeError::new_err("tokens must be a list of str or AddedToken, not a single str"));
         }
         let tokens = tokens.try_iter()?.map(|token| token_to_add(&token?, special)).collect::<PyResult<Vec<_>>>()?;
-        let (core, added) = detached(py, || self.0.with_added_tokens(&tokens))?;
+        let (core, added) = detached(py, || self.core.with_added_tokens(&tokens))?;
         Ok((Self::new(core), added))
     }
 
     #[pyo3(signature = (pretty=false))]
     fn to_str(&self, py: Python<'_>, pretty: bool) -> PyResult<String> {
-        detached(py, || self.0.to_json(pretty))
+        detached(py, || self.core.to_json(pretty))
     }
 
     #[pyo3(signature = (path, /, pretty=true))]
     fn save(&self, py: Python<'_>, path: PathBuf, pretty: bool) -> PyResult<()> {
-        detached(py, || self.0.save(&path, pretty))
+        detached(py, || self.core.save(&path, pretty))
     }
 
     #[staticmethod]
@@ -381,28 +399,28 @@ impl Tokenizer {
 
     #[pyo3(signature = (stage, /))]
     fn component(&self, py: Python<'_>, stage: &str) -> Option<String> {
-        py.detach(|| self.0.component_json(stage))
+        py.detach(|| self.core.component_json(stage))
     }
 
     #[pyo3(signature = (stage, json, /))]
     fn with_component(&self, py: Python<'_>, stage: &str, json: Option<&str>) -> PyResult<Self> {
-        detached(py, || self.0.with_component(stage, json)).map(Self::new)
+        detached(py, || self.core.with_component(stage, json)).map(Self::new)
     }
 
     #[pyo3(signature = (json, /))]
     fn with_model(&self, py: Python<'_>, json: &str) -> PyResult<Self> {
-        detached(py, || self.0.with_model(json)).map(Self::new)
+        detached(py, || self.core.with_model(json)).map(Self::new)
     }
 
     /// The pipeline's stages: stage, component, and how it runs.
     fn description(&self) -> Vec<(String, String, String)> {
-        self.0.description().into_iter().map(|part| (part.stage.to_owned(), part.component, part.engine)).collect()
+        self.core.description().into_iter().map(|part| (part.stage.to_owned(), part.component, part.engine)).collect()
     }
 }
 
 impl Tokenizer {
     fn require_tokens(&self, ids: &[TokenId]) -> PyResult<()> {
-        require_known(ids, |id| self.0.id_to_token(id).is_some())
+        require_known(ids, |id| self.core.id_to_token(id).is_some())
     }
 }
 

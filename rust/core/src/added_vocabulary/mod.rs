@@ -174,15 +174,25 @@ impl AddedVocabulary {
     /// The search for the tokens that are, or are not, `normalized`.
     fn search(&self, normalized: bool) -> Option<Search> {
         let tokens: Vec<_> = self.tokens.iter().filter(|(_, token)| token.normalized == normalized).collect();
-        let pattern = |id: TokenId, token: &'_ AddedToken| match self.normalized_contents.get(&id) {
-            Some(content) if normalized => content.clone(),
-            _ => token.content.clone(),
-        };
-        let patterns: Vec<String> = tokens.iter().map(|(id, token)| pattern(**id, token)).collect();
+        let patterns: Vec<&str> = tokens.iter().map(|(id, token)| self.pattern(**id, token)).collect();
         let ids = tokens.iter().map(|(id, _)| **id);
         let only_special = tokens.iter().all(|(_, token)| self.special.contains(&token.content));
-        (!tokens.is_empty())
-            .then(|| Search { matcher: Matcher::new(patterns.iter().map(String::as_str).zip(ids)), only_special })
+        (!tokens.is_empty()).then(|| Search { matcher: Matcher::new(patterns.into_iter().zip(ids)), only_special })
+    }
+
+    /// What an added token is looked for as.
+    fn pattern<'a>(&'a self, id: TokenId, token: &'a AddedToken) -> &'a str {
+        self.normalized_contents.get(&id).filter(|_| token.normalized).unwrap_or(&token.content)
+    }
+
+    /// The added tokens whose matches may differ from what [`id_to_token`](Self::id_to_token) says, or from `model`'s token
+    /// of the same id.
+    pub(crate) fn of_several_texts<'a>(&'a self, model: &'a Vocab) -> impl Iterator<Item = TokenId> + 'a {
+        self.iter().filter_map(move |(id, token)| {
+            let text = Some(self.pattern(id, token));
+            let is_one = text == self.id_to_token(id) && model.token(id).is_none_or(|own| Some(own) == text);
+            (token.lstrip || token.rstrip || !is_one).then_some(id)
+        })
     }
 
     /// The id of an added token.

@@ -255,6 +255,20 @@ impl Tokenizer {
         self.added_vocabulary.id_to_token(id).or_else(|| self.inner.model.id_to_token(id))
     }
 
+    /// One more than the largest id, 0 when there is none: the length of a table indexed by id.
+    pub fn id_bound(&self) -> usize {
+        let added = self.added_vocabulary.iter().map(|(id, _)| id as usize + 1).max();
+        added.unwrap_or(0).max(self.inner.model.vocab().id_bound())
+    }
+
+    /// The ids whose tokens may have other texts in an encoding than [`Self::id_to_token`] says: added tokens that take
+    /// blanks with them, and what Unigram does not know.
+    pub fn ids_of_several_texts(&self) -> impl Iterator<Item = TokenId> {
+        let model = &self.inner.model;
+        let unknown = matches!(**model, Model::Unigram(_)).then(|| model.unk_id()).flatten();
+        self.added_vocabulary.of_several_texts(model.vocab()).chain(unknown)
+    }
+
     /// Number of tokens.
     pub fn vocab_size(&self, with_added_tokens: bool) -> usize {
         let model = self.inner.model.vocab();
