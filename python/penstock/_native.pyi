@@ -457,24 +457,35 @@ class Vocabulary:
         self, tokenizer: Any, tokens: Any, /
     ) -> list[int | None] | int | None:
         """Returns the ids of a list of tokens, or of one that is known."""
-    def convert_tokens_to_string(self, tokenizer: Any, tokens: Any, /) -> str | None:
+    @staticmethod
+    def convert_tokens_to_string(tokenizer: Any, tokens: Any, /) -> str | None:
         """Returns the text of tokens."""
     def tokenize(self, tokenizer: Any, text: str, /) -> list[str] | None:
         """Returns the tokens of a text."""
-    def get_vocab(self, tokenizer: Any, /) -> dict[str, int] | None:
+    @staticmethod
+    def get_vocab(tokenizer: Any, /) -> dict[str, int] | None:
         """Returns all tokens and their ids."""
     def get_added_vocab(self, tokenizer: Any, /) -> dict[str, int] | None:
         """Returns the added tokens and their ids, in the order of the ids."""
-    def length(self, tokenizer: Any, /) -> int | None:
+    @staticmethod
+    def length(tokenizer: Any, /) -> int | None:
         """Returns the number of tokens, added ones included."""
-    def vocab_size(self, tokenizer: Any, /) -> int | None:
+    @staticmethod
+    def vocab_size(tokenizer: Any, /) -> int | None:
         """Returns the number of the model's tokens."""
-    def num_special_tokens_to_add(self, tokenizer: Any, is_pair: Any, /) -> int | None:
+    @staticmethod
+    def num_special_tokens_to_add(tokenizer: Any, is_pair: Any, /) -> int | None:
         """Returns how many tokens the post-processor adds."""
-    def all_special_tokens(self, tokenizer: Any, /) -> list[str] | None:
+    @staticmethod
+    def all_special_tokens(tokenizer: Any, /) -> list[str] | None:
         """Returns the special tokens, each once."""
     def all_special_ids(self, tokenizer: Any, /) -> list[int | None] | None:
         """Returns their ids."""
+    @staticmethod
+    def special_tokens_map(tokenizer: Any, /) -> dict[str, str] | None:
+        """Returns the special tokens that have names, by these."""
+    def special(self, tokenizer: Any, name: str, /) -> str | int | None:
+        """Returns the special token of a name, or the id of one."""
 
 @final
 class LazyEncodings:

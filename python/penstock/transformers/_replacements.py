@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MAKERS: dict[str, Callable[[Any], Any]] = {
     "_tokenizer": lambda _: _slot.TokenizerSlot(),
-    "__getattr__": _slot.make_getattr,
+    "__getattr__": lambda original: _vocabulary.make_getattr(_slot.make_getattr(original)),
     "__setstate__": _slot.make_setstate,
     "_from_pretrained": _auto.make_from_pretrained,
     "convert_to_native_format": _auto.make_convert,

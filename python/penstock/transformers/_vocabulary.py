@@ -139,6 +139,18 @@ def make_tokens_to_string(original: Callable[[Any, Any], str]) -> Callable[[Any,
     return convert_tokens_to_string
 
 
+def make_getattr(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Replaces `__getattr__`, whose general replacement is `original`."""
+    special = _native_vocabulary.special
+
+    @functools.wraps(original)
+    def __getattr__(self: Any, key: str) -> Any:  # noqa: N807
+        found = special(self, key)
+        return original(self, key) if found is None else found
+
+    return __getattr__
+
+
 def _make_get_vocab(original: Callable[..., dict[str, int]]) -> Callable[..., dict[str, int]]:
     general = _on_backend("get_vocab")(original)
     asked = _native_vocabulary.get_vocab
@@ -247,6 +259,7 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "added_tokens_encoder": _make_property(_native_vocabulary.get_added_vocab),
     "all_special_tokens": _make_property(_native_vocabulary.all_special_tokens),
     "all_special_ids": _make_property(_native_vocabulary.all_special_ids),
+    "special_tokens_map": _make_property(_native_vocabulary.special_tokens_map),
     "train_new_from_iterator": _make_train,
     "_save_pretrained": _make_save,
 }

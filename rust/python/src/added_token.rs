@@ -201,21 +201,34 @@ fn from_attributes(object: &Bound<'_, PyAny>) -> PyResult<added_vocabulary::Adde
 pub fn dictionary<'py>(core: &Tokenizer, class: &Bound<'py, PyType>) -> PyResult<Bound<'py, PyDict>> {
     let py = class.py();
     let tokens = PyDict::new(py);
+    let mut kept: Option<([bool; 5], Bound<'py, PyDict>)> = None;
     for (id, token) in core.added_vocabulary().iter() {
-        // What is not said takes no time.
-        let flags = PyDict::new(py);
-        flags.set_item(intern!(py, "normalized"), token.normalized)?;
-        for (name, value) in [
-            (intern!(py, "special"), token.special),
-            (intern!(py, "lstrip"), token.lstrip),
-            (intern!(py, "rstrip"), token.rstrip),
-            (intern!(py, "single_word"), token.single_word),
-        ] {
-            if value {
-                flags.set_item(name, true)?;
-            }
-        }
+        let values = [token.normalized, token.special, token.lstrip, token.rstrip, token.single_word];
+        // Most tokens have the flags of the one before.
+        let flags = match kept.take() {
+            Some((before, flags)) if before == values => flags,
+            _ => flags(py, values)?,
+        };
         tokens.set_item(id, class.call((&token.content,), Some(&flags))?)?;
+        kept = Some((values, flags));
     }
     Ok(tokens)
+}
+
+/// The flags as arguments. Only the first one has to be said if it is false.
+fn flags(py: Python<'_>, values: [bool; 5]) -> PyResult<Bound<'_, PyDict>> {
+    let names = [
+        intern!(py, "normalized"),
+        intern!(py, "special"),
+        intern!(py, "lstrip"),
+        intern!(py, "rstrip"),
+        intern!(py, "single_word"),
+    ];
+    let flags = PyDict::new(py);
+    for (i, (name, value)) in names.into_iter().zip(values).enumerate() {
+        if value || i == 0 {
+            flags.set_item(name, value)?;
+        }
+    }
+    Ok(flags)
 }

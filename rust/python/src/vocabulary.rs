@@ -23,6 +23,9 @@ pub struct Vocabulary {
     methods: Py<PyDict>,
 }
 
+/// A name and the special token that has it.
+type Named<'py> = (Bound<'py, PyAny>, Bound<'py, PyString>);
+
 /// A tokenizer whose engine is ready.
 struct Ready<'py> {
     tokenizer: Bound<'py, PyAny>,
@@ -92,29 +95,35 @@ impl Vocabulary {
         Ok(ids)
     }
 
-    fn special_tokens<'py>(ready: &Ready<'py>) -> PyResult<Option<Vec<Bound<'py, PyString>>>> {
+    /// The special tokens of a tokenizer that have names, by these.
+    fn named<'py>(ready: &Ready<'py>) -> PyResult<Option<Vec<Named<'py>>>> {
         let py = ready.own.py();
         let named = ready.own.get_item(intern!(py, "_special_tokens_map"))?;
+        let Some(Ok(named)) = named.map(Bound::cast_into_exact::<PyDict>) else { return Ok(None) };
+        let mut tokens = Vec::new();
+        for name in ready.tokenizer.getattr(intern!(py, "SPECIAL_TOKENS_ATTRIBUTES"))?.try_iter()? {
+            let name = name?;
+            if let Some(token) = named.get_item(&name)?.filter(|token| !token.is_none()) {
+                tokens.push((name, token.str()?));
+            }
+        }
+        Ok(Some(tokens))
+    }
+
+    fn special_tokens<'py>(ready: &Ready<'py>) -> PyResult<Option<Vec<Bound<'py, PyString>>>> {
+        let py = ready.own.py();
         let extra = ready.own.get_item(intern!(py, "_extra_special_tokens"))?;
-        let (Some(named), Some(extra)) = (named, extra) else { return Ok(None) };
-        let (Ok(named), Ok(extra)) = (named.cast_exact::<PyDict>(), extra.cast_exact::<PyList>()) else {
-            return Ok(None);
-        };
+        let Some(Ok(extra)) = extra.map(Bound::cast_into_exact::<PyList>) else { return Ok(None) };
+        let Some(named) = Self::named(ready)? else { return Ok(None) };
         let (seen, mut tokens) = (PySet::empty(py)?, Vec::new());
-        let mut add = |token: Bound<'py, PyAny>| {
-            let token = token.str()?;
+        let named = named.into_iter().map(|(_, token)| Ok(token));
+        for token in named.chain(extra.iter().map(|token| token.str())) {
+            let token = token?;
             if !seen.contains(&token)? {
                 seen.add(&token)?;
                 tokens.push(token);
             }
-            Ok::<_, PyErr>(())
-        };
-        for name in ready.tokenizer.getattr(intern!(py, "SPECIAL_TOKENS_ATTRIBUTES"))?.try_iter()? {
-            if let Some(token) = named.get_item(name?)?.filter(|token| !token.is_none()) {
-                add(token)?;
-            }
         }
-        extra.iter().try_for_each(&mut add)?;
         Ok(Some(tokens))
     }
 
@@ -225,12 +234,9 @@ impl Vocabulary {
         Ok(Some(tokens))
     }
 
+    #[staticmethod]
     #[pyo3(signature = (tokenizer, tokens, /))]
-    fn convert_tokens_to_string(
-        &self,
-        tokenizer: &Bound<'_, PyAny>,
-        tokens: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<String>> {
+    fn convert_tokens_to_string(tokenizer: &Bound<'_, PyAny>, tokens: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
         let Some(ready) = Ready::new(tokenizer)? else { return Ok(None) };
         let Ok(tokens) = tokens.cast_exact::<PyList>() else { return Ok(None) };
         let Some(tokens) = strings(tokens) else { return Ok(None) };
@@ -241,8 +247,9 @@ impl Vocabulary {
         })
     }
 
+    #[staticmethod]
     #[pyo3(signature = (tokenizer, /))]
-    fn get_vocab<'py>(&self, tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    fn get_vocab<'py>(tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let ready = Ready::new(tokenizer)?;
         ready.map(|ready| ready.tables().vocabulary(tokenizer.py(), ready.core())).transpose()
     }
@@ -258,28 +265,28 @@ impl Vocabulary {
         }
     }
 
+    #[staticmethod]
     #[pyo3(signature = (tokenizer, /))]
-    fn length(&self, tokenizer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    fn length(tokenizer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         Ok(Ready::new(tokenizer)?.map(|ready| ready.tables().size(ready.core(), true)))
     }
 
+    #[staticmethod]
     #[pyo3(signature = (tokenizer, /))]
-    fn vocab_size(&self, tokenizer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
+    fn vocab_size(tokenizer: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         Ok(Ready::new(tokenizer)?.map(|ready| ready.tables().size(ready.core(), false)))
     }
 
+    #[staticmethod]
     #[pyo3(signature = (tokenizer, is_pair, /))]
-    fn num_special_tokens_to_add(
-        &self,
-        tokenizer: &Bound<'_, PyAny>,
-        is_pair: &Bound<'_, PyAny>,
-    ) -> PyResult<Option<usize>> {
+    fn num_special_tokens_to_add(tokenizer: &Bound<'_, PyAny>, is_pair: &Bound<'_, PyAny>) -> PyResult<Option<usize>> {
         let Some(is_pair) = flag(is_pair) else { return Ok(None) };
         Ok(Ready::new(tokenizer)?.map(|ready| ready.core().num_special_tokens_to_add(is_pair)))
     }
 
+    #[staticmethod]
     #[pyo3(signature = (tokenizer, /))]
-    fn all_special_tokens<'py>(&self, tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
+    fn all_special_tokens<'py>(tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyList>>> {
         let Some(ready) = Ready::new(tokenizer)? else { return Ok(None) };
         let tokens = Self::special_tokens(&ready)?;
         tokens.map(|tokens| PyList::new(tokenizer.py(), tokens)).transpose()
@@ -290,5 +297,46 @@ impl Vocabulary {
         let Some(ready) = Ready::new(tokenizer)? else { return Ok(None) };
         let ids = self.special_ids(&ready)?;
         ids.map(|ids| PyList::new(tokenizer.py(), ids)).transpose()
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (tokenizer, /))]
+    fn special_tokens_map<'py>(tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let Some(ready) = Ready::new(tokenizer)? else { return Ok(None) };
+        let Some(named) = Self::named(&ready)? else { return Ok(None) };
+        let tokens = PyDict::new(tokenizer.py());
+        named.into_iter().try_for_each(|(name, token)| tokens.set_item(name, token))?;
+        Ok(Some(tokens))
+    }
+
+    /// A special token, or the id of one, under the name that the tokenizer has for it.
+    #[pyo3(signature = (tokenizer, name, /))]
+    fn special<'py>(
+        &self,
+        tokenizer: &Bound<'py, PyAny>,
+        name: &Bound<'py, PyString>,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let py = tokenizer.py();
+        let text = name.to_str()?;
+        let wants_id = text.ends_with("_id");
+        if text.starts_with('_') || text.ends_with("_ids") {
+            return Ok(None);
+        }
+        let key = if wants_id { PyString::new(py, &text[..text.len() - 3]) } else { name.clone() };
+        let Some(ready) = Ready::new(tokenizer)? else { return Ok(None) };
+        let Some(named) = ready.own.get_item(intern!(py, "_special_tokens_map"))? else { return Ok(None) };
+        let Ok(named) = named.cast_exact::<PyDict>() else { return Ok(None) };
+        let Some(token) = named.get_item(&key)?.filter(|token| !token.is_none()) else { return Ok(None) };
+        if !tokenizer.getattr(intern!(py, "SPECIAL_TOKENS_ATTRIBUTES"))?.contains(&key)? {
+            return Ok(None);
+        }
+        let token = token.str()?;
+        if !wants_id {
+            return Ok(Some(token.into_any()));
+        }
+        if !self.is_ours(&ready, intern!(py, "convert_tokens_to_ids"))? || !self.asks_the_engine(&ready)? {
+            return Ok(None);
+        }
+        Ok(ready.core().token_to_id(token.to_str()?).map(|id| PyInt::new(py, id).into_any()))
     }
 }
