@@ -240,7 +240,9 @@ impl Vocabulary {
         let Some(ready) = Ready::new(tokenizer)? else { return Ok(None) };
         let Ok(tokens) = tokens.cast_exact::<PyList>() else { return Ok(None) };
         let Some(tokens) = strings(tokens) else { return Ok(None) };
-        let tokens = tokens.iter().map(|token| token.to_str().map(Cow::Borrowed)).collect::<PyResult<Vec<_>>>()?;
+        // Without a decoder, stock hands lone surrogates on.
+        let utf8: Option<_> = tokens.iter().map(|token| token.to_str().ok().map(Cow::Borrowed)).collect();
+        let Some(tokens): Option<Vec<_>> = utf8 else { return Ok(None) };
         Ok(match ready.core().decoder() {
             Some(decoder) => decoder.decode(tokens).ok(),
             None => Some(tokens.join(" ")),
