@@ -114,8 +114,12 @@ impl<T> Fill<'_, T> {
     /// Counts what was written and goes on behind it.
     fn count(&mut self) {
         let done = std::mem::take(&mut self.done);
-        self.written.fetch_add(done, Ordering::Relaxed);
-        self.slots = &mut std::mem::take(&mut self.slots)[done..];
+        // Most parts of a row are of matrices that nobody asked for: a thousand texts of twenty tokens took a tenth longer
+        // with an addition that all threads see for each.
+        if done > 0 {
+            self.written.fetch_add(done, Ordering::Relaxed);
+            self.slots = &mut std::mem::take(&mut self.slots)[done..];
+        }
     }
 }
 

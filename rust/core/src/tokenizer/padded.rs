@@ -149,6 +149,11 @@ impl Plan<'_> {
             return Ok([usize::MAX; 2]);
         };
         let (first, second) = truncation.lengths(texts[0].len(), is_pair.then(|| texts[1].len()))?;
+        if first >= texts[0].len() && second >= texts[1].len() {
+            // Nothing is cut off: no lists of parts.
+            rows.push(self.row(sample, is_pair, texts, [false; 2]));
+            return Ok([first, second]);
+        }
         let parts_of = |index: usize, length| -> Result<Vec<Range<usize>>> {
             let text: &Range<usize> = &texts[index];
             let parts = parts(text.len(), length, truncation.stride, truncation.direction)?;
