@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::errors::interruptible_if;
-use crate::lists::{integer, list, ones};
+use crate::lists::{FEW, integer, list, ones};
 
 /// Which columns a batch has beside its ids.
 #[derive(Clone, Copy, Default)]
@@ -151,7 +151,10 @@ impl LazyLists {
         let (lists, filling) = (&self.lists, self.filling.as_ref());
         let data = PyDict::new(py);
         let ids = match filling {
-            None => self.column(py, |row| list(py, &lists.input_ids[row.values]))?,
+            None => {
+                let is_few = lists.input_ids.len() <= FEW;
+                self.column(py, |row| list(py, &lists.input_ids[row.values], is_few))?
+            }
             Some(filling) => self.values(py, &lists.input_ids, filling.id.into())?,
         };
         data.set_item(intern!(py, "input_ids"), ids)?;
