@@ -106,6 +106,34 @@ impl EngineState {
     }
 }
 
+/// A tokenizer whose engine is ready.
+pub struct Ready<'py> {
+    /// The tokenizer of transformers.
+    pub tokenizer: Bound<'py, PyAny>,
+    /// Its own attributes.
+    pub own: Bound<'py, PyDict>,
+    /// Its engine.
+    pub state: Bound<'py, EngineState>,
+    /// What that runs.
+    pub native: Bound<'py, Tokenizer>,
+}
+
+impl<'py> Ready<'py> {
+    /// None for a tokenizer without an engine, and where the stock tokenizer has to be looked at first.
+    ///
+    /// # Errors
+    /// Those of an object without attributes of its own.
+    #[inline]
+    pub fn new(tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
+        let py = tokenizer.py();
+        let own = tokenizer.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+        let Some(backend) = own.get_item(intern!(py, "_tokenizer"))? else { return Ok(None) };
+        let Ok(state) = backend.cast_into::<EngineState>() else { return Ok(None) };
+        let Some(native) = state.get().ready(py) else { return Ok(None) };
+        Ok(Some(Self { tokenizer: tokenizer.clone(), own, state, native }))
+    }
+}
+
 #[pymethods]
 impl EngineState {
     #[new]

@@ -112,7 +112,8 @@ impl OneCall {
     }
 }
 
-fn flag(value: &Bound<'_, PyAny>) -> Option<bool> {
+/// True and False themselves.
+pub fn flag(value: &Bound<'_, PyAny>) -> Option<bool> {
     value.cast::<PyBool>().ok().map(PyBoolMethods::is_true)
 }
 

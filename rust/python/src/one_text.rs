@@ -10,7 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyList, PySet, PyString, PyTuple, PyType};
 
-use crate::engine_state::EngineState;
+use crate::engine_state::Ready;
 use crate::errors::{detached, detached_if, to_py};
 use crate::id_rows;
 use crate::lazy_encodings::{LazyEncodings, Texts};
@@ -119,13 +119,10 @@ impl OneText {
         if !class.getattr(intern!(py, "_decode"))?.is(&self.decode) || !self.plain.bind(py).contains(&class)? {
             return Ok(None);
         }
-        let own = tokenizer.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+        let Some(Ready { own, state, native, .. }) = Ready::new(tokenizer)? else { return Ok(None) };
         if own.contains(intern!(py, "_decode"))? {
             return Ok(None);
         }
-        let Some(backend) = own.get_item(intern!(py, "_tokenizer"))? else { return Ok(None) };
-        let Ok(state) = backend.cast::<EngineState>() else { return Ok(None) };
-        let Some(native) = state.get().ready(py) else { return Ok(None) };
         let cleans = own.get_item(intern!(py, "clean_up_tokenization_spaces"))?;
         let cleans = !cleans.is_some_and(|cleans| cleans.is(PyBool::new(py, false)));
         if cleans && !self.leaves_unclean(&own, &class, native.get())? || state.get().has_own_decode(py)? {

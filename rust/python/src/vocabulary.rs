@@ -6,14 +6,15 @@ use penstock::TokenId;
 use penstock::tokenizer::Tokenizer as Core;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyInt, PyList, PySet, PyString, PyTuple};
+use pyo3::types::{PyDict, PyInt, PyList, PySet, PyString, PyTuple};
 
-use crate::engine_state::{EngineState, Left};
+use crate::engine_state::{Left, Ready};
 use crate::errors::detached;
 use crate::id_rows;
 use crate::lists::ones;
+use crate::one_call::flag;
 use crate::token_tables::Tables;
-use crate::tokenizer::{SHORT_TEXT, Tokenizer};
+use crate::tokenizer::SHORT_TEXT;
 
 /// Answers for tokenizers of which nothing stands between the question and the engine. Each method returns None where the
 /// general way has to be gone.
@@ -26,25 +27,7 @@ pub struct Vocabulary {
 /// A name and the special token that has it.
 type Named<'py> = (Bound<'py, PyAny>, Bound<'py, PyString>);
 
-/// A tokenizer whose engine is ready.
-struct Ready<'py> {
-    tokenizer: Bound<'py, PyAny>,
-    own: Bound<'py, PyDict>,
-    state: Bound<'py, EngineState>,
-    native: Bound<'py, Tokenizer>,
-}
-
 impl<'py> Ready<'py> {
-    #[inline]
-    fn new(tokenizer: &Bound<'py, PyAny>) -> PyResult<Option<Self>> {
-        let py = tokenizer.py();
-        let own = tokenizer.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
-        let Some(backend) = own.get_item(intern!(py, "_tokenizer"))? else { return Ok(None) };
-        let Ok(state) = backend.cast_into::<EngineState>() else { return Ok(None) };
-        let Some(native) = state.get().ready(py) else { return Ok(None) };
-        Ok(Some(Self { tokenizer: tokenizer.clone(), own, state, native }))
-    }
-
     fn core(&self) -> &Core {
         self.native.get().core()
     }
@@ -144,11 +127,6 @@ fn strings<'py>(tokens: &Bound<'py, PyAny>) -> Option<Vec<Bound<'py, PyString>>>
         return list.iter().map(string).collect();
     }
     tokens.cast_exact::<PyTuple>().ok()?.iter().map(string).collect()
-}
-
-/// True and False themselves.
-fn flag(value: &Bound<'_, PyAny>) -> Option<bool> {
-    value.cast_exact::<PyBool>().ok().map(PyBoolMethods::is_true)
 }
 
 #[pymethods]
