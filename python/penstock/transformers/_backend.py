@@ -37,9 +37,6 @@ Padding = tuple[int | None, str, int | None, int, int, str]
 
 _UNSET: Any = object()
 
-totals: Counter[str] = Counter()
-"""How often engines ran, and how often stock did instead (`fallback`), in this process."""
-
 _OWN = frozenset(
     {
         "_building",
@@ -105,7 +102,6 @@ class Backend(_native.EngineState):
     def count(self, operation: str) -> None:
         """Counts a native call."""
         self._calls[operation] += 1
-        totals[operation] += 1
 
     def calls(self) -> dict[str, int]:
         """How often the engine ran, by operation. Single texts are counted apart, in less time."""
@@ -119,7 +115,6 @@ class Backend(_native.EngineState):
     def count_fallback(self, operation: str, why: str) -> None:
         """Counts a call that stock runs."""
         self._fallbacks[f"{operation}: {why}"] += 1
-        totals["fallback"] += 1
 
     # --- the native tokenizer
 
