@@ -63,9 +63,10 @@ test-aarch64:
 	rustup target add aarch64-unknown-linux-gnu
 	cargo test --package penstock-core --profile $(CARGO_PROFILE) --target aarch64-unknown-linux-gnu --lib --test scanners
 
-# Two runs at once, since most tests use one core: what the last word of `test_complete` counts together, and the rest.
+# Two runs at once, since most tests use one core: what the last word of `test_complete` counts together, with what makes both
+# equally long, and the rest.
 COUNTED := $(addprefix tests/differential/test_, $(addsuffix .py, \
-	corpora sampled random golden decode small naive tiktoken added_tokens components complete))
+	corpora sampled random golden decode small naive tiktoken added_tokens components complete transformers_vocabulary))
 
 test-python: develop upstream
 	@$(VENV)/bin/pytest -p no:cacheprovider $(COUNTED) > $(VENV)/counted.log 2>&1 & counted=$$!; \
