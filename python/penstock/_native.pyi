@@ -416,12 +416,15 @@ class OneText:
     def encode(
         self,
         tokenizer: Any,
-        text: str,
+        text: str | list[str],
         options: dict[str, Any],
         native: Tokenizer | None = None,
         /,
-    ) -> tuple[dict[str, Any], LazyEncodings] | Literal[False] | None:
-        """Returns columns and encodings; None without a native tokenizer, False if it refuses."""
+    ) -> tuple[dict[str, Any] | LazyLists, LazyEncodings] | Literal[False] | None:
+        """Returns columns, or what those of many texts are made of, and encodings.
+
+        None without a native tokenizer, False if it refuses.
+        """
     def ids(
         self,
         tokenizer: Any,
@@ -431,15 +434,6 @@ class OneText:
         /,
     ) -> Any:
         """Returns the column of ids, or what `encode` returns instead."""
-    def encode_many(
-        self,
-        tokenizer: Any,
-        texts: list[str],
-        options: dict[str, Any],
-        native: Tokenizer | None = None,
-        /,
-    ) -> tuple[dict[str, Any] | LazyLists, LazyEncodings] | Literal[False] | None:
-        """Returns columns or what they are made of, and encodings, or what `encode` does."""
     def decode(self, tokenizer: Any, ids: Any, skip_special_tokens: bool, /) -> str | None:
         """Returns the text; None where the call has to go through Python."""
 

@@ -14,7 +14,7 @@ from transformers.tokenization_utils_base import LARGE_INTEGER, BatchEncoding
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
 from penstock import _native
-from penstock.transformers._batch import make_batch, make_lazy_batch
+from penstock.transformers._batch import make_lazy_batch
 from penstock.transformers._slot import REFUSED, engine_for, is_ours
 
 if TYPE_CHECKING:
@@ -77,37 +77,29 @@ def _note_plain(cls: Any) -> None:
 
 def make_call(original: Callable[..., BatchEncoding]) -> Callable[..., BatchEncoding]:
     """Replaces `__call__`."""
-    calls, batch = _one_text(), BatchEncoding
-    encode, encode_many = calls.encode, calls.encode_many
+    encode, batch = _one_text().encode, BatchEncoding
     new: Any = batch.__new__
 
     @functools.wraps(original)
     def call(self: Any, text: Any = None, *args: Any, **kwargs: Any) -> BatchEncoding:
-        if type(text) is str and not args:
+        if (type(text) is str or type(text) is list) and not args:
             try:
-                found = encode(self, text, kwargs)
+                found: Any = encode(self, text, kwargs)
                 if found is None and (native := _prepared(self)) is not None:
                     found = encode(self, text, kwargs, native)
             except REFUSED:
                 found = None  # the original path counts it and says why
             if found:
+                columns, encodings = found
+                if type(columns) is _native.LazyLists:
+                    return make_lazy_batch(columns, encodings, 1)
+                # As `make_batch`, without the call.
                 made = new(batch)
-                made.data, made._encodings = found
+                made.data = columns
+                made._encodings = encodings
                 made._n_sequences = 1
                 result: BatchEncoding = made
                 return result
-        elif type(text) is list and not args:
-            try:
-                many = encode_many(self, text, kwargs)
-                if many is None and (native := _prepared(self)) is not None:
-                    many = encode_many(self, text, kwargs, native)
-            except REFUSED:
-                many = None  # the original path counts it and says why
-            if many:
-                columns, encodings = many
-                make: Any = make_batch if type(columns) is dict else make_lazy_batch
-                lists: BatchEncoding = make(columns, encodings, 1)
-                return lists
         return original(self, text, *args, **kwargs)
 
     return call

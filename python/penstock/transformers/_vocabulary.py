@@ -151,41 +151,22 @@ def make_getattr(original: Callable[[Any, str], Any]) -> Callable[[Any, str], An
     return __getattr__
 
 
-def _make_get_vocab(original: Callable[..., dict[str, int]]) -> Callable[..., dict[str, int]]:
-    general = _on_backend("get_vocab")(original)
-    asked = _native_vocabulary.get_vocab
+def _asking(
+    asked: Callable[[Any], Any], name: str | None = None
+) -> Callable[[Callable[[Any], Any]], Callable[[Any], Any]]:
+    """A method without arguments that asks natively, then the backend by `name`, then as before."""
 
-    @functools.wraps(original)
-    def get_vocab(self: Any) -> dict[str, int]:
-        found = asked(self)
-        if found is None:
-            found = general(self)
-        return found
+    def make(original: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        general = original if name is None else _on_backend(name)(original)
 
-    return get_vocab
+        @functools.wraps(original)
+        def replacement(self: Any) -> Any:
+            found = asked(self)
+            return general(self) if found is None else found
 
+        return replacement
 
-def _make_get_added_vocab(original: Callable[..., dict[str, int]]) -> Callable[..., dict[str, int]]:
-    asked = _native_vocabulary.get_added_vocab
-
-    @functools.wraps(original)
-    def get_added_vocab(self: Any) -> dict[str, int]:
-        found = asked(self)
-        return original(self) if found is None else found
-
-    return get_added_vocab
-
-
-def _make_len(original: Callable[[Any], int]) -> Callable[[Any], int]:
-    general = _on_backend("__len__")(original)
-    length = _native_vocabulary.length
-
-    @functools.wraps(original)
-    def __len__(self: Any) -> int:  # noqa: N807
-        found = length(self)
-        return general(self) if found is None else found
-
-    return __len__
+    return make
 
 
 def _make_num_special(original: Callable[..., int]) -> Callable[..., int]:
@@ -200,21 +181,11 @@ def _make_num_special(original: Callable[..., int]) -> Callable[..., int]:
     return num_special_tokens_to_add
 
 
-def _make_property(
-    asked: Callable[[Any], Any] | None, name: str | None = None
+def _as_property(
+    make: Callable[[Callable[[Any], Any]], Callable[[Any], Any]],
 ) -> Callable[[property], property]:
-    """A property that asks natively, then the backend by `name`, then as before."""
-
-    def make(original: property) -> property:
-        general = original.__get__ if name is None else _on_backend(name)(original.__get__)
-
-        def value(self: Any) -> Any:
-            found = None if asked is None else asked(self)
-            return general(self) if found is None else found
-
-        return property(value, doc=original.__doc__)
-
-    return make
+    """The same of a property."""
+    return lambda original: property(make(original.__get__), doc=original.__doc__)
 
 
 def _make_save(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -251,15 +222,15 @@ MAKERS: dict[str, Callable[[Any], Any]] = {
     "convert_ids_to_tokens": _make_ids_to_tokens,
     "convert_tokens_to_ids": _make_tokens_to_ids,
     "num_special_tokens_to_add": _make_num_special,
-    "get_vocab": _make_get_vocab,
-    "get_added_vocab": _make_get_added_vocab,
-    "__len__": _make_len,
-    "vocab_size": _make_property(_native_vocabulary.vocab_size, "vocab_size"),
-    "added_tokens_decoder": _make_property(None, "added_tokens_decoder"),
-    "added_tokens_encoder": _make_property(_native_vocabulary.get_added_vocab),
-    "all_special_tokens": _make_property(_native_vocabulary.all_special_tokens),
-    "all_special_ids": _make_property(_native_vocabulary.all_special_ids),
-    "special_tokens_map": _make_property(_native_vocabulary.special_tokens_map),
+    "get_vocab": _asking(_native_vocabulary.get_vocab, "get_vocab"),
+    "get_added_vocab": _asking(_native_vocabulary.get_added_vocab),
+    "__len__": _asking(_native_vocabulary.length, "__len__"),
+    "vocab_size": _as_property(_asking(_native_vocabulary.vocab_size, "vocab_size")),
+    "added_tokens_decoder": _as_property(_on_backend("added_tokens_decoder")),
+    "added_tokens_encoder": _as_property(_asking(_native_vocabulary.get_added_vocab)),
+    "all_special_tokens": _as_property(_asking(_native_vocabulary.all_special_tokens)),
+    "all_special_ids": _as_property(_asking(_native_vocabulary.all_special_ids)),
+    "special_tokens_map": _as_property(_asking(_native_vocabulary.special_tokens_map)),
     "train_new_from_iterator": _make_train,
     "_save_pretrained": _make_save,
 }

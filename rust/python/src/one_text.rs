@@ -62,12 +62,17 @@ impl OneText {
     fn encode<'py>(
         &self,
         tokenizer: &Bound<'py, PyAny>,
-        text: &Bound<'py, PyString>,
+        text: &Bound<'py, PyAny>,
         options: &Bound<'py, PyDict>,
         native: Option<Bound<'py, Tokenizer>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = tokenizer.py();
-        self.run(tokenizer, text, options, native, false)?.answer(py, |(columns, encodings)| {
+        if let Ok(texts) = text.cast::<PyList>() {
+            return self.many(tokenizer, texts, options, native)?.answer(py, |(columns, encodings)| {
+                Ok(PyTuple::new(py, [columns, Bound::new(py, encodings)?.into_any()])?.into_any())
+            });
+        }
+        self.run(tokenizer, text.cast()?, options, native, false)?.answer(py, |(columns, encodings)| {
             let data = PyDict::new(py);
             data.set_item(intern!(py, "input_ids"), columns.ids)?;
             if let Some(types) = columns.types {
@@ -90,20 +95,6 @@ impl OneText {
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = tokenizer.py();
         self.run(tokenizer, text, options, native, true)?.answer(py, |(columns, _)| Ok(columns.ids))
-    }
-
-    #[pyo3(signature = (tokenizer, texts, options, native=None, /))]
-    fn encode_many<'py>(
-        &self,
-        tokenizer: &Bound<'py, PyAny>,
-        texts: &Bound<'py, PyList>,
-        options: &Bound<'py, PyDict>,
-        native: Option<Bound<'py, Tokenizer>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = tokenizer.py();
-        self.many(tokenizer, texts, options, native)?.answer(py, |(columns, encodings)| {
-            Ok(PyTuple::new(py, [columns, Bound::new(py, encodings)?.into_any()])?.into_any())
-        })
     }
 
     #[pyo3(signature = (tokenizer, ids, skip_special_tokens, /))]

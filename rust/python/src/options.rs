@@ -2,6 +2,7 @@
 
 use penstock::TokenId;
 use penstock::encoding::{Direction, Padding, PaddingStrategy, Truncation, TruncationStrategy};
+use penstock::tokenizer::EncodeOptions;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -93,4 +94,20 @@ pub fn padding_dict<'py>(py: Python<'py>, padding: &Padding) -> PyResult<Bound<'
     dict.set_item("pad_type_id", padding.pad_type_id)?;
     dict.set_item("direction", padding.direction.name())?;
     Ok(dict)
+}
+
+/// The options of a call from their arguments.
+///
+/// # Errors
+/// `ValueError` for an unknown name.
+pub fn of_call(
+    add_special_tokens: bool,
+    truncation: Option<TruncationArguments>,
+    padding: Option<PaddingArguments>,
+) -> PyResult<EncodeOptions> {
+    Ok(EncodeOptions {
+        add_special_tokens,
+        truncation: truncation.map(self::truncation).transpose()?,
+        padding: padding.map(self::padding).transpose()?,
+    })
 }

@@ -72,21 +72,34 @@ impl Rest<'_> {
     /// # Errors
     /// Those of stock's warning.
     pub fn finish(self, lengths: impl Iterator<Item = usize> + Clone) -> PyResult<()> {
-        let py = self.tokenizer.py();
         if let Some(limit) = &self.limit {
-            let is_beyond = |length: usize| length.into_pyobject(py)?.rich_compare(limit, CompareOp::Gt)?.is_truthy();
-            if is_beyond(lengths.clone().max().unwrap_or(0))? {
-                for length in lengths {
-                    if is_beyond(length)? {
-                        let name = intern!(py, "_eventual_warn_about_too_long_sequence");
-                        self.tokenizer.call_method1(name, (ones(py, length)?, py.None(), true))?;
-                    }
-                }
-            }
+            warn(&self.tokenizer, limit, lengths)?;
         }
         self.state.get().count(self.left);
         Ok(())
     }
+}
+
+/// Says, once, that rows are longer than the limit.
+///
+/// # Errors
+/// Those of stock's warning.
+pub fn warn(
+    tokenizer: &Bound<'_, PyAny>,
+    limit: &Bound<'_, PyAny>,
+    lengths: impl Iterator<Item = usize> + Clone,
+) -> PyResult<()> {
+    let py = tokenizer.py();
+    let is_beyond = |length: usize| length.into_pyobject(py)?.rich_compare(limit, CompareOp::Gt)?.is_truthy();
+    if is_beyond(lengths.clone().max().unwrap_or(0))? {
+        for length in lengths {
+            if is_beyond(length)? {
+                let name = intern!(py, "_eventual_warn_about_too_long_sequence");
+                tokenizer.call_method1(name, (ones(py, length)?, py.None(), true))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 impl OneText {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use numpy::{PyArray1, PyArray2};
 use penstock::TokenId;
 use penstock::formats::tiktoken::ENCODINGS;
-use penstock::tokenizer::{self, EncodeOptions, Fields};
+use penstock::tokenizer::{self, Fields};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyType};
@@ -219,11 +219,7 @@ impl Tokenizer {
     ) -> PyResult<Bound<'py, PyDict>> {
         let texts = Rows::new(texts, is_pretokenized)?;
         let pairs = pairs.map(|pairs| Rows::new(pairs, is_pretokenized)).transpose()?;
-        let options = EncodeOptions {
-            add_special_tokens,
-            truncation: truncation.map(options::truncation).transpose()?,
-            padding: padding.map(options::padding).transpose()?,
-        };
+        let options = options::of_call(add_special_tokens, truncation, padding)?;
         let (attention_mask, type_ids, special_tokens_mask, offsets) = fields;
         let fields = Fields { attention_mask, type_ids, special_tokens_mask, offsets, overflowing };
         crate::padded::encode_padded(py, &self.core, &texts, pairs.as_ref(), &options, fields, dtype)
@@ -244,11 +240,7 @@ impl Tokenizer {
     ) -> PyResult<LazyLists> {
         let texts = Rows::new(texts, is_pretokenized)?;
         let pairs = pairs.map(|pairs| Rows::new(pairs, is_pretokenized)).transpose()?;
-        let options = EncodeOptions {
-            add_special_tokens,
-            truncation: truncation.map(options::truncation).transpose()?,
-            padding: padding.map(options::padding).transpose()?,
-        };
+        let options = options::of_call(add_special_tokens, truncation, padding)?;
         let (mask, types, special, length) = fields;
         let inputs = pairs_of(&texts, pairs.as_ref())?;
         LazyLists::encode(py, &self.core, &inputs, &options, Wanted { types, mask, special, length }, false)

@@ -11,8 +11,8 @@ use pyo3::types::{PyDict, PyInt, PyList, PySet, PyString, PyTuple};
 use crate::engine_state::{Left, Ready};
 use crate::errors::detached;
 use crate::id_rows;
-use crate::lists::ones;
 use crate::one_call::flag;
+use crate::prepared::warn;
 use crate::token_tables::Tables;
 use crate::tokenizer::SHORT_TEXT;
 
@@ -201,12 +201,8 @@ impl Vocabulary {
             named(&detached(py, || core.encode_ids(&utf8, false))?)
         };
         let Some(tokens) = named? else { return Ok(None) };
-        let count = tokens.len();
         let limit = tokenizer.getattr(intern!(py, "model_max_length"))?;
-        if limit.lt(count)? {
-            let name = intern!(py, "_eventual_warn_about_too_long_sequence");
-            tokenizer.call_method1(name, (ones(py, count)?, py.None(), true))?;
-        }
+        warn(tokenizer, &limit, std::iter::once(tokens.len()))?;
         let left = Left { truncation: py.None(), padding: py.None(), split_special: split.unbind() };
         ready.state.get().count_tokenized(left);
         Ok(Some(tokens))
