@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Names the markers."""
     config.addinivalue_line("markers", "parity: needs PENSTOCK_FIXTURES")
     config.addinivalue_line("markers", "last: runs after all other tests")
+    # What a shell starts in the background ignores Ctrl-C, and so do its children. Tests send it.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:

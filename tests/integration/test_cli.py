@@ -185,13 +185,16 @@ def test_ctrl_c_leaves_no_file(path: Path, tmp_path: Path) -> None:
     text, ids = tmp_path / "text.txt", tmp_path / "ids.npy"
     text.write_text("abc defg hij klm 0123 ., " * 20_000)
     command = [sys.executable, "-m", "penstock", "encode", *[str(text)] * 3000, "-t", str(path)]
-    process = subprocess.Popen([*command, "-o", str(ids)], stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 30
-    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    with subprocess.Popen([*command, "-o", str(ids)], stderr=subprocess.PIPE) as process:
+        try:
+            deadline = time.monotonic() + 30
+            while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+                time.sleep(0.02)
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode in (130, -signal.SIGINT), errors
     assert [file.name for file in tmp_path.iterdir()] == ["text.txt"]
 
