@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::errors::interruptible_if;
-use crate::lists::{FEW, integer, list, ones};
+use crate::lists::{Integers, list, ones};
 
 /// Which columns a batch has beside its ids.
 #[derive(Clone, Copy, Default)]
@@ -115,17 +115,18 @@ impl LazyLists {
     }
 
     /// A list for each row of values; `fill` is what fills it up.
-    fn values<'py, T: Copy + Into<u64>>(
+    fn values<'py, T: Copy + Into<u32>>(
         &self,
         py: Python<'py>,
         values: &[T],
-        fill: u64,
+        fill: u32,
     ) -> PyResult<Bound<'py, PyList>> {
-        let fill = integer(py, fill);
+        let integers = Integers::get(py);
+        let fill = integers.of(py, fill);
         self.column(py, |row| {
             let own = &values[row.values.clone()];
             let value = |place: usize| match place.checked_sub(row.before).and_then(|place| own.get(place)) {
-                Some(&value) => integer(py, value.into()),
+                Some(&value) => integers.of(py, value.into()),
                 None => fill.clone(),
             };
             PyList::new(py, (0..row.len()).map(value))
@@ -151,15 +152,12 @@ impl LazyLists {
         let (lists, filling) = (&self.lists, self.filling.as_ref());
         let data = PyDict::new(py);
         let ids = match filling {
-            None => {
-                let is_few = lists.input_ids.len() <= FEW;
-                self.column(py, |row| list(py, &lists.input_ids[row.values], is_few))?
-            }
-            Some(filling) => self.values(py, &lists.input_ids, filling.id.into())?,
+            None => self.column(py, |row| list(py, &lists.input_ids[row.values]))?,
+            Some(filling) => self.values(py, &lists.input_ids, filling.id)?,
         };
         data.set_item(intern!(py, "input_ids"), ids)?;
         if self.wanted.types {
-            let types = self.values(py, &lists.type_ids, filling.map_or(0, |filling| filling.type_id.into()))?;
+            let types = self.values(py, &lists.type_ids, filling.map_or(0, |filling| filling.type_id))?;
             data.set_item(intern!(py, "token_type_ids"), types)?;
         }
         if self.wanted.mask {

@@ -14,7 +14,7 @@ use crate::engine_state::Ready;
 use crate::errors::{detached, detached_if, to_py};
 use crate::id_rows;
 use crate::lazy_encodings::{LazyEncodings, Texts};
-use crate::lists::{FEW, list, ones};
+use crate::lists::{list, ones};
 use crate::one_call::Form;
 use crate::prepared::{Outcome, Prepared};
 use crate::tokenizer::{SHORT_TEXT, Tokenizer};
@@ -180,22 +180,20 @@ impl OneText {
         let count = padding.map_or(0, |padding| padding.length(ids.len())).max(ids.len());
         let is_left = padding.is_some_and(|padding| padding.direction == Direction::Left);
         let place = Place { before: if is_left { count - ids.len() } else { 0 }, count };
-        let (is_filled, is_few) = (count > ids.len(), count <= FEW);
+        let is_filled = count > ids.len();
         let matrix = |values: Vec<i64>| {
             let row = row(py, values);
             if form == Form::Tensor { self.tensor.bind(py).call1((row,)) } else { Ok(row) }
         };
         let column = |values: &[u32], fill: u32| match form {
-            Form::List if is_filled => list(py, &place.fill(values.iter().copied(), fill), is_few).map(Bound::into_any),
-            Form::List => list(py, values, is_few).map(Bound::into_any),
+            Form::List if is_filled => list(py, &place.fill(values.iter().copied(), fill)).map(Bound::into_any),
+            Form::List => list(py, values).map(Bound::into_any),
             Form::Array | Form::Tensor => matrix(place.fill(values.iter().map(|&value| value.into()), fill.into())),
         };
         let ids_column = column(ids, padding.map_or(0, |padding| padding.pad_id))?;
         let types = types.map(|types| column(types, padding.map_or(0, |padding| padding.pad_type_id))).transpose()?;
         let mask = call.mask.then(|| match form {
-            Form::List if is_filled => {
-                list(py, &place.fill(std::iter::repeat_n(1, ids.len()), 0), is_few).map(Bound::into_any)
-            }
+            Form::List if is_filled => list(py, &place.fill(std::iter::repeat_n(1, ids.len()), 0)).map(Bound::into_any),
             Form::List => ones(py, count).map(Bound::into_any),
             Form::Array | Form::Tensor => matrix(place.fill(std::iter::repeat_n(1, ids.len()), 0)),
         });
