@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyString};
 
 use crate::errors::interruptible_if;
-use crate::lists::{Integers, list, ones};
+use crate::lists::{Integers, list_of, ones};
 
 /// Which columns a batch has beside its ids.
 #[derive(Clone, Copy, Default)]
@@ -152,7 +152,7 @@ impl LazyLists {
         let (lists, filling) = (&self.lists, self.filling.as_ref());
         let data = PyDict::new(py);
         let ids = match filling {
-            None => self.column(py, |row| list(py, &lists.input_ids[row.values]))?,
+            None => self.column(py, |row| list_of(py, &lists.input_ids, row.values))?,
             Some(filling) => self.values(py, &lists.input_ids, filling.id)?,
         };
         data.set_item(intern!(py, "input_ids"), ids)?;

@@ -2,10 +2,12 @@
 //!
 //! A list of Python integers costs more to make than the ids it holds: an allocation for each. Integers do not change, so
 //! lists may hold the same objects. To find one in memory costs as much as to make it, though, where the table of them has
-//! left the caches: so it ends with the ids that come often, and the others are made anew.
+//! left the caches: so the objects are asked for ahead of their turn, and those of rare ids are made anew.
 
+use std::ops::Range;
 use std::sync::OnceLock;
 
+use penstock::kernels::prefetch_at;
 use pyo3::prelude::*;
 use pyo3::types::{PyInt, PyList};
 
@@ -14,7 +16,12 @@ use pyo3::types::{PyInt, PyList};
 /// none one among its like a quarter; from 2^13 to 2^15 there was no difference.
 const SHARED: u32 = 1 << 14;
 
+/// Objects are asked for so many ids before they are needed, and their places in the table twice as early. Between other work
+/// lists took half the time so, among their like a fifth more; with 16 or 64 ids ahead the gain was a tenth smaller.
+const AHEAD: usize = 32;
+
 /// The shared objects.
+#[derive(Clone, Copy)]
 pub struct Integers(&'static [Py<PyInt>]);
 
 impl Integers {
@@ -26,11 +33,18 @@ impl Integers {
 
     /// The object of a number.
     #[inline(always)]
-    pub fn of<'py>(&self, py: Python<'py>, value: u32) -> Bound<'py, PyInt> {
+    pub fn of(self, py: Python<'_>, value: u32) -> Bound<'_, PyInt> {
         match self.0.get(value as usize) {
             Some(shared) => shared.bind(py).clone(),
             None => PyInt::new(py, value),
         }
+    }
+
+    /// Asks for the object of a number.
+    #[inline(always)]
+    fn prefetch(self, value: u32) {
+        let value = if value < SHARED { value as usize } else { 0 };
+        prefetch_at(self.0[value].as_ptr());
     }
 }
 
@@ -39,8 +53,27 @@ impl Integers {
 /// # Errors
 /// `MemoryError`.
 pub fn list<'py>(py: Python<'py>, ids: &[u32]) -> PyResult<Bound<'py, PyList>> {
+    list_of(py, ids, 0..ids.len())
+}
+
+/// A list of some ids of many, of which the next ones are likely to follow.
+///
+/// # Errors
+/// `MemoryError`.
+pub fn list_of<'py>(py: Python<'py>, ids: &[u32], range: Range<usize>) -> PyResult<Bound<'py, PyList>> {
     let integers = Integers::get(py);
-    PyList::new(py, ids.iter().map(|&id| integers.of(py, id)))
+    let id_at = |at: usize| ids.get(at).copied().unwrap_or(0);
+    if range.start == 0 {
+        ids.iter().take(AHEAD).for_each(|&id| integers.prefetch(id));
+    }
+    PyList::new(
+        py,
+        range.map(|at| {
+            prefetch_at(integers.0.as_ptr().wrapping_add(id_at(at + 2 * AHEAD) as usize));
+            integers.prefetch(id_at(at + AHEAD));
+            integers.of(py, ids[at])
+        }),
+    )
 }
 
 /// A list of ones.

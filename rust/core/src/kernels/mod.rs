@@ -128,14 +128,20 @@ pub fn specialize<W: Work>(isa: Isa, work: W) -> W::Output {
 /// Asks the processor to load the cache line of `value`; never faults.
 #[inline(always)]
 pub fn prefetch<T>(value: &T) {
+    prefetch_at(std::ptr::from_ref(value));
+}
+
+/// As [`prefetch`], of an address where anything or nothing may be.
+#[inline(always)]
+pub fn prefetch_at<T>(address: *const T) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch has no effect but on the cache, and the address comes from a reference.
+    // SAFETY: a prefetch has no effect but on the cache.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(value).cast());
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = value;
+    let _ = address;
 }
 
 /// For every 64 bytes of a text, the last maybe fewer: which of them start a character.
