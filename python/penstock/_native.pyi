@@ -500,8 +500,18 @@ class LazyLists:
 
     def lists(self) -> dict[str, Any]:
         """Returns the columns as lists."""
+    def column(self, name: str, /) -> list[Any] | None:
+        """Returns one column as lists, the same each time; None if there is none."""
+    def wait(self, batch: object, /) -> None:
+        """Notes whose lists these will be."""
+    @staticmethod
+    def waiting() -> list[Any]:
+        """Returns the batches that have not got all their lists."""
     def columns(self) -> dict[str, tuple[NDArray[np.int64], list[int]]] | None:
-        """Returns columns as arrays with the lengths of rows; None if one has no rows."""
+        """Returns columns as arrays with the lengths of rows.
+
+        None if one has no rows, or a column was made a list, which may have been changed since.
+        """
     def lengths(self) -> list[int]:
         """Returns the length of each row."""
 

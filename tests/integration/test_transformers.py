@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import gc
 import json
+import operator
 import os
 import pickle
 import random
@@ -21,6 +23,7 @@ import pytest
 import tokenizers
 import torch
 import transformers
+from penstock import _native
 from penstock.transformers import _slot, engine_of, wrap
 from transformers.tokenization_utils_tokenizers import TokenizersBackend
 
@@ -76,8 +79,6 @@ def test_lists_are_made_when_looked_at(folders: dict[str, Path]) -> None:
     texts = TEXTS * 50  # those of a small batch are made at once
     right = stock(texts)
     looks: dict[str, Any] = {
-        "item": lambda batch: batch["input_ids"],
-        "attribute": lambda batch: batch.attention_mask,
         "keys": lambda batch: list(batch),
         "items": lambda batch: list(batch.items()),
         "dict": dict,
@@ -105,6 +106,30 @@ def test_lists_are_made_when_looked_at(folders: dict[str, Path]) -> None:
         assert type(batch.data) is dict, name
         assert type(batch["input_ids"]) is list, name
         assert type(batch["input_ids"][0]) is list, name
+    for name in right:
+        for look in (operator.getitem, getattr):
+            batch = ours(texts)
+            column = look(batch, name)
+            assert type(column) is list
+            assert column == right[name], name
+            assert is_lazy(batch), "the others are not made"
+            assert batch[name] is getattr(batch, name) is column
+            assert batch.data[name] is column
+            assert list(batch.data.items()) == list(right.data.items())
+    for name in ("nothing", "data_", "length"):
+        batch = ours(texts)
+        assert not hasattr(batch, name)
+        with pytest.raises(KeyError):
+            batch[name]
+    # Changes to a column that somebody has are everybody's.
+    batch, theirs = ours(texts), stock(texts)
+    for changed in (batch, theirs):
+        changed["input_ids"][0][0] = 7
+        changed.attention_mask[1][0] = 0
+    assert is_lazy(batch)
+    padded, expected = (t.pad(b, return_tensors="np") for t, b in ((ours, batch), (stock, theirs)))
+    assert all((padded[name] == expected[name]).all() for name in expected)
+    assert batch.data == theirs.data
     # What the encodings know does not need the lists.
     batch = ours(texts)
     assert batch.word_ids(0) == right.word_ids(0)
@@ -121,16 +146,31 @@ def test_lists_are_made_when_looked_at(folders: dict[str, Path]) -> None:
     assert batch["input_ids"] == right["input_ids"]
 
 
+def test_batches_wait_for_their_lists_while_they_live(folders: dict[str, Path]) -> None:
+    tokenizer = pt.AutoTokenizer.from_pretrained(folders["gpt2"])
+    before = len(_native.LazyLists.waiting())
+    batches = [tokenizer(TEXTS * 50) for _ in range(3)]
+    _ = batches[0].data
+    _ = batches[1]["input_ids"]
+    waiting = _native.LazyLists.waiting()
+    assert [any(batch is other for other in waiting) for batch in batches] == [False, True, True]
+    del batches, waiting
+    gc.collect()
+    assert len(_native.LazyLists.waiting()) == before
+
+
 LAZY_AND_UNINSTALL = """
 import sys
 import transformers
 import penstock.transformers as pt
 with pt.installed():
     tokenizer = transformers.AutoTokenizer.from_pretrained(sys.argv[1])
-    batch = tokenizer(["a b", "c"] * 1000)
-    assert "data" not in vars(batch)
+    batch, other = (tokenizer(["a b", "c"] * 1000) for _ in range(2))
+    ids = other["input_ids"]
+    assert not any("data" in vars(one) for one in (batch, other))
 assert "data" not in vars(transformers.BatchEncoding)
-assert batch["input_ids"] == tokenizer(["a b", "c"] * 1000)["input_ids"]
+assert batch["input_ids"] == tokenizer(["a b", "c"] * 1000)["input_ids"] == ids
+assert other["input_ids"] is ids and list(other) == list(batch)
 print("as before")
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -98,25 +97,22 @@ def make_batch(
     return batch
 
 
-_pending: weakref.WeakValueDictionary[int, BatchEncoding] = weakref.WeakValueDictionary()
-"""Batches whose lists nobody has looked at, by identity: they have no hash."""
-
-
 def make_lazy_batch(
     rows: _native.LazyLists, encodings: Sequence[Encoding], n_sequences: int
 ) -> BatchEncoding:
     """A `BatchEncoding` whose lists are made when somebody looks at them."""
-    batch: BatchEncoding = BatchEncoding.__new__(BatchEncoding)
-    batch.__dict__.update(_rows=rows, _encodings=encodings, _n_sequences=n_sequences)
-    _pending[id(batch)] = batch
+    made: Any = _new(BatchEncoding)
+    made._rows = rows
+    made._encodings = encodings
+    made._n_sequences = n_sequences
+    rows.wait(made)
+    batch: BatchEncoding = made
     return batch
 
 
 def rows_of(batch: Any) -> _native.LazyLists | None:
-    """What the lists of a batch will be made of; None once they are made."""
-    if type(batch) is not BatchEncoding or "data" in batch.__dict__:
-        return None
-    rows: _native.LazyLists | None = batch.__dict__.get("_rows")
+    """What the lists of a batch will be made of; None once it has them all."""
+    rows: _native.LazyLists | None = batch._rows if type(batch) is BatchEncoding else None
     return rows
 
 
@@ -125,19 +121,48 @@ class Data:
 
     def __get__(self, batch: Any, owner: type | None = None) -> Any:
         """The columns as lists, from now on the batch's own."""
-        rows = batch.__dict__.get("_rows") if batch is not None else None
+        rows = batch._rows if batch is not None else None
         if rows is None:
             raise AttributeError("data")
         data = batch.__dict__.setdefault("data", rows.lists())
         batch.__dict__.pop("_rows", None)
-        _pending.pop(id(batch), None)
         return data
 
 
 def settle() -> None:
-    """Makes the lists of all batches that nobody has looked at."""
-    for batch in list(_pending.values()):
+    """Makes the lists of all batches that have not got them."""
+    for batch in _native.LazyLists.waiting():
         _ = batch.data
+
+
+def make_getitem(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Replaces `__getitem__`, which makes every column to return one."""
+
+    @functools.wraps(original)
+    def __getitem__(self: Any, item: Any) -> Any:  # noqa: N807
+        rows = self._rows
+        if rows is not None and type(item) is str:
+            column = rows.column(item)
+            if column is not None:
+                return column
+        return original(self, item)
+
+    return __getitem__
+
+
+def make_getattr(original: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+    """Replaces `__getattr__`, which does the same."""
+
+    @functools.wraps(original)
+    def __getattr__(self: Any, item: str) -> Any:  # noqa: N807
+        rows = self._rows
+        if rows is not None:
+            column = rows.column(item)
+            if column is not None:
+                return column
+        return original(self, item)
+
+    return __getattr__
 
 
 def make_copy(original: Callable[[Any], Any]) -> Callable[[Any], Any]:

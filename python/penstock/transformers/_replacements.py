@@ -51,6 +51,9 @@ def replacements() -> list[Replacement]:
             Replacement(TokenizersBackend, name, _vocabulary.noted(name, make))
             for name, make in _MAKERS.items()
         ),
+        Replacement(BatchEncoding, "_rows", lambda _: None),
         Replacement(BatchEncoding, "data", lambda _: _batch.Data()),
+        Replacement(BatchEncoding, "__getitem__", _batch.make_getitem),
+        Replacement(BatchEncoding, "__getattr__", _batch.make_getattr),
         Replacement(BatchEncoding, "__copy__", _batch.make_copy),
     ]

@@ -1,13 +1,16 @@
 //! The rows of a batch as the core wrote them, and the lists that are made of them when somebody looks.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use numpy::PyArray1;
 use penstock::encoding::{Direction, Padding};
 use penstock::tokenizer::{EncodeOptions, Fields, Input, Lists, Tokenizer};
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyString};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyList, PyString, PyWeakrefReference};
 
 use crate::errors::interruptible_if;
 use crate::lists::{Integers, list_of, ones};
@@ -26,12 +29,76 @@ pub struct Wanted {
     pub length: bool,
 }
 
+impl Wanted {
+    fn has(self, column: Column) -> bool {
+        match column {
+            Column::Ids => true,
+            Column::Types => self.types,
+            Column::Mask => self.mask,
+            Column::Special => self.special,
+            Column::Length => self.length,
+        }
+    }
+}
+
+/// A column of a batch.
+#[derive(Clone, Copy)]
+enum Column {
+    Ids,
+    Types,
+    Mask,
+    Special,
+    Length,
+}
+
+impl Column {
+    /// In the order in which a batch has them.
+    const ALL: [Self; 5] = [Self::Ids, Self::Types, Self::Mask, Self::Special, Self::Length];
+
+    fn name(self, py: Python<'_>) -> &Bound<'_, PyString> {
+        match self {
+            Self::Ids => intern!(py, "input_ids"),
+            Self::Types => intern!(py, "token_type_ids"),
+            Self::Mask => intern!(py, "attention_mask"),
+            Self::Special => intern!(py, "special_tokens_mask"),
+            Self::Length => intern!(py, "length"),
+        }
+    }
+}
+
 /// Rows of their own lengths, or filled up.
 #[pyclass(frozen, module = "penstock._native")]
 pub struct LazyLists {
     lists: Lists,
     wanted: Wanted,
     filling: Option<Filling>,
+    /// The lists of each column that somebody has looked at.
+    made: [PyOnceLock<Py<PyList>>; Column::ALL.len()],
+    /// The number under which a batch waits for its lists.
+    waits: OnceLock<u64>,
+}
+
+/// Batches that have rows and no lists yet, by number.
+#[derive(Default)]
+struct Waiting {
+    next: u64,
+    batches: BTreeMap<u64, Py<PyWeakrefReference>>,
+}
+
+static WAITING: Mutex<Waiting> = Mutex::new(Waiting { next: 0, batches: BTreeMap::new() });
+
+/// Runs `f` on the batches that wait; nothing of Python runs in it.
+fn with_waiting<R>(f: impl FnOnce(&mut Waiting) -> R) -> R {
+    f(&mut WAITING.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+impl Drop for LazyLists {
+    fn drop(&mut self) {
+        if let Some(number) = self.waits.get() {
+            let batch = with_waiting(|waiting| waiting.batches.remove(number));
+            drop(batch);
+        }
+    }
 }
 
 /// What rows are filled up with.
@@ -80,7 +147,8 @@ impl LazyLists {
         let mut start = 0;
         let longest = lists.ends.iter().map(|&end| end - std::mem::replace(&mut start, end)).max();
         let filling = options.padding.as_ref().map(|padding| Filling::new(padding, longest.unwrap_or(0)));
-        Ok(Self { lists, wanted, filling })
+        let made = [const { PyOnceLock::new() }; _];
+        Ok(Self { lists, wanted, filling, made, waits: OnceLock::new() })
     }
 
     /// Number of tokens, with what fills rows up.
@@ -105,8 +173,29 @@ impl LazyLists {
         })
     }
 
+    /// The lists of a column, from now on the batch's own.
+    fn made<'py>(&self, py: Python<'py>, column: Column) -> PyResult<&Bound<'py, PyList>> {
+        let made = self.made[column as usize].get_or_try_init(py, || self.make(py, column).map(Bound::unbind))?;
+        Ok(made.bind(py))
+    }
+
+    fn make<'py>(&self, py: Python<'py>, column: Column) -> PyResult<Bound<'py, PyList>> {
+        let (lists, filling) = (&self.lists, self.filling.as_ref());
+        match column {
+            Column::Ids => match filling {
+                None => self.each(py, |row| list_of(py, &lists.input_ids, row.values)),
+                Some(filling) => self.values(py, &lists.input_ids, filling.id),
+            },
+            Column::Types => self.values(py, &lists.type_ids, filling.map_or(0, |filling| filling.type_id)),
+            Column::Mask if filling.is_none() => self.each(py, |row| ones(py, row.values.len())),
+            Column::Mask => self.values(py, &vec![1_u8; lists.input_ids.len()], 0),
+            Column::Special => self.values(py, &lists.special_tokens_mask, 1),
+            Column::Length => PyList::new(py, self.lengths().collect::<Vec<_>>()),
+        }
+    }
+
     /// A list for each row.
-    fn column<'py>(
+    fn each<'py>(
         &self,
         py: Python<'py>,
         row: impl Fn(Row) -> PyResult<Bound<'py, PyList>>,
@@ -123,7 +212,7 @@ impl LazyLists {
     ) -> PyResult<Bound<'py, PyList>> {
         let integers = Integers::get(py);
         let fill = integers.of(py, fill);
-        self.column(py, |row| {
+        self.each(py, |row| {
             let own = &values[row.values.clone()];
             let value = |place: usize| match place.checked_sub(row.before).and_then(|place| own.get(place)) {
                 Some(&value) => integers.of(py, value.into()),
@@ -149,37 +238,47 @@ impl LazyLists {
 impl LazyLists {
     /// The columns as lists.
     pub fn lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let (lists, filling) = (&self.lists, self.filling.as_ref());
         let data = PyDict::new(py);
-        let ids = match filling {
-            None => self.column(py, |row| list_of(py, &lists.input_ids, row.values))?,
-            Some(filling) => self.values(py, &lists.input_ids, filling.id)?,
-        };
-        data.set_item(intern!(py, "input_ids"), ids)?;
-        if self.wanted.types {
-            let types = self.values(py, &lists.type_ids, filling.map_or(0, |filling| filling.type_id))?;
-            data.set_item(intern!(py, "token_type_ids"), types)?;
-        }
-        if self.wanted.mask {
-            let mask = if filling.is_none() {
-                self.column(py, |row| ones(py, row.values.len()))?
-            } else {
-                self.values(py, &vec![1_u8; lists.input_ids.len()], 0)?
-            };
-            data.set_item(intern!(py, "attention_mask"), mask)?;
-        }
-        if self.wanted.special {
-            data.set_item(intern!(py, "special_tokens_mask"), self.values(py, &lists.special_tokens_mask, 1)?)?;
-        }
-        if self.wanted.length {
-            data.set_item(intern!(py, "length"), PyList::new(py, self.lengths().collect::<Vec<_>>())?)?;
+        for column in Column::ALL.into_iter().filter(|&column| self.wanted.has(column)) {
+            data.set_item(column.name(py), self.made(py, column)?)?;
         }
         Ok(data)
     }
 
-    /// The columns as arrays, with the lengths of rows; None if one has no rows.
+    /// One column as lists, the same whenever it is asked for; None if there is none of that name.
+    fn column<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<&Bound<'py, PyList>>> {
+        for column in Column::ALL.into_iter().filter(|&column| self.wanted.has(column)) {
+            let known = column.name(py);
+            if name.is(known) || name.as_any().eq(known)? {
+                return self.made(py, column).map(Some);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes whose lists these will be, until they go.
+    fn wait(&self, batch: &Bound<'_, PyAny>) -> PyResult<()> {
+        let batch = PyWeakrefReference::new(batch)?.unbind();
+        let number = with_waiting(|waiting| {
+            waiting.next += 1;
+            waiting.batches.insert(waiting.next, batch);
+            waiting.next
+        });
+        self.waits.set(number).expect("the rows of one batch");
+        Ok(())
+    }
+
+    /// The batches that have not got all their lists.
+    #[staticmethod]
+    fn waiting(py: Python<'_>) -> Vec<Bound<'_, PyAny>> {
+        let batches: Vec<_> =
+            with_waiting(|waiting| waiting.batches.values().map(|batch| batch.clone_ref(py)).collect());
+        batches.iter().filter_map(|batch: &Py<PyWeakrefReference>| batch.bind(py).upgrade()).collect()
+    }
+
+    /// The columns as arrays, with the lengths of rows; None if one has no rows, or is a list that somebody may have changed.
     fn columns<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyDict>>> {
-        if self.wanted.length {
+        if self.wanted.length || self.made.iter().any(|column| column.get(py).is_some()) {
             return Ok(None);
         }
         let (lists, filling) = (&self.lists, self.filling.as_ref());
