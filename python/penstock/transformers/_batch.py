@@ -140,12 +140,11 @@ def make_getitem(original: Callable[[Any, Any], Any]) -> Callable[[Any, Any], An
 
     @functools.wraps(original)
     def __getitem__(self: Any, item: Any) -> Any:  # noqa: N807
+        if type(item) is not str:
+            return original(self, item)
         rows = self._rows
-        if rows is not None and type(item) is str:
-            column = rows.column(item)
-            if column is not None:
-                return column
-        return original(self, item)
+        column = None if rows is None else rows.column(item)
+        return self.data[item] if column is None else column
 
     return __getitem__
 
