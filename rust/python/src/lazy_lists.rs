@@ -78,8 +78,7 @@ pub struct LazyLists {
     waits: OnceLock<u64>,
 }
 
-/// Batches that have rows and no lists yet, by number.
-#[derive(Default)]
+/// Batches that have not got all their lists, by number.
 struct Waiting {
     next: u64,
     batches: BTreeMap<u64, Py<PyWeakrefReference>>,
@@ -246,6 +245,7 @@ impl LazyLists {
     }
 
     /// One column as lists, the same whenever it is asked for; None if there is none of that name.
+    #[pyo3(signature = (name, /))]
     fn column<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<&Bound<'py, PyList>>> {
         for column in Column::ALL.into_iter().filter(|&column| self.wanted.has(column)) {
             let known = column.name(py);
@@ -257,6 +257,7 @@ impl LazyLists {
     }
 
     /// Notes whose lists these will be, until they go.
+    #[pyo3(signature = (batch, /))]
     fn wait(&self, batch: &Bound<'_, PyAny>) -> PyResult<()> {
         let batch = PyWeakrefReference::new(batch)?.unbind();
         let number = with_waiting(|waiting| {
