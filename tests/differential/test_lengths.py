@@ -325,6 +325,9 @@ def test_processors(
     overflow: bool,
 ) -> None:
     """Templates that put texts elsewhere, twice or nowhere, in encodings and in matrices."""
+    if processed.name == "text-twice":
+        # The parts that overflow are the product of all three: 200 tokens each take 22 GB.
+        rows = [(first[:6], second[:6]) for first, second in rows]
     compare_matrices(processed, rows, limits, is_pair, special, overflow, "int64")
     inputs: list[Any] = list(rows) if is_pair else [first for first, _ in rows]
     # Sequences that overlap are looked up in the order of a hash table of the reference.
