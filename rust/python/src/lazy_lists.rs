@@ -30,14 +30,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn has(self, column: Column) -> bool {
-        match column {
+    /// The columns in the order in which a batch has them.
+    fn columns(self) -> impl Iterator<Item = Column> {
+        Column::ALL.into_iter().filter(move |column| match column {
             Column::Ids => true,
             Column::Types => self.types,
             Column::Mask => self.mask,
             Column::Special => self.special,
             Column::Length => self.length,
-        }
+        })
     }
 }
 
@@ -94,8 +95,7 @@ fn with_waiting<R>(f: impl FnOnce(&mut Waiting) -> R) -> R {
 impl Drop for LazyLists {
     fn drop(&mut self) {
         if let Some(number) = self.waits.get() {
-            let batch = with_waiting(|waiting| waiting.batches.remove(number));
-            drop(batch);
+            with_waiting(|waiting| waiting.batches.remove(number));
         }
     }
 }
@@ -179,18 +179,31 @@ impl LazyLists {
     }
 
     fn make<'py>(&self, py: Python<'py>, column: Column) -> PyResult<Bound<'py, PyList>> {
-        let (lists, filling) = (&self.lists, self.filling.as_ref());
+        let (lists, fill, is_filled) = (&self.lists, self.fill(column), self.filling.is_some());
         match column {
-            Column::Ids => match filling {
-                None => self.each(py, |row| list_of(py, &lists.input_ids, row.values)),
-                Some(filling) => self.values(py, &lists.input_ids, filling.id),
-            },
-            Column::Types => self.values(py, &lists.type_ids, filling.map_or(0, |filling| filling.type_id)),
-            Column::Mask if filling.is_none() => self.each(py, |row| ones(py, row.values.len())),
-            Column::Mask => self.values(py, &vec![1_u8; lists.input_ids.len()], 0),
-            Column::Special => self.values(py, &lists.special_tokens_mask, 1),
-            Column::Length => PyList::new(py, self.lengths().collect::<Vec<_>>()),
+            Column::Ids if is_filled => self.values(py, &lists.input_ids, fill),
+            Column::Ids => self.each(py, |row| list_of(py, &lists.input_ids, row.values)),
+            Column::Types => self.values(py, &lists.type_ids, fill),
+            Column::Mask if is_filled => self.values(py, &self.mask(), fill),
+            Column::Mask => self.each(py, |row| ones(py, row.values.len())),
+            Column::Special => self.values(py, &lists.special_tokens_mask, fill),
+            Column::Length => self.lengths_list(py),
         }
+    }
+
+    /// What the rows of a column are filled up with.
+    fn fill(&self, column: Column) -> u32 {
+        match (column, &self.filling) {
+            (Column::Ids, Some(filling)) => filling.id,
+            (Column::Types, Some(filling)) => filling.type_id,
+            (Column::Special, _) => 1,
+            _ => 0,
+        }
+    }
+
+    /// The mask of the tokens that do not fill up.
+    fn mask(&self) -> Vec<u8> {
+        vec![1; self.lists.input_ids.len()]
     }
 
     /// A list for each row.
@@ -238,7 +251,7 @@ impl LazyLists {
     /// The columns as lists.
     pub fn lists<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let data = PyDict::new(py);
-        for column in Column::ALL.into_iter().filter(|&column| self.wanted.has(column)) {
+        for column in self.wanted.columns() {
             data.set_item(column.name(py), self.made(py, column)?)?;
         }
         Ok(data)
@@ -247,7 +260,7 @@ impl LazyLists {
     /// One column as lists, the same whenever it is asked for; None if there is none of that name.
     #[pyo3(signature = (name, /))]
     fn column<'py>(&self, py: Python<'py>, name: &Bound<'py, PyString>) -> PyResult<Option<&Bound<'py, PyList>>> {
-        for column in Column::ALL.into_iter().filter(|&column| self.wanted.has(column)) {
+        for column in self.wanted.columns() {
             let known = column.name(py);
             if name.is(known) || name.as_any().eq(known)? {
                 return self.made(py, column).map(Some);
@@ -282,24 +295,19 @@ impl LazyLists {
         if self.wanted.length || self.made.iter().any(|column| column.get(py).is_some()) {
             return Ok(None);
         }
-        let (lists, filling) = (&self.lists, self.filling.as_ref());
-        let lengths = PyList::new(py, self.lengths().collect::<Vec<_>>())?;
+        let lists = &self.lists;
+        let lengths = self.lengths_list(py)?;
         let data = PyDict::new(py);
-        let set = |name: &Bound<'py, PyString>, array| data.set_item(name, (array, &lengths));
-        set(
-            intern!(py, "input_ids"),
-            self.array(py, &lists.input_ids, filling.map_or(0, |filling| filling.id.into())),
-        )?;
-        if self.wanted.types {
-            let fill = filling.map_or(0, |filling| filling.type_id.into());
-            set(intern!(py, "token_type_ids"), self.array(py, &lists.type_ids, fill))?;
-        }
-        if self.wanted.mask {
-            let ones = vec![1_u8; lists.input_ids.len()];
-            set(intern!(py, "attention_mask"), self.array(py, &ones, 0))?;
-        }
-        if self.wanted.special {
-            set(intern!(py, "special_tokens_mask"), self.array(py, &lists.special_tokens_mask, 1))?;
+        for column in self.wanted.columns() {
+            let fill = self.fill(column).into();
+            let array = match column {
+                Column::Ids => self.array(py, &lists.input_ids, fill),
+                Column::Types => self.array(py, &lists.type_ids, fill),
+                Column::Mask => self.array(py, &self.mask(), fill),
+                Column::Special => self.array(py, &lists.special_tokens_mask, fill),
+                Column::Length => continue, // has no rows, see above
+            };
+            data.set_item(column.name(py), (array, &lengths))?;
         }
         Ok(Some(data))
     }
